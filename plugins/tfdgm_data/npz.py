@@ -1,0 +1,130 @@
+"""Arrays from a NumPy file."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm import ArraySource, Context, Data, DataSpec, Source, UserError
+
+_CHECKED_AT_ONCE = 1 << 24
+
+
+class Npz(Data):
+    """Arrays named `train`, and where they exist `validation` and `test`, from a `.npz` file.
+
+    Each has shape `[examples, *shape]`. Integers in 0..255 are divided by 255; floating point is taken as it is. Every
+    value is checked to be finite when the run starts.
+
+    Args:
+      path: the file.
+      low: lower end of the range of x; None takes the smallest training value.
+      high: upper end of the range; None takes the largest training value.
+    """
+
+    def __init__(self, *, path: str, low: float | None = None, high: float | None = None) -> None:
+        self.path = path
+        arrays = _load(Path(path))
+        train = arrays["train"]
+        self._integer = np.issubdtype(train.dtype, np.integer)
+        for name, rows in arrays.items():
+            self._check(name, rows, train)
+        scale = 255.0 if self._integer else 1.0
+        observed_low, observed_high = float(train.min()) / scale, float(train.max()) / scale
+        self.spec = DataSpec(
+            shape=train.shape[1:],
+            low=(0.0 if self._integer else observed_low) if low is None else low,
+            high=(1.0 if self._integer else observed_high) if high is None else high,
+            levels=256 if self._integer else None,
+            image_shape=_image_shape(train.shape[1:]),
+        )
+        self.require(
+            self.spec.low <= observed_low and observed_high <= self.spec.high,
+            f"{path}: the training values lie in [{observed_low:g}, {observed_high:g}], outside of the range "
+            f"[{self.spec.low:g}, {self.spec.high:g}] given",
+        )
+        self._splits = arrays
+
+    def _check(self, name: str, rows: np.ndarray, train: np.ndarray) -> None:
+        where = f"{self.path}: the array {name!r}"
+        self.require(rows.ndim >= 2, f"{where} must have shape [examples, ...], got {rows.shape}")
+        self.require(len(rows) > 0, f"{where} has no examples")
+        self.require(
+            rows.shape[1:] == train.shape[1:],
+            f"{where} has examples of shape {rows.shape[1:]}, but 'train' of {train.shape[1:]}",
+        )
+        kinds = (np.integer, np.floating)
+        self.require(any(np.issubdtype(rows.dtype, kind) for kind in kinds), f"{where} has dtype {rows.dtype}")
+        self.require(rows.dtype == train.dtype, f"{where} has dtype {rows.dtype}, but 'train' {train.dtype}")
+        at_once = max(1, _CHECKED_AT_ONCE // max(1, rows[0].nbytes))
+        for start in range(0, len(rows), at_once):
+            piece = rows[start : start + at_once]
+            if self._integer:
+                self.require(
+                    piece.min() >= 0 and piece.max() <= 255, f"{where} has integers outside of 0..255; store floats"
+                )
+                continue
+            bad = np.argwhere(~np.isfinite(piece))
+            if len(bad):
+                at = [int(bad[0][0]) + start, *map(int, bad[0][1:])]
+                raise UserError(f"{type(self).__name__}: {where} has NaN or infinity, the first at {at}")
+
+    def splits(self) -> dict[str, Source]:
+        return {name: ArraySource(rows) for name, rows in self._splits.items()}
+
+    def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
+        """Float32, integers divided by 255."""
+        x = tf.cast(rows, tf.float32)
+        return x / 255.0 if self._integer else x
+
+    def describe(self) -> dict[str, Any]:
+        return {"source": self.path, "split": {name: len(rows) for name, rows in self._splits.items()}}
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    """The arrays by name; ones stored without compression are mapped from the disk, not read."""
+    if not path.exists():
+        raise UserError(f"Npz: there is no file {path}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise UserError(f"Npz: {path} is not an .npz file")
+            names = [name for name in ("train", "validation", "test") if name in archive.files]
+            if "train" not in names:
+                raise UserError(f"Npz: {path} has no array 'train'; it has {', '.join(archive.files) or 'none'}")
+            return {name: _mapped(path, name, archive) for name in names}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"Npz: {path} cannot be read: {error}") from None
+
+
+def _mapped(path: Path, name: str, archive: Any) -> np.ndarray:
+    """One member of the archive, mapped from disk where it is stored as it is."""
+    with zipfile.ZipFile(path) as files:
+        member = files.getinfo(f"{name}.npy")
+        if member.compress_type != zipfile.ZIP_STORED:
+            return archive[name]
+        with files.open(member) as stream:
+            version = np.lib.format.read_magic(stream)
+            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            if version not in read_header:
+                return archive[name]
+            shape, fortran, dtype = read_header[version](stream)
+            header = stream.tell()
+    if dtype.hasobject:
+        raise UserError(f"Npz: {path}: the array {name!r} holds Python objects")
+    with open(path, "rb") as file:
+        file.seek(member.header_offset + 26)
+        name_length, extra_length = np.frombuffer(file.read(4), "<u2")
+    offset = member.header_offset + 30 + int(name_length) + int(extra_length) + header
+    return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
+
+
+def _image_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """`(h, w)`, `(h, w, 3)`, `(h, w, 1)` as a picture, and nothing else."""
+    if len(shape) == 2:
+        return shape
+    if len(shape) == 3 and shape[-1] in (1, 3):
+        return shape if shape[-1] == 3 else shape[:-1]
+    return None

@@ -1,0 +1,1 @@
+"""First-party likelihoods; each file is one plugin, found by its entry point."""

@@ -1,0 +1,26 @@
+"""The Bernoulli likelihood of binary x."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfdgm import BuildContext, DataSpec, Likelihood, UserError
+
+tfd = tfp.distributions
+
+
+class Bernoulli(Likelihood):
+    """p(x|z) = prod_i Bernoulli(x_i; sigmoid(l_i)), for x in {0, 1}; the decoder gives the logits l."""
+
+    def check(self, data: DataSpec) -> None:
+        if data.low < 0 or data.high > 1:
+            raise UserError(f"Bernoulli needs x in [0, 1], but the data has range [{data.low:g}, {data.high:g}]")
+
+    def output_shape(self, data: DataSpec) -> tuple[int, ...]:
+        return data.shape
+
+    def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
+        """Independent over the whole event; `mean()` is the probability of each pixel."""
+        return tfd.Independent(tfd.Bernoulli(logits=outputs, dtype=tf.float32), self.event_rank)
+
+    def build(self, context: BuildContext) -> None:
+        self.event_rank = len(context.data.shape)

@@ -1,0 +1,38 @@
+"""The Gaussian likelihood of real x."""
+
+import math
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfdgm import BuildContext, DataSpec, Likelihood
+
+tfd = tfp.distributions
+
+
+class Gaussian(Likelihood):
+    """p(x|z) = N(x; m(z), s^2 I): one scale for all of x, fixed or learned; the decoder gives the mean m.
+
+    Args:
+      scale: standard deviation s, its first value where it is learned; in the units of x.
+      learned_scale: whether s is trained (one scalar, as log s).
+    """
+
+    def __init__(self, *, scale: float = 0.1, learned_scale: bool = False) -> None:
+        self.require(scale > 0, f"scale must be positive, got {scale}")
+        self.scale = scale
+        self.learned_scale = learned_scale
+
+    def output_shape(self, data: DataSpec) -> tuple[int, ...]:
+        return data.shape
+
+    def build(self, context: BuildContext) -> None:
+        self.event_rank = len(context.data.shape)
+        self.log_scale = keras.Variable(
+            tf.constant(math.log(self.scale)), trainable=self.learned_scale, name="log_scale"
+        )
+
+    def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
+        """Independent normals over the whole event."""
+        return tfd.Independent(tfd.Normal(outputs, tf.exp(self.log_scale.value)), self.event_rank)

@@ -1,0 +1,71 @@
+"""The multilayer perceptron."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tfdgm import BuildContext, Context, Network
+
+
+class MLP(Network):
+    """Dense layers with one activation between them and none at the end; input and output are flattened.
+
+    Args:
+      hidden: widths of the hidden layers; empty for an affine map.
+      activation: name of a Keras activation.
+      dropout: share of hidden units set to 0 in training; draws come from the step's seed.
+      initializer: name of a Keras initialiser for the kernels; biases start at 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden: Sequence[int] = (256, 256),
+        activation: str = "relu",
+        dropout: float = 0.0,
+        initializer: str = "he_uniform",
+    ) -> None:
+        self.require(all(width > 0 for width in hidden), f"every width in hidden must be positive, got {hidden}")
+        self.require(0 <= dropout < 1, f"dropout must be in [0, 1), got {dropout}")
+        for kind, name, get in (
+            ("activation", activation, keras.activations.get),
+            ("initializer", initializer, keras.initializers.get),
+        ):
+            try:
+                get(name)
+            except ValueError:
+                self.require(False, f"{kind} must be the name of a Keras {kind}, got {name!r}")
+        self.hidden = tuple(hidden)
+        self.activation = activation
+        self.dropout = dropout
+        self.initializer = initializer
+
+    def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
+        self.output_shape = output_shape
+        width = math.prod(input_shape)
+        self.layers = []
+        for number, units in enumerate([*self.hidden, math.prod(output_shape)]):
+            initializer = keras.initializers.get(self.initializer)
+            config = {**initializer.get_config(), "seed": context.seed_for(f"layer {number}")}
+            last = number == len(self.hidden)
+            layer = keras.layers.Dense(
+                units,
+                activation=None if last else self.activation,
+                kernel_initializer=type(initializer).from_config(config),
+            )
+            layer.build((None, width))
+            self.layers.append(layer)
+            width = units
+
+    def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
+        """`[batch, *input_shape]` -> `[batch, *output_shape]`."""
+        hidden = tf.reshape(x, [-1, self.layers[0].kernel.shape[0]])
+        for number, layer in enumerate(self.layers):
+            if number and self.dropout and context.training:
+                hidden = tf.nn.experimental.stateless_dropout(
+                    hidden, self.dropout, seed=context.seed_for(f"dropout {number}")
+                )
+            hidden = layer(hidden)
+        return tf.reshape(hidden, [-1, *self.output_shape])

@@ -1,0 +1,35 @@
+"""The evidence lower bound."""
+
+import tensorflow as tf
+
+from tfdgm import Context, Forward, Loss, Objective, Schedule, scheduled
+
+
+class ELBO(Objective):
+    """Minimises -E_q[log p(x|z)] + beta KL(q(z|x) || p(z)), nats per example.
+
+    With beta = 1 it is the negative of the bound log p(x) >= ELBO (Kingma and Welling 2014, equation 3); other values
+    give the beta-VAE (Higgins et al. 2017), and a schedule from 0 to 1 is KL warm-up (Bowman et al. 2016).
+
+    Args:
+      beta: weight of the rate; a number or a schedule of the step.
+      weight: weight of this term among the objectives.
+    """
+
+    needs_posterior = True
+
+    def __init__(self, *, beta: Schedule = 1.0, weight: float = 1.0) -> None:
+        if isinstance(beta, (int, float)):
+            self.require(beta >= 0, f"beta must not be negative, got {beta}")
+        self.require(weight > 0, f"weight must be positive, got {weight}")
+        self.beta = beta
+        self.weight = weight
+
+    def model_loss(self, forward: Forward, context: Context) -> Loss:
+        reconstruction, rate = forward.reconstruction, forward.rate
+        value = scheduled(self.beta, context.step) * rate - reconstruction
+        metrics = {"elbo": reconstruction - rate, "reconstruction": reconstruction, "rate": rate}
+        for name, loss in forward.latent.losses.items():
+            value += loss
+            metrics[name] = loss
+        return Loss(value, {name: tf.convert_to_tensor(metric) for name, metric in metrics.items()})

@@ -1,0 +1,1 @@
+"""First-party posteriors; each file is one plugin, found by its entry point."""

@@ -1,0 +1,31 @@
+"""The Gaussian prior, fixed or learned."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfdgm import BuildContext, Context, Prior
+
+tfd = tfp.distributions
+
+
+class Gaussian(Prior):
+    """p(z) = N(z; m, diag(s^2)), with m = 0 and s = 1 unless learned.
+
+    Args:
+      learned_mean: whether m is trained, from 0.
+      learned_scale: whether s is trained, from 1; s = exp(log s) stays positive.
+    """
+
+    def __init__(self, *, learned_mean: bool = False, learned_scale: bool = False) -> None:
+        self.learned_mean = learned_mean
+        self.learned_scale = learned_scale
+
+    def build(self, context: BuildContext) -> None:
+        size = context.latent.size
+        self.mean = keras.Variable(tf.zeros([size]), trainable=self.learned_mean, name="mean")
+        self.log_scale = keras.Variable(tf.zeros([size]), trainable=self.learned_scale, name="log_scale")
+
+    def distribution(self, context: Context) -> tfd.Distribution:
+        """Independent normals, event shape `[d]`."""
+        return tfd.Independent(tfd.Normal(self.mean.value, tf.exp(self.log_scale.value)), 1)

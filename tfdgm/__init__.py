@@ -1,0 +1,51 @@
+"""tfdgm: deep generative models as prior, likelihood, posterior and objectives, each a plugin.
+
+Everything a plugin needs is a public name of this package. Names are resolved on first use, so that `import tfdgm`
+does not import TensorFlow.
+"""
+
+import importlib
+from typing import Any
+
+from tfdgm.errors import UserError
+from tfdgm.version import PLUGIN_API, __version__
+
+_HOME = {
+    "Prior": "tfdgm.contracts.prior",
+    "Posterior": "tfdgm.contracts.posterior",
+    "Latent": "tfdgm.contracts.posterior",
+    "LatentSpec": "tfdgm.contracts.specs",
+    "DataSpec": "tfdgm.contracts.specs",
+    "BuildContext": "tfdgm.contracts.specs",
+    "Likelihood": "tfdgm.contracts.likelihood",
+    "Objective": "tfdgm.contracts.objective",
+    "Loss": "tfdgm.contracts.objective",
+    "Network": "tfdgm.contracts.network",
+    "Data": "tfdgm.contracts.data",
+    "Source": "tfdgm.contracts.data",
+    "ArraySource": "tfdgm.contracts.data",
+    "Component": "tfdgm.contracts.component",
+    "Context": "tfdgm.contracts.context",
+    "Summed": "tfdgm.contracts.context",
+    "Concatenated": "tfdgm.contracts.context",
+    "Schedule": "tfdgm.contracts.schedule",
+    "scheduled": "tfdgm.contracts.schedule",
+    "Model": "tfdgm.model",
+    "Forward": "tfdgm.model",
+    "Experiment": "tfdgm.experiment",
+    "experiment": "tfdgm.experiment",
+}
+
+__all__ = ["PLUGIN_API", "UserError", "__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tfdgm' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

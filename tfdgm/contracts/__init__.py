@@ -1,0 +1,1 @@
+"""The six contracts that plugins fill: prior, posterior, likelihood, objective, network, data."""

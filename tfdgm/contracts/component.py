@@ -1,0 +1,172 @@
+"""What all plugins share: checked hyperparameters, named variables, and the two hooks for learning without gradients."""
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfdgm.contracts.context import Context
+from tfdgm.errors import UserError
+
+
+class Component:
+    """Base class of every contract.
+
+    Hyperparameters arrive as keyword arguments of `__init__` and are checked against its annotations; variables are
+    made later, in `build`; calls are pure functions of their arguments and the variables.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
+
+    def require(self, condition: bool, message: str) -> None:
+        """Refuses a hyperparameter: raises `tfdgm.UserError` naming this class unless `condition` holds."""
+        if not condition:
+            raise UserError(f"{type(self).__name__}: {message}")
+
+    def absorb(self, totals: dict[str, tf.Tensor], context: Context) -> None:
+        """Applies statistics handed to `context.collect`, now totals over the global batch; once a step."""
+
+    def project(self) -> None:
+        """Brings variables back into their allowed set after an optimizer's step (weight clipping, data range)."""
+
+
+def _checked(init: Any) -> Any:
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def checked_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            raise UserError(f"{type(self).__name__}: {error}") from None
+        hints = typing.get_type_hints(init)
+        for name, value in list(bound.arguments.items())[1:]:
+            if name in hints:
+                check_type(f"{type(self).__name__}.{name}", value, hints[name])
+        init(self, *args, **kwargs)
+
+    return checked_init
+
+
+def check_type(what: str, value: Any, hint: Any) -> None:
+    """Raises `UserError` unless `value` fits the annotation `hint`; an int is accepted where a float is asked for."""
+    if not fits(value, hint):
+        raise UserError(f"{what} must be {_spell(hint)}, got {value!r} ({type(value).__name__})")
+
+
+def fits(value: Any, hint: Any) -> bool:
+    if hint is Any or hint is inspect.Parameter.empty:
+        return True
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, option) for option in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin in (list, tuple) or (inspect.isclass(origin) and issubclass(origin, typing.Sequence)):
+        # gin writes lists and tuples alike
+        return isinstance(value, (list, tuple)) and all(fits(item, arguments[0]) for item in value)
+    if origin is not None:
+        return isinstance(value, origin) if inspect.isclass(origin) else True
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is None:
+        return value is None
+    return isinstance(value, hint) if inspect.isclass(hint) else True
+
+
+def _spell(hint: Any) -> str:
+    if hint is type(None):
+        return "None"
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_spell(option) for option in arguments)
+    if origin is typing.Literal:
+        return " or ".join(repr(option) for option in arguments)
+    if origin in (list, tuple) or (inspect.isclass(origin) and issubclass(origin, typing.Sequence)):
+        return f"a list of {_spell(arguments[0])}"
+    return getattr(hint, "__name__", str(hint))
+
+
+Variable = Any  # keras.Variable or tf.Variable
+
+
+def named_variables(root: Any, prefix: str = "") -> dict[str, Variable]:
+    """All variables below `root`, by a structural path that does not depend on the order of creation elsewhere.
+
+    Looks into components, Keras layers and optimizers, lists, tuples and dicts. A variable reached by two paths
+    is listed under the first.
+    """
+    found: dict[str, Variable] = {}
+    seen: set[int] = set()
+    for path, variable in _walk(root, prefix, set()):
+        if id(variable) not in seen:
+            seen.add(id(variable))
+            found[path] = variable
+    return found
+
+
+def _walk(node: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Variable]]:
+    if isinstance(node, (keras.Variable, tf.Variable)):
+        yield path, node
+        return
+    if isinstance(node, (keras.Layer, keras.optimizers.Optimizer)):
+        for position, variable in enumerate(node.variables):
+            name = getattr(variable, "name", "variable").split(":")[0].rsplit("/", 1)[-1]
+            yield f"{path}/{position}_{name}", variable
+        return
+    if id(node) in visited:
+        return
+    if isinstance(node, Component):
+        children = list(vars(node).items())
+    elif isinstance(node, dict):
+        children = [(str(key), value) for key, value in node.items()]
+    elif isinstance(node, (list, tuple)):
+        children = [(str(position), value) for position, value in enumerate(node)]
+    else:
+        return
+    visited.add(id(node))
+    for name, child in children:
+        yield from _walk(child, f"{path}/{name.lstrip('_')}" if path else name.lstrip("_"), visited)
+
+
+def trainable(variables: dict[str, Variable]) -> dict[str, Variable]:
+    """Those that a gradient moves."""
+    return {path: variable for path, variable in variables.items() if variable.trainable}
+
+
+def raw(variable: Variable) -> tf.Variable:
+    """The TensorFlow variable behind a Keras one."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def components(root: Any) -> list[Component]:
+    """All components below `root`, `root` included, each once."""
+    found: list[Component] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, Component):
+            if any(node is other for other in found):
+                return
+            found.append(node)
+            for child in vars(node).values():
+                visit(child)
+        elif isinstance(node, dict):
+            for child in node.values():
+                visit(child)
+        elif isinstance(node, (list, tuple)):
+            for child in node:
+                visit(child)
+
+    visit(root)
+    return found

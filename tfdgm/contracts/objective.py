@@ -1,0 +1,57 @@
+"""Objectives: what training minimises, with an adversary where one is needed."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import tensorflow as tf
+
+from tfdgm.contracts.component import Component
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.specs import BuildContext
+
+if TYPE_CHECKING:
+    from tfdgm.model import Forward
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """A loss and what to log beside it.
+
+    Attributes:
+      value: `[batch]`, minimised in the mean.
+      metrics: by name, tensors whose mean over the global batch is logged.
+    """
+
+    value: tf.Tensor
+    metrics: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+
+
+class Objective(Component):
+    """One term of what training minimises.
+
+    With an adversary, set `moves` to the number of its moves per model move and `optimizer` to a Keras optimizer; the
+    trainable variables below this component (its critic) are then the adversary's, and `adversary_loss` trains them
+    before the model moves.
+
+    Attributes:
+      needs_posterior: True where the term has no meaning without q(z|x).
+      trains_encoder, trains_decoder: whether gradients of `model_loss` reach them; a player nothing trains is refused.
+    """
+
+    needs_posterior: ClassVar[bool] = False
+    trains_encoder: bool = True
+    trains_decoder: bool = True
+    weight: float = 1.0
+    moves: int = 0
+    optimizer: Any = None
+
+    def build(self, context: BuildContext) -> None:
+        """Makes the critic's variables, where there is one."""
+
+    def model_loss(self, forward: "Forward", context: Context) -> Loss:
+        """This term of the model player's loss."""
+        raise NotImplementedError
+
+    def adversary_loss(self, forward: "Forward", context: Context) -> Loss:
+        """What the adversary minimises; only asked for where `moves` > 0."""
+        raise NotImplementedError

@@ -1,0 +1,32 @@
+"""The prior p(z | lambda)."""
+
+from typing import Any, ClassVar
+
+from tfdgm.contracts.component import Component
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.specs import BuildContext
+
+
+class Prior(Component):
+    """p(z | lambda): a density on R^d, or a distribution over grids of codes.
+
+    A density on R^C also serves discrete posteriors: the core restricts it to their codebook.
+
+    Attributes:
+      over: "vectors" for a density on R^d, "codes" for a distribution over codes.
+      needs_posterior: True where the prior is made of q(z|x), as the aggregated posterior is.
+    """
+
+    over: ClassVar[str] = "vectors"
+    needs_posterior: ClassVar[bool] = False
+
+    def build(self, context: BuildContext) -> None:
+        """Makes the variables. `context.latent` tells the shape of z."""
+
+    def distribution(self, context: Context) -> Any:
+        """A tfd.Distribution with event shape `context.latent.event_shape` and no batch shape.
+
+        Make it inside the call, from variables read there. Where TFP has a closed-form KL(q || p) it is used for the
+        rate, else log q(z|x) - log p(z) at one draw.
+        """
+        raise NotImplementedError

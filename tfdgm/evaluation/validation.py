@@ -1,0 +1,55 @@
+"""The quick score between loops: the ELBO of the validation split."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.data import Source
+from tfdgm.experiment import Built
+from tfdgm.model import Forward
+from tfdgm.randomness import fold, root_seed
+
+
+def chunks(source: Source, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(rows, positions) of a split in order, `size` at a time; the last chunk may be smaller."""
+    for start in range(0, len(source), size):
+        positions = np.arange(start, min(start + size, len(source)))
+        yield source.gather(positions), positions
+
+
+class Validation:
+    """ELBO, reconstruction and rate of the validation split, nats per example, one draw of z each.
+
+    The draws are the same at every call, so that two values differ by the weights alone.
+    """
+
+    def __init__(self, built: Built) -> None:
+        self.built = built
+        self.source = built.experiment.splits.get("validation")
+        self.seed = root_seed(built.experiment.seed, "validation")
+        self._scores = tf.function(self._chunk_scores, jit_compile=True, autograph=False)
+
+    def __call__(self) -> dict[str, float]:
+        """Empty where there is no validation split or no posterior."""
+        if self.source is None or self.built.model.posterior is None:
+            return {}
+        total, count = np.zeros(2), 0
+        with self.built.state.averaged():
+            for number, (rows, _) in enumerate(chunks(self.source, 500)):
+                scores = self._scores(tf.constant(rows), tf.constant(number), self.built.state.step.read_value())
+                total += scores.numpy()
+                count += len(rows)
+        reconstruction, rate = total / count
+        return {
+            "validation_elbo": reconstruction - rate,
+            "validation_reconstruction": reconstruction,
+            "validation_rate": rate,
+        }
+
+    def _chunk_scores(self, rows: tf.Tensor, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        context = Context(fold(self.seed, number), step)
+        x = self.built.model.data.observe(rows, context.within("observe"))
+        forward = Forward(self.built.model, x, context)
+        return tf.stack([tf.reduce_sum(forward.reconstruction), tf.reduce_sum(forward.rate)])

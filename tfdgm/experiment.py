@@ -1,0 +1,239 @@
+"""The one configurable function: a whole run hangs off its arguments."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.contracts.component import check_type, named_variables, trainable
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.data import Data, Source
+from tfdgm.contracts.likelihood import Likelihood
+from tfdgm.contracts.network import Network
+from tfdgm.contracts.objective import Objective
+from tfdgm.contracts.posterior import Posterior
+from tfdgm.contracts.prior import Prior
+from tfdgm.contracts.specs import BuildContext
+from tfdgm.errors import UserError
+from tfdgm.model import Model
+from tfdgm.randomness import root_seed
+from tfdgm.training.players import Player, make_players
+from tfdgm.training.state import State
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A checked run that has not made any variable yet; see `experiment` for the attributes."""
+
+    data: Data
+    prior: Prior
+    likelihood: Likelihood
+    decoder: Network
+    objectives: dict[str, Objective]
+    posterior: Posterior | None
+    encoder: Network | None
+    latent_size: int
+    seed: int
+    steps: int
+    batch_size: int
+    optimizer: Any
+    clip_norm: float | None
+    ema_decay: float | None
+    shards: int
+    steps_per_loop: int
+    validate_every: int
+    checkpoint_seconds: float
+    keep_checkpoints: int
+    resident_bytes: int
+    splits: dict[str, Source]
+
+    @property
+    def train(self) -> Source:
+        return self.splits["train"]
+
+    def build(self) -> "Built":
+        """Makes the variables and the players."""
+        model = Model(
+            prior=self.prior,
+            likelihood=self.likelihood,
+            decoder=self.decoder,
+            posterior=self.posterior,
+            encoder=self.encoder,
+            data=self.data,
+            latent_size=self.latent_size,
+        )
+
+        def train_rows(indices: np.ndarray) -> np.ndarray:
+            context = Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64))
+            return self.data.observe(tf.constant(self.train.gather(indices)), context).numpy()
+
+        context = BuildContext(self.data.spec, model.latent, len(self.train), train_rows, self.seed)
+        model.build(context.within("model"))
+        model.prior_distribution(model.with_inference(Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64))))
+        for name, objective in self.objectives.items():
+            objective.build(context.within(name))
+        players = make_players(model, self.objectives, self.optimizer, self.ema_decay)
+        for player in players:
+            player.build()
+        return Built(self, model, players, State(model, self.objectives, players))
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """An experiment with its variables."""
+
+    experiment: Experiment
+    model: Model
+    players: list[Player]
+    state: State
+
+    def parameters(self) -> dict[str, Any]:
+        """The model's trainable variables by name."""
+        return trainable(named_variables(self.model, "model"))
+
+
+def experiment(
+    *,
+    data: Data,
+    prior: Prior,
+    likelihood: Likelihood,
+    decoder: Network,
+    objectives: list[Objective],
+    posterior: Posterior | None = None,
+    encoder: Network | None = None,
+    latent_size: int = 8,
+    seed: int = 0,
+    steps: int = 10_000,
+    batch_size: int = 128,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    clip_norm: float | None = None,
+    ema_decay: float | None = None,
+    shards: int = 1,
+    steps_per_loop: int = 100,
+    validate_every: int = 1_000,
+    checkpoint_seconds: float = 30.0,
+    keep_checkpoints: int = 3,
+    resident_bytes: int = 1 << 30,
+) -> Experiment:
+    """Describes a whole run.
+
+    Args:
+      data: pi(x).
+      prior: p(z).
+      likelihood: p(x|z) given the decoder's output.
+      decoder: network from z to what the likelihood wants.
+      objectives: terms whose weighted sum the model minimises.
+      posterior: q(z|x); None for a model without inference (a GAN).
+      encoder: network from x to what the posterior wants; None exactly where the posterior is.
+      latent_size: d, dimension of z; for discrete latents that of a code's embedding.
+      seed: every draw of the run is a function of it.
+      steps: number of model moves.
+      batch_size: examples in the global batch.
+      optimizer: the model's Keras optimizer; None is Adam with learning rate 1e-3 decayed to 0 by a cosine.
+      clip_norm: bound on the global norm of the gradient averaged over the global batch; None does not clip.
+      ema_decay: decay of an exponential moving average of the weights, which evaluation then uses; None keeps none.
+      shards: parts of the global batch, processed one after the other on one device (gradient accumulation).
+      steps_per_loop: steps in one compiled loop; metrics, checkpoints and signals are served between loops.
+      validate_every: steps between validations.
+      checkpoint_seconds: seconds between checkpoints; a crash loses at most this much work.
+      keep_checkpoints: how many of the newest checkpoints to keep.
+      resident_bytes: training data up to this size lives on the device; larger data is streamed.
+
+    Raises:
+      UserError: a value has the wrong type or range, or parts do not go together.
+    """
+    given = dict(locals())
+    for name, hint in inspect.get_annotations(experiment, eval_str=True).items():
+        if name in given:
+            check_type(f"experiment.{name}", given[name], hint)
+    positive = ("latent_size", "steps", "batch_size", "shards", "steps_per_loop", "validate_every", "keep_checkpoints")
+    for name in positive:
+        if given[name] < 1:
+            raise UserError(f"experiment.{name} must be at least 1, got {given[name]}")
+    if not 0 <= seed < 2**31:
+        raise UserError(f"experiment.seed must be in [0, 2^31), got {seed}")
+    if clip_norm is not None and clip_norm <= 0:
+        raise UserError(f"experiment.clip_norm must be positive, got {clip_norm}")
+    if ema_decay is not None and not 0 < ema_decay < 1:
+        raise UserError(f"experiment.ema_decay must be between 0 and 1, got {ema_decay}")
+    if checkpoint_seconds < 0 or resident_bytes < 0:
+        raise UserError("experiment.checkpoint_seconds and experiment.resident_bytes must not be negative")
+    if batch_size % shards:
+        raise UserError(f"experiment.batch_size {batch_size} is not divisible by experiment.shards {shards}")
+    _check_parts(prior, posterior, encoder, objectives, latent_size, data)
+    splits = data.splits()
+    if "train" not in splits:
+        raise UserError(f"{type(data).__name__} has no split named 'train'")
+    if batch_size > len(splits["train"]):
+        raise UserError(
+            f"experiment.batch_size {batch_size} is larger than the training split of {type(data).__name__}, "
+            f"which has {len(splits['train'])} examples"
+        )
+    optimizer = optimizer or keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
+    _check_optimizer("experiment.optimizer", optimizer)
+    return Experiment(
+        **{name: given[name] for name in given if name not in ("objectives", "optimizer")},
+        objectives=_name_objectives(objectives),
+        optimizer=optimizer,
+        splits=splits,
+    )
+
+
+def _check_parts(
+    prior: Prior,
+    posterior: Posterior | None,
+    encoder: Network | None,
+    objectives: list[Objective],
+    latent_size: int,
+    data: Data,
+) -> None:
+    """Refuses pairs that have no meaning, with the reason."""
+    if not objectives:
+        raise UserError("experiment.objectives is empty: nothing would be trained")
+    if posterior is not None and encoder is None:
+        raise UserError("experiment.posterior needs experiment.encoder: q(z|x) is read off the encoder's features")
+    if posterior is None and encoder is not None:
+        raise UserError("experiment.encoder has no use without experiment.posterior: set it to None")
+    if posterior is None:
+        for part in (prior, *objectives):
+            if part.needs_posterior:
+                raise UserError(f"{type(part).__name__} needs a posterior, and experiment.posterior is None")
+    discrete = posterior is not None and posterior.latent_spec(latent_size, data.spec).discrete
+    if prior.over == "codes" and not discrete:
+        raise UserError(f"the prior {type(prior).__name__} is over codes, but the latent is a vector")
+    for name, part, reached in (
+        ("encoder", encoder, any(objective.trains_encoder for objective in objectives)),
+        ("decoder", prior, any(objective.trains_decoder for objective in objectives)),
+    ):
+        if part is not None and not reached:
+            raise UserError(f"no objective trains the {name}: add one that does, such as objective.elbo")
+
+
+def _check_optimizer(what: str, optimizer: Any) -> None:
+    """Keras's own clipping acts before gradients are averaged, and its averaging needs a step that Keras's fit makes."""
+    for attribute, instead in (
+        ("clipnorm", "experiment.clip_norm"),
+        ("global_clipnorm", "experiment.clip_norm"),
+        ("clipvalue", "experiment.clip_norm"),
+        ("use_ema", "experiment.ema_decay"),
+        ("gradient_accumulation_steps", "experiment.shards"),
+    ):
+        if getattr(optimizer, attribute, None):
+            raise UserError(f"{what}: {attribute} is not supported; use {instead}")
+
+
+def _name_objectives(objectives: list[Objective]) -> dict[str, Objective]:
+    named: dict[str, Objective] = {}
+    for objective in objectives:
+        base = type(objective).__name__.lower()
+        name, number = base, 1
+        while name in named:
+            number += 1
+            name = f"{base}_{number}"
+        if objective.moves:
+            _check_optimizer(f"the optimizer of {base}", objective.optimizer)
+        named[name] = objective
+    return named

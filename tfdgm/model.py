@@ -1,0 +1,169 @@
+"""The one sentence: learn p(x, z) = p(z) p(x | z) with q(z | x)."""
+
+import dataclasses
+from functools import cached_property
+from typing import Any
+
+import tensorflow as tf
+
+from tfdgm.contracts.component import Component
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.data import Data
+from tfdgm.contracts.likelihood import Likelihood
+from tfdgm.contracts.network import Network
+from tfdgm.contracts.posterior import Latent, Posterior
+from tfdgm.contracts.prior import Prior
+from tfdgm.contracts.specs import BuildContext, LatentSpec
+from tfdgm.errors import UserError
+from tfdgm.rate import rate
+
+
+class Model(Component):
+    """Prior, likelihood and decoder, with posterior and encoder where there is inference."""
+
+    def __init__(
+        self,
+        *,
+        prior: Prior,
+        likelihood: Likelihood,
+        decoder: Network,
+        posterior: Posterior | None,
+        encoder: Network | None,
+        data: Data,
+        latent_size: int,
+    ) -> None:
+        self.prior = prior
+        self.likelihood = likelihood
+        self.decoder = decoder
+        self.posterior = posterior
+        self.encoder = encoder
+        self.data = data
+        self.latent = (
+            posterior.latent_spec(latent_size, data.spec) if posterior is not None else LatentSpec(size=latent_size)
+        )
+
+    def build(self, context: BuildContext) -> None:
+        """Makes all variables, each part with seeds of its own."""
+        self.likelihood.check(self.data.spec)
+        if self.posterior is not None and self.encoder is not None:
+            features = self.posterior.feature_shape(self.latent)
+            self.encoder.build(self.data.spec.shape, features, context.within("encoder"))
+            self.posterior.build(context.within("posterior"))
+        outputs = self.likelihood.output_shape(self.data.spec)
+        self.decoder.build(self.latent.decoder_input_shape, outputs, context.within("decoder"))
+        self.likelihood.build(context.within("likelihood"))
+        self.prior.build(context.within("prior"))
+
+    def prior_distribution(self, context: Context) -> Any:
+        """p(z) as a tfd.Distribution whose event is that of the latent."""
+        prior = self.prior.distribution(context.within("prior"))
+        event, wanted = tuple(prior.event_shape), self.latent.event_shape
+        if event != wanted:
+            raise UserError(
+                f"the prior {type(self.prior).__name__} has event shape {event}, but the latent has {wanted}; "
+                f"experiment.latent_size is {self.latent.size}"
+            )
+        return prior
+
+    def features(self, x: tf.Tensor, context: Context) -> tf.Tensor:
+        """What the encoder computes of x."""
+        assert self.encoder is not None
+        return self.encoder(x, context.within("encoder"))
+
+    def infer(self, x: tf.Tensor, context: Context) -> Any:
+        """q(z|x) as a tfd.Distribution with batch shape `[batch]`."""
+        assert self.posterior is not None
+        return self.posterior.distribution(self.features(x, context), context.within("posterior"))
+
+    def embed(self, value: tf.Tensor) -> tf.Tensor:
+        """The decoder's input for a value of z."""
+        return value if self.posterior is None else self.posterior.embed(value)
+
+    def decode(self, z: tf.Tensor, context: Context) -> Any:
+        """p(x|z) as a tfd.Distribution; `z` is the decoder's input `[..., *decoder_input_shape]`."""
+        leading = tf.shape(z)[: -len(self.latent.decoder_input_shape)]
+        flat = tf.reshape(z, [-1, *self.latent.decoder_input_shape])
+        outputs = self.decoder(flat, context.within("decoder"))
+        return self.likelihood.distribution(tf.reshape(outputs, tf.concat([leading, tf.shape(outputs)[1:]], axis=0)))
+
+    def generate(self, number: int, context: Context) -> tuple[tf.Tensor, Any]:
+        """`number` draws of z from the prior, and p(x|z) at each."""
+        context = self.with_inference(context)
+        value = self.prior_distribution(context).sample(number, seed=context.seed_for("generate"))
+        return value, self.decode(self.embed(value), context)
+
+    def with_inference(self, context: Context) -> Context:
+        """The context with `infer`, for priors made of the posterior."""
+        if self.posterior is None:
+            return context
+        return dataclasses.replace(context, infer=lambda x: self.infer(x, context.within("infer")))
+
+
+class Forward:
+    """One pass of the model over a batch; each quantity is computed when first asked for, and once.
+
+    Attributes:
+      x: the batch `[batch, *shape]`.
+      latent: q(z|x), a draw, and the decoder's input.
+      observation: p(x|z) at the draw.
+      reconstruction: log p(x|z) `[batch]`, nats.
+      rate: KL(q(z|x) || p(z)) `[batch]`, nats.
+      generated: p(x|z) at `batch` draws of z from the prior.
+    """
+
+    def __init__(self, model: Model, x: tf.Tensor, context: Context) -> None:
+        self.model = model
+        self.x = x
+        context = dataclasses.replace(context, x=x)
+        if model.posterior is not None:
+            context = dataclasses.replace(context, infer=self._infer)
+        self.context = context
+
+    def _infer(self, x: tf.Tensor) -> Any:
+        if x is self.x:
+            return self.latent.distribution
+        return self.model.infer(x, self.context.within("infer"))
+
+    @cached_property
+    def features(self) -> tf.Tensor:
+        return self.model.features(self.x, self.context)
+
+    @cached_property
+    def latent(self) -> Latent:
+        assert self.model.posterior is not None
+        return self.model.posterior(self.features, self.context.within("posterior"))
+
+    @cached_property
+    def prior(self) -> Any:
+        return self.model.prior_distribution(self.context)
+
+    @cached_property
+    def observation(self) -> Any:
+        return self.model.decode(self.latent.z, self.context)
+
+    @cached_property
+    def reconstruction(self) -> tf.Tensor:
+        return self.observation.log_prob(self.x)
+
+    @cached_property
+    def rate(self) -> tf.Tensor:
+        return rate(self.latent.distribution, self.prior, self.latent.value)
+
+    @cached_property
+    def generated(self) -> Any:
+        batch = self.x.shape[0]
+        value = self.prior.sample(batch, seed=self.context.seed_for("generate"))
+        return self.model.decode(self.model.embed(value), self.context.within("generated"))
+
+    def tensors(self) -> dict[str, tf.Tensor]:
+        """What was computed so far, in the order of computation; the search for the first NaN reads it."""
+        computed = vars(self)
+        named = {"x": self.x}
+        if "features" in computed:
+            named["the encoder's output"] = self.features
+        if "latent" in computed:
+            named["z ~ q(z|x)"] = tf.cast(self.latent.z, tf.float32)
+        for name, title in (("reconstruction", "log p(x|z)"), ("rate", "rate KL(q||p)")):
+            if name in computed:
+                named[title] = computed[name]
+        return named

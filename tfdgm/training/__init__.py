@@ -1,0 +1,1 @@
+"""Training: players, the step, the compiled loop, checkpoints."""

@@ -1,0 +1,63 @@
+"""Batches as a function of the step.
+
+The epochs' permutations, each a function of (seed, epoch), are laid end to end; draw number t is the t-th slice of
+`batch_size` positions of that sequence. So every example is used equally often whether or not the batch divides the
+data, and no iterator has a state to save.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.contracts.data import Source
+from tfdgm.randomness import permutation
+
+
+class Batches:
+    """Positions in the training split, by number of the draw."""
+
+    def __init__(self, num_examples: int, batch_size: int, seed: int) -> None:
+        self.num_examples = num_examples
+        self.batch_size = batch_size
+        self.seed = seed
+        self._epochs: dict[int, np.ndarray] = {}
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        if epoch not in self._epochs:
+            if len(self._epochs) >= 4:
+                del self._epochs[min(self._epochs)]
+            self._epochs[epoch] = permutation(self.seed, epoch, self.num_examples)
+        return self._epochs[epoch]
+
+    def draws(self, first: int, count: int) -> np.ndarray:
+        """Positions of draws `first` to `first + count`, int32 `[count, batch_size]`."""
+        start, stop = first * self.batch_size, (first + count) * self.batch_size
+        pieces = []
+        while start < stop:
+            epoch, offset = divmod(start, self.num_examples)
+            piece = self._epoch(epoch)[offset : offset + stop - start]
+            pieces.append(piece)
+            start += len(piece)
+        return np.concatenate(pieces).reshape(count, self.batch_size).astype(np.int32)
+
+
+def stream(source: Source, batches: Batches, blocks: list[tuple[int, int]]) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """Blocks of draws fetched ahead by tf.data: (rows `[count, batch, *shape]`, positions `[count, batch]`) each.
+
+    Args:
+      source: where the rows come from.
+      batches: which rows.
+      blocks: (first draw, number of draws) of each block, in order.
+    """
+
+    def fetch(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        positions = batches.draws(int(first), int(count))
+        rows = source.gather(positions.reshape(-1))
+        return rows.reshape(*positions.shape, *source.shape), positions
+
+    def fetch_block(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.numpy_function(fetch, [block[0], block[1]], (tf.as_dtype(source.dtype), tf.int32), stateful=False)
+
+    table = np.array(blocks, dtype=np.int64).reshape(-1, 2)
+    return iter(tf.data.Dataset.from_tensor_slices(table).map(fetch_block).prefetch(2))

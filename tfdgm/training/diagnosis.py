@@ -1,0 +1,58 @@
+"""Which tensor of which player went non-finite first, and at which step.
+
+Possible because every step is a function of its number: the run is replayed from the last good checkpoint, with the
+same compiled loop up to the failing one and then step by step with a check on every tensor.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.errors import NonFiniteError
+
+if TYPE_CHECKING:
+    from tfdgm.training.run import Trainer
+
+
+def first_non_finite(trainer: "Trainer", first: int, count: int) -> NonFiniteError:
+    """Replays the loop of steps `first` to `first + count` under checks.
+
+    Returns:
+      The error to raise; it names player, tensor and step, or says that the replay stayed finite.
+    """
+    start = trainer.restore()
+    for begin, steps, arguments in trainer._blocks(start):
+        if begin >= first:
+            break
+        trainer.loop(steps, *arguments)
+    names: list[tuple[str, str]] = []
+
+    def checked_step(number: tf.Tensor, positions: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        names.clear()
+        flags: list[tf.Tensor] = []
+
+        def probe(player: str, what: str, tensor: tf.Tensor) -> None:
+            names.append((player, what))
+            flags.append(tf.reduce_all(tf.math.is_finite(tf.cast(tensor, tf.float32))))
+
+        draws = [(rows[d], positions[d]) for d in range(trainer.draws_per_step)]
+        trainer._step(draws, number, probe)
+        return tf.stack(flags)
+
+    compiled = tf.function(checked_step, jit_compile=True, autograph=False)
+    kept = f"the checkpoint of step {start} in {trainer.checkpoints.directory} is kept"
+    for step in range(first, first + count):
+        positions = trainer.positions(step, 1)
+        rows = trainer.experiment.train.gather(positions.reshape(-1))
+        rows = rows.reshape(*positions.shape, *rows.shape[1:])
+        finite = compiled(tf.constant(step, tf.int64), tf.constant(positions), tf.constant(rows)).numpy()
+        if not finite.all():
+            player, what = names[int(np.argmin(finite))]
+            return NonFiniteError(
+                f"training became non-finite at step {step}: for the player {player!r} the first tensor was {what}; {kept}"
+            )
+    return NonFiniteError(
+        f"training became non-finite between steps {first} and {first + count}, but a replay step by step stayed "
+        f"finite (the compiler rounds differently there); {kept}"
+    )

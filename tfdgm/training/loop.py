@@ -1,0 +1,85 @@
+"""The compiled inner loop: a static number of steps as one XLA program."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+Step = Callable[[list[tuple[tf.Tensor, tf.Tensor]], tf.Tensor], dict[str, tf.Tensor]]
+Take = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Loop:
+    """Runs `step` a fixed number of times per call.
+
+    One program is compiled per number of steps; the trip count is a Python integer, since XLA would compile again for
+    each value of a tensor.
+
+    Args:
+      step: (draws, number of the step) -> metrics.
+      counter: int64 variable, the number of steps made; advanced by each call.
+      draws_per_step: draws of a batch that one step takes.
+      resident: all training rows, where they live on the device; else None and each call gets its rows.
+    """
+
+    def __init__(self, step: Step, counter: tf.Variable, draws_per_step: int, resident: tf.Tensor | None) -> None:
+        self.step = step
+        self.counter = counter
+        self.draws_per_step = draws_per_step
+        self.resident = resident
+        self._compiled: dict[int, Callable[..., tf.Tensor]] = {}
+        self.names: list[str] = []
+
+    def __call__(self, count: int, positions: tf.Tensor, rows: tf.Tensor | None = None) -> dict[str, float]:
+        """Makes `count` steps.
+
+        Args:
+          count: number of steps.
+          positions: int32 `[count * draws_per_step, batch]`.
+          rows: `[count * draws_per_step, batch, *shape]` where the data is not resident.
+
+        Returns:
+          Metrics, averaged over the steps.
+        """
+        arguments = [positions] if self.resident is not None else [positions, rows]
+        if count not in self._compiled:
+            self._compiled[count] = self._compile(count, *arguments)
+        means = self._compiled[count](*arguments).numpy()
+        return {name: float(mean) for name, mean in zip(self.names, means, strict=True)}
+
+    def _compile(self, count: int, *arguments: tf.Tensor) -> Callable[..., tf.Tensor]:
+        batch_specs = [tf.TensorSpec(tensor.shape[1:], tensor.dtype) for tensor in arguments]
+        per_step = [
+            tf.TensorSpec([self.draws_per_step, *spec.shape], spec.dtype)  # type: ignore[misc]
+            for spec in batch_specs
+        ]
+
+        # Traced once on its own: the loop needs to know how many metrics there are before it begins.
+        def one_step(number: tf.Tensor, positions: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
+            draws = [
+                (tf.gather(self.resident, positions[d]) if self.resident is not None else rows[0][d], positions[d])
+                for d in range(self.draws_per_step)
+            ]
+            metrics = self.step(draws, number)
+            self.names = list(metrics)
+            return tf.stack([tf.cast(metric, tf.float32) for metric in metrics.values()])
+
+        traced = tf.function(one_step, autograph=False).get_concrete_function(tf.TensorSpec([], tf.int64), *per_step)
+
+        @tf.function(jit_compile=True, autograph=False)
+        def many_steps(*blocks: tf.Tensor) -> tf.Tensor:
+            first = self.counter.read_value()
+
+            by_step = [
+                tf.reshape(block, [count, *spec.shape]) for block, spec in zip(blocks, per_step, strict=True)
+            ]
+
+            def body(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                mine = [tf.gather(block, i) for block in by_step]
+                return i + 1, total + traced(first + tf.cast(i, tf.int64), *mine)
+
+            start = (tf.constant(0), tf.zeros([len(self.names)]))
+            _, total = tf.while_loop(lambda i, _: i < count, body, start, maximum_iterations=count)
+            self.counter.assign_add(count)
+            return total / count
+
+        return many_steps
