@@ -1,0 +1,151 @@
+"""Rerunning with the same --workdir resumes. Later settings win: files in order, then --prior and the like, then
+--gin_bindings.
+"""
+
+import re
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from tfdgm.commands import import_tensorflow
+from tfdgm.workdir import Workdir, describe_run
+
+if TYPE_CHECKING:
+    from tfdgm.config import Config
+    from tfdgm.experiment import Built
+    from tfdgm.training.run import Outcome
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("workdir", None, "folder of the run; runs/NAME-TIME by default", flag_values=values)
+    flags.DEFINE_multi_string(
+        "gin_file", [], "config file, or short path of a packaged one; may be repeated", flag_values=values
+    )
+    flags.DEFINE_multi_string("gin_bindings", [], "a gin statement; may be repeated", flag_values=values)
+    flags.DEFINE_bool(
+        "dry_run", False, "print the resolved config and what would run, and stop", flag_values=values
+    )
+    flags.DEFINE_string("prior", None, "shorthand for experiment.prior = @prior.NAME()", flag_values=values)
+    flags.DEFINE_string(
+        "posterior", None, "shorthand for experiment.posterior; none is a GAN", flag_values=values
+    )
+    flags.DEFINE_multi_string(
+        "objective", [], "shorthand for experiment.objectives; may be repeated", flag_values=values
+    )
+    flags.DEFINE_string("data", None, "shorthand for experiment.data", flag_values=values)
+
+
+def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
+    began = time.monotonic()
+    shorthand = shorthand_bindings(values)
+    import_tensorflow()
+    from tfdgm.config import DEFAULT_CONFIG, read_config
+
+    files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
+    workdir = Workdir(Path(values.workdir)) if values.workdir else None
+    saved = workdir.saved_config() if workdir else None
+    if saved is not None and not files and not bindings:
+        config = read_config([], [saved])
+    else:
+        config = read_config(files or [DEFAULT_CONFIG], bindings)
+    experiment = config.experiment()
+    if values.dry_run:
+        print(config.text)
+        describe(experiment.build(), config)
+        return 0
+    if workdir is None:
+        stem = Path((files or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
+        workdir = Workdir(Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+    workdir.prepare(config.text)
+    with workdir.locked():
+        return train(workdir, config, experiment.build(), began)
+
+
+def shorthand_bindings(values: flags.FlagValues) -> list[str]:
+    """The shorthand flags as the gin statements that they stand for."""
+    bindings = []
+    if values.prior:
+        bindings.append(f"experiment.prior = {_reference('prior', values.prior)}")
+    if values.posterior == "none":
+        bindings.append("experiment.posterior = None\nexperiment.encoder = None")
+    elif values.posterior:
+        bindings.append(f"experiment.posterior = {_reference('posterior', values.posterior)}")
+    if values.objective:
+        objectives = ", ".join(_reference("objective", name) for name in values.objective)
+        bindings.append(f"experiment.objectives = [{objectives}]")
+    if values.data:
+        bindings.append(f"experiment.data = {_reference('data', values.data)}")
+    return bindings
+
+
+def _reference(kind: str, name: str) -> str:
+    """`--prior=DIST/NAME` and `--prior=NAME` as a gin reference; the name must be installed."""
+    from tfdgm.registry import select
+
+    distribution, _, plain = name.rpartition("/")
+    parts = [kind, re.sub(r"[^0-9a-zA-Z_]", "_", distribution), plain] if distribution else [kind, plain]
+    gin_name = ".".join(parts)
+    select(gin_name)
+    return f"@{gin_name}()"
+
+
+def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
+    """Trains, or goes on; then scores, draws pictures and writes the report."""
+    from tfdgm.commands.results import finish
+    from tfdgm.training.run import Trainer
+
+    experiment = built.experiment
+    trainer = Trainer(built, workdir.path, say)
+    history = workdir.read_json("run.json")
+    facts = describe_run(config.plugins, experiment.seed, experiment.data.describe())
+    workdir.write_json("run.json", {**facts, "resumed_from": [*history.get("resumed_from", []), history["started"]]}
+                       if history else facts)  # fmt: skip
+    describe(built, config)
+    say(f"workdir {workdir.path}")
+    outcome = trainer.train()
+    workdir.write(f"operative_config-{outcome.step}.gin", config.operative())
+    if outcome.signal is not None:
+        name = signal.Signals(outcome.signal).name
+        say(f"{name}: stopped and saved at step {outcome.step}; to go on: tfdgm train --workdir={workdir.path}")
+        return 128 + outcome.signal
+    finish(workdir, built)
+    say(f"done in {time.monotonic() - began:.0f} s; {_rate(outcome)}")
+    return 0
+
+
+def _rate(outcome: "Outcome") -> str:
+    rate = outcome.steps_per_second
+    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left to make"
+
+
+def describe(built: "Built", config: "Config") -> None:
+    """Prints what runs: parts, sizes, data."""
+    from tfdgm.training.state import count_parameters
+
+    experiment = built.experiment
+    sizes = ", ".join(f"{name} {len(source):,}" for name, source in experiment.splits.items())
+    say(f"data {type(experiment.data).__name__} of shape {experiment.data.spec.shape}: {sizes}")
+    latent = built.model.latent
+    say(f"latent {latent.event_shape}, {count_parameters(built.parameters()):,} trainable parameters")
+    for player in built.players:
+        say(
+            f"player {player.name}: {count_parameters(player.variables):,} parameters, "
+            f"{type(player.optimizer).__name__}, {player.moves} move(s) a step"
+        )
+    resident = experiment.train.nbytes <= experiment.resident_bytes
+    say(
+        f"{experiment.steps:,} steps of {experiment.batch_size} examples in {experiment.shards} shard(s), "
+        f"{experiment.steps_per_loop} steps a loop, data {'on the device' if resident else 'streamed'}"
+    )
+    for plugin in config.plugins:
+        say(f"plugin {plugin}")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+

@@ -1,0 +1,97 @@
+"""Draws from q(z|x) over a split, and the importance-weighted bound."""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import logsumexp
+
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.data import Source
+from tfdgm.experiment import Built
+from tfdgm.randomness import fold, root_seed
+
+_EXAMPLES_AT_ONCE = 500
+_DECODINGS_AT_ONCE = 30_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Some draws for some examples: tensors `[draws, examples, ...]`, nats.
+
+    Attributes:
+      value: z or codes drawn from q(z|x).
+      log_likelihood: log p(x|z).
+      log_posterior: log q(z|x).
+      log_prior: log p(z).
+    """
+
+    value: np.ndarray
+    log_likelihood: np.ndarray
+    log_posterior: np.ndarray
+    log_prior: np.ndarray
+
+
+class Draws:
+    """Draws z ~ q(z|x) for every x of a split, a chunk at a time, so that memory does not grow with the split.
+
+    The draws are a function of the run's seed: two evaluations of the same weights agree.
+    """
+
+    def __init__(self, built: Built, source: Source) -> None:
+        self.built = built
+        self.source = source
+        self.seed = root_seed(built.experiment.seed, "evaluation")
+        self.chunk = min(_EXAMPLES_AT_ONCE, len(source))
+        self.step = built.state.step.read_value()
+        self._terms = tf.function(self._draw, jit_compile=True, autograph=False)
+        self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
+
+    @cached_property
+    def per_block(self) -> int:
+        """Draws per example and block."""
+        return max(1, _DECODINGS_AT_ONCE // self.chunk)
+
+    def chunks(self) -> Iterator[tuple[int, tf.Tensor, int]]:
+        """(number, x, examples that count); the last chunk is filled up with copies, so that one program serves all."""
+        for number, start in enumerate(range(0, len(self.source), self.chunk)):
+            positions = np.minimum(np.arange(start, start + self.chunk), len(self.source) - 1)
+            x = self._observed(tf.constant(self.source.gather(positions)), tf.constant(number))
+            yield number, x, min(self.chunk, len(self.source) - start)
+
+    def _observe(self, rows: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        return self.built.model.data.observe(rows, self.context(number).within("observe"))
+
+    def context(self, number: tf.Tensor | int) -> Context:
+        return Context(fold(self.seed, number), self.step)
+
+    def blocks(self, number: int, x: tf.Tensor, draws: int) -> Iterator[Block]:
+        """At least `draws` draws for one chunk, in blocks; the last block is cut to the number asked for."""
+        for block, start in enumerate(range(0, draws, self.per_block)):
+            terms = self._terms(x, tf.constant(number), tf.constant(block))
+            keep = min(self.per_block, draws - start)
+            yield Block(*(term.numpy()[:keep] for term in terms))
+
+    def _draw(self, x: tf.Tensor, number: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        model = self.built.model
+        context = model.with_inference(self.context(number))
+        posterior, prior = model.infer(x, context), model.prior_distribution(context)
+        value = posterior.sample(self.per_block, seed=fold(context.seed_for("draws"), block))
+        likelihood = model.decode(model.embed(value), context)
+        return value, likelihood.log_prob(x), posterior.log_prob(value), prior.log_prob(value)
+
+    def importance_weighted_nll(self, num_samples: int) -> float:
+        """-(1/n) sum_i log (1/S) sum_s p(x_i|z_s) p(z_s) / q(z_s|x_i), z_s ~ q(z|x_i) (Burda et al. 2016, equation 8).
+
+        An upper bound on the negative log-likelihood in expectation; its bias falls as 1/S.
+        """
+        total = 0.0
+        for number, x, count in self.chunks():
+            weights = [
+                logsumexp(b.log_likelihood.astype(np.float64) + b.log_prior - b.log_posterior, axis=0)
+                for b in self.blocks(number, x, num_samples)
+            ]
+            total -= np.sum((logsumexp(weights, axis=0) - np.log(num_samples))[:count])
+        return float(total / len(self.source))

@@ -1,0 +1,52 @@
+"""Every diagnostic that fits the run, as one flat object."""
+
+import math
+from typing import Any
+
+from tfdgm.errors import UserError
+from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.surgery import elbo_surgery
+from tfdgm.evaluation.units import active_units
+from tfdgm.experiment import Built
+
+#: Draws of z over the whole split that the ELBO and its surgery use.
+_SURGERY_DRAWS = 100_000
+
+
+def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dict[str, Any]:
+    """Scores a trained model on one split; nats per example unless the name says otherwise.
+
+    Args:
+      built: the experiment with its trained weights; moving averages are used where there are any.
+      split: "train", "validation" or "test".
+      num_samples: draws of z per example for `nll_iwae`.
+
+    Returns:
+      `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`, `nll_iwae`, `nll_iwae_samples`,
+      `active_units` as far as they apply, and `step`, `seed`, `data_split`, `num_examples`, `binarization`.
+    """
+    if num_samples < 1:
+        raise UserError(f"the number of samples must be at least 1, got {num_samples}")
+    splits = built.experiment.splits
+    if split not in splits:
+        raise UserError(f"the data has no split {split!r}; it has {', '.join(splits)}")
+    source = splits[split]
+    scores: dict[str, Any] = {}
+    with built.state.averaged():
+        if built.model.posterior is not None:
+            draws = Draws(built, source)
+            scores |= elbo_surgery(draws, min(num_samples, max(1, math.ceil(_SURGERY_DRAWS / len(source)))))
+            scores["nll_iwae"] = draws.importance_weighted_nll(num_samples)
+            scores["nll_iwae_samples"] = num_samples
+            if not built.model.latent.discrete:
+                scores["active_units"] = active_units(draws)
+    scores |= {
+        "step": int(built.state.step.numpy()),
+        "seed": built.experiment.seed,
+        "data_split": split,
+        "num_examples": len(source),
+    }
+    binarization = built.experiment.data.describe().get(f"binarization_{split}")
+    if binarization:
+        scores["binarization"] = binarization
+    return scores

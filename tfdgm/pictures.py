@@ -1,0 +1,70 @@
+"""Examples as pictures."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from tfdgm.contracts.specs import DataSpec
+from tfdgm.errors import UserError
+
+_LEAST_PIXELS = 512
+
+
+def can_draw(spec: DataSpec) -> bool:
+    """Whether examples are images or points of the plane."""
+    return spec.image_shape is not None or spec.shape == (2,)
+
+
+def save_examples(path: Path, examples: np.ndarray, spec: DataSpec, columns: int | None = None) -> None:
+    """Writes a PNG: images as a grid, points of the plane as a scatter plot.
+
+    Args:
+      path: the file to write.
+      examples: `[count, *spec.shape]`.
+      spec: what they are.
+      columns: images per row; as square as can be by default.
+
+    Raises:
+      UserError: examples of this shape have no picture.
+    """
+    if spec.image_shape is not None:
+        _save_grid(path, examples.reshape(len(examples), *spec.image_shape), spec, columns)
+    elif spec.shape == (2,):
+        _save_scatter(path, examples)
+    else:
+        raise UserError(f"examples of shape {spec.shape} have no picture; write an .npz file instead")
+
+
+def _save_grid(path: Path, images: np.ndarray, spec: DataSpec, columns: int | None) -> None:
+    from matplotlib import image
+
+    low = spec.low if math.isfinite(spec.low) else float(images.min())
+    high = spec.high if math.isfinite(spec.high) else float(images.max())
+    shown = grid(np.clip((images - low) / max(high - low, 1e-12), 0, 1), columns)
+    factor = max(1, _LEAST_PIXELS // min(shown.shape[:2]))
+    image.imsave(path, shown.repeat(factor, axis=0).repeat(factor, axis=1), cmap="gray", vmin=0.0, vmax=1.0)
+
+
+def grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:
+    """`[count, h, w(, 3)]` laid out in rows on grey, `gap` pixels apart."""
+    count, height, width = images.shape[:3]
+    columns = min(count, columns or math.ceil(math.sqrt(count)))
+    rows = math.ceil(count / columns)
+    canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, *images.shape[3:]), 0.5)
+    for number, picture in enumerate(images):
+        top, left = (gap + place * (side + gap) for place, side in zip(divmod(number, columns), (height, width)))  # noqa: B905
+        canvas[top : top + height, left : left + width] = picture
+    return canvas
+
+
+def _save_scatter(path: Path, points: np.ndarray) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.5, linewidths=0)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    figure.savefig(path)

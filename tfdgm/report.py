@@ -1,0 +1,78 @@
+"""`report.html`: one self-contained page with scores, curves, pictures and the configuration."""
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfdgm.training.metrics import read_lines
+from tfdgm.workdir import Workdir
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; } td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd; text-align: left; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+img { max-width: 100%; } img.examples { image-rendering: pixelated; width: 28rem; }
+pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
+figure { display: inline-block; margin: 0 1rem 1rem 0; } figcaption { color: #555; }
+"""
+
+
+def write_report(workdir: Workdir, scores: Mapping[str, Any], pictures: Sequence[Path]) -> Path:
+    """Writes the page from the files of the workdir and the scores."""
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td class=number>"
+        f"{f'{value:.4f}' if isinstance(value, float) else html.escape(str(value))}</td>"
+        f"<td>{'nats per example' if isinstance(value, float) else ''}</td></tr>"
+        for name, value in scores.items()
+    )
+    figures = "".join(
+        f"<figure><img class=examples alt='{path.stem}' src='{_embed(path.read_bytes())}'>"
+        f"<figcaption>{html.escape(path.stem)}</figcaption></figure>"
+        for path in pictures
+    )
+    curves = f"<h2>Training</h2><img alt='curves' src='{_embed(draw_curves(workdir.path / 'metrics.jsonl'))}'>"
+    facts = workdir.read_json("run.json")
+    versions = ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
+    page = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{html.escape(workdir.path.name)}</title><style>{_STYLE}</style>
+<h1>{html.escape(workdir.path.name)}</h1>
+<p>Started {html.escape(str(facts.get("started", "")))}, seed {facts.get("seed")}. {html.escape(versions)}.</p>
+<h2>Scores</h2><table><tr><th>score</th><th>value</th><th>unit</th></tr>{rows}</table>
+{"<h2>Samples and reconstructions</h2>" + figures if figures else ""}
+{curves}
+<h2>Configuration</h2><pre>{html.escape(workdir.saved_config() or "")}</pre>
+</html>
+"""
+    return workdir.write("report.html", page)
+
+
+def draw_curves(metrics: Path) -> bytes:
+    """A PNG of every metric against the step; training and validation of one quantity share a panel."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    lines = read_lines(metrics)
+    names = list(dict.fromkeys(name for line in lines for name in line if name != "step"))
+    panels = [name for name in names if not name.startswith("validation_") and name != "steps_per_second"]
+    rows = -(-len(panels) // 2)
+    figure = Figure(figsize=(10, 3 * rows), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    for number, name in enumerate(panels):
+        axes = figure.add_subplot(rows, 2, number + 1)
+        for key, style in ((name, "-"), (f"validation_{name}", "o-")):
+            points = [(line["step"], line[key]) for line in lines if key in line]
+            if points:
+                axes.plot(*zip(*points, strict=True), style, markersize=3, linewidth=1, label=key)
+        axes.set(xlabel="step", ylabel=f"{name} (nats per example)" if "norm" not in name else name)
+        axes.legend(frameon=False)
+        axes.grid(alpha=0.3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    return buffer.getvalue()
+
+
+def _embed(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,0 +1,79 @@
+"""Draws from a trained model."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.contracts.context import Context
+from tfdgm.errors import UserError
+from tfdgm.experiment import Built
+from tfdgm.randomness import fold, root_seed
+
+_AT_ONCE = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Draws.
+
+    Attributes:
+      x: draws from p(x|z), `[num, *shape]`.
+      mean: E[x|z] at the same z, the same shape.
+      z: draws from the prior, `[num, *event]`.
+    """
+
+    x: np.ndarray
+    mean: np.ndarray
+    z: np.ndarray
+
+
+def draw(built: Built, num: int, seed: int = 0) -> Samples:
+    """z ~ p(z), then x ~ p(x|z).
+
+    Args:
+      built: the experiment with its trained weights; moving averages are used where there are any.
+      num: number of draws.
+      seed: other seeds give other draws; the run's seed has no part in them.
+
+    Raises:
+      UserError: `num` is below 1.
+    """
+    if num < 1:
+        raise UserError(f"the number of samples must be at least 1, got {num}")
+    size = min(num, _AT_ONCE)
+
+    def generate(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        context = Context(fold(root_seed(seed, "sample"), block), built.state.step.read_value())
+        z, likelihood = built.model.generate(size, context)
+        return likelihood.sample(seed=context.seed_for("x")), likelihood.mean(), z
+
+    compiled = tf.function(generate, jit_compile=True, autograph=False)
+    with built.state.averaged():
+        blocks = [compiled(tf.constant(block)) for block in range(-(-num // size))]
+    x, mean, z = (np.concatenate([part.numpy() for part in parts])[:num] for parts in zip(*blocks, strict=True))
+    return Samples(x, mean, z)
+
+
+def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first `num` examples of a split, and E[x'|z] at one z ~ q(z|x) each.
+
+    Raises:
+      UserError: the model has no posterior, or the data no such split.
+    """
+    if built.model.posterior is None:
+        raise UserError("this model has no posterior, so it cannot reconstruct")
+    if split not in built.experiment.splits:
+        raise UserError(f"the data has no split {split!r}")
+    source = built.experiment.splits[split]
+    rows = tf.constant(source.gather(np.arange(min(num, len(source)))))
+
+    def compiled(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        context = Context(root_seed(0, "reconstruct"), built.state.step.read_value())
+        x = built.model.data.observe(rows, context.within("observe"))
+        value = built.model.infer(x, context).sample(seed=context.seed_for("draws"))
+        return x, built.model.decode(built.model.embed(value), context).mean()
+
+    with built.state.averaged():
+        x, mean = tf.function(compiled, jit_compile=True, autograph=False)(rows)
+    return x.numpy(), mean.numpy()
