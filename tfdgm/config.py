@@ -1,8 +1,8 @@
 """Configuration by gin. No other module imports it.
 
 A config is read twice. First its statements are scanned in order, later ones winning: names are resolved to plugins,
-which are loaded only now, and every mistake is reported with its file and line. The scan gives the canonical text, which
-is what `config.gin` holds; gin itself then parses that text.
+which are loaded only now, and every mistake is reported with its file and line. The scan gives the canonical text,
+which is what `config.gin` holds; gin itself then parses that text.
 """
 
 import dataclasses
@@ -14,10 +14,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import gin
 import keras
-from gin import config_parser
 
+import gin
+from gin import config_parser
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.experiment import Experiment, experiment
 from tfdgm.registry import KINDS, Plugin, find, load, select
@@ -176,10 +176,10 @@ class _Scan:
                         _check_reference(item, plugins)
         _register("experiment", experiment)
         bound = {parameter for _, selector, parameter in self.bindings if selector == "experiment"}
-        for name, parameter in inspect.signature(experiment).parameters.items():
-            if parameter.default is parameter.empty and name not in bound:
+        for name, argument in inspect.signature(experiment).parameters.items():
+            if argument.default is argument.empty and name not in bound:
                 raise UserError(f"experiment.{name} is not set; {DEFAULT_CONFIG} is an example of a whole config")
-        unique = {plugin: None for plugin in plugins.values()}
+        unique = dict.fromkeys(plugins.values())
         if len(unique) < len(plugins):
             raise UserError("one plugin is named in two ways: " + ", ".join(sorted(plugins)))
         return Config(self._text(), list(unique))
@@ -294,7 +294,7 @@ def _syntax_message(error: SyntaxError, source: str, text: str) -> str:
     hint = ""
     match = re.fullmatch(r"([\w./]+)\s*=\s*([^\"'\[({%@].*)", line)
     if match:
-        hint = f"\n  Strings need quotes, as in {match[1]} = \"{match[2].strip()}\""
+        hint = f'\n  Strings need quotes, as in {match[1]} = "{match[2].strip()}"'
     return f"{source}:{line_number}: {line}\n  {message}{hint}"
 
 

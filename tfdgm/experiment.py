@@ -198,22 +198,22 @@ def _check_parts(
     if posterior is None and encoder is not None:
         raise UserError("experiment.encoder has no use without experiment.posterior: set it to None")
     if posterior is None:
-        for part in (prior, *objectives):
+        needy: list[Prior | Objective] = [prior, *objectives]
+        for part in needy:
             if part.needs_posterior:
                 raise UserError(f"{type(part).__name__} needs a posterior, and experiment.posterior is None")
     discrete = posterior is not None and posterior.latent_spec(latent_size, data.spec).discrete
     if prior.over == "codes" and not discrete:
         raise UserError(f"the prior {type(prior).__name__} is over codes, but the latent is a vector")
-    for name, part, reached in (
-        ("encoder", encoder, any(objective.trains_encoder for objective in objectives)),
-        ("decoder", prior, any(objective.trains_decoder for objective in objectives)),
-    ):
-        if part is not None and not reached:
-            raise UserError(f"no objective trains the {name}: add one that does, such as objective.elbo")
+    untrained = [] if any(objective.trains_decoder for objective in objectives) else ["decoder"]
+    if encoder is not None and not any(objective.trains_encoder for objective in objectives):
+        untrained.append("encoder")
+    if untrained:
+        raise UserError(f"no objective trains the {' and the '.join(untrained)}: add one that does")
 
 
 def _check_optimizer(what: str, optimizer: Any) -> None:
-    """Keras's own clipping acts before gradients are averaged, and its averaging needs a step that Keras's fit makes."""
+    """Keras clips before gradients are averaged, and its averaging needs a step that only its own fit makes."""
     for attribute, instead in (
         ("clipnorm", "experiment.clip_norm"),
         ("global_clipnorm", "experiment.clip_norm"),

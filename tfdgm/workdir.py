@@ -17,7 +17,16 @@ from typing import Any
 from tfdgm.errors import UserError
 from tfdgm.registry import Plugin
 
-_VERSIONS = ("tfdgm", "tensorflow", "tensorflow-probability", "tf-keras", "keras", "gin-config", "numpy", "scikit-learn")
+_VERSIONS = (
+    "tfdgm",
+    "tensorflow",
+    "tensorflow-probability",
+    "tf-keras",
+    "keras",
+    "gin-config",
+    "numpy",
+    "scikit-learn",
+)
 
 #: Settings of how a run is carried out, not of what it computes; a resumed run may change them.
 _FREE_SETTINGS = ("experiment.checkpoint_seconds", "experiment.keep_checkpoints")
@@ -69,7 +78,9 @@ class Workdir:
         """
         saved = self.saved_config()
         if saved is not None and _fixed(saved) != _fixed(config):
-            changes = difflib.unified_diff(_fixed(saved), _fixed(config), "in the workdir", "asked for", lineterm="", n=0)
+            changes = difflib.unified_diff(
+                _fixed(saved), _fixed(config), "in the workdir", "asked for", lineterm="", n=0
+            )
             lines = [line for line in changes if not line.startswith("@@")]
             raise UserError(
                 f"{self.path} holds a run of another configuration; use another --workdir, or none of the flags that "
@@ -111,7 +122,9 @@ class Workdir:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise UserError(f"another process trains in {self.path}; use another --workdir or wait for it") from None
+                raise UserError(
+                    f"another process trains in {self.path}; use another --workdir or wait for it"
+                ) from None
             yield
 
 

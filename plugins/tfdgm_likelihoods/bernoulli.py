@@ -1,11 +1,9 @@
 """The Bernoulli likelihood of binary x."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfdgm import BuildContext, DataSpec, Likelihood, UserError
-
-tfd = tfp.distributions
 
 
 class Bernoulli(Likelihood):

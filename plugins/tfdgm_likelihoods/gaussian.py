@@ -4,11 +4,9 @@ import math
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfdgm import BuildContext, DataSpec, Likelihood
-
-tfd = tfp.distributions
 
 
 class Gaussian(Likelihood):

@@ -1,11 +1,9 @@
 """The Gaussian posterior."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfdgm import Context, DataSpec, Latent, LatentSpec, Posterior
-
-tfd = tfp.distributions
 
 
 class Gaussian(Posterior):

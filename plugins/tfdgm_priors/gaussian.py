@@ -2,11 +2,9 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfdgm import BuildContext, Context, Prior
-
-tfd = tfp.distributions
 
 
 class Gaussian(Prior):

@@ -26,13 +26,9 @@ def define_flags(values: flags.FlagValues) -> None:
         "gin_file", [], "config file, or short path of a packaged one; may be repeated", flag_values=values
     )
     flags.DEFINE_multi_string("gin_bindings", [], "a gin statement; may be repeated", flag_values=values)
-    flags.DEFINE_bool(
-        "dry_run", False, "print the resolved config and what would run, and stop", flag_values=values
-    )
+    flags.DEFINE_bool("dry_run", False, "print the resolved config and what would run, and stop", flag_values=values)
     flags.DEFINE_string("prior", None, "shorthand for experiment.prior = @prior.NAME()", flag_values=values)
-    flags.DEFINE_string(
-        "posterior", None, "shorthand for experiment.posterior; none is a GAN", flag_values=values
-    )
+    flags.DEFINE_string("posterior", None, "shorthand for experiment.posterior; none is a GAN", flag_values=values)
     flags.DEFINE_multi_string(
         "objective", [], "shorthand for experiment.objectives; may be repeated", flag_values=values
     )
@@ -147,5 +143,3 @@ def describe(built: "Built", config: "Config") -> None:
 
 def say(line: str) -> None:
     print(line, flush=True)
-
-

@@ -1,4 +1,4 @@
-"""What all plugins share: checked hyperparameters, named variables, and the two hooks for learning without gradients."""
+"""What all plugins share: checked hyperparameters, named variables, two hooks for learning without gradients."""
 
 import functools
 import inspect

@@ -16,7 +16,7 @@ class Latent:
 
     Attributes:
       distribution: q(z|x), batch shape `[batch]`, event shape `LatentSpec.event_shape`.
-      value: one draw from it `[batch, *event_shape]`, at which log q and log p are evaluated; integer codes if discrete.
+      value: one draw from it `[batch, *event_shape]`, at which log q and log p are evaluated; integers if discrete.
       z: what the decoder reads `[batch, *decoder_input_shape]`; differentiable with respect to the features.
       losses: further terms of the ELBO's loss by name, each `[batch]` in nats (commitment).
     """

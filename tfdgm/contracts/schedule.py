@@ -1,12 +1,10 @@
 """A scalar hyperparameter that may change with the step."""
 
-from typing import Union
-
 import keras
 import tensorflow as tf
 
 #: A number, or any `keras.optimizers.schedules.LearningRateSchedule` (a function of the step).
-Schedule = Union[float, keras.optimizers.schedules.LearningRateSchedule]
+Schedule = float | keras.optimizers.schedules.LearningRateSchedule
 
 
 def scheduled(value: Schedule, step: tf.Tensor) -> tf.Tensor:

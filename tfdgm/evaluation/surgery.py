@@ -79,5 +79,3 @@ class AggregatedPosterior:
         """log of the sum over one chunk of components, `[count]`."""
         posterior = self.draws.built.model.infer(x, self.draws.context(number))
         return tf.reduce_logsumexp(posterior.log_prob(values[:, None]) + mask, axis=-1)
-
-

@@ -12,6 +12,8 @@ _THRESHOLD = 0.01
 def active_units(draws: Draws) -> int:
     """Number of dimensions u with Var_x( E_q(z|x)[z_u] ) > 0.01 (Burda et al. 2016, section 5.2)."""
     model = draws.built.model
-    mean = tf.function(lambda x, number: model.infer(x, draws.context(number)).mean(), jit_compile=True, autograph=False)
+    mean = tf.function(
+        lambda x, number: model.infer(x, draws.context(number)).mean(), jit_compile=True, autograph=False
+    )
     means = [mean(x, tf.constant(number)).numpy()[:count] for number, x, count in draws.chunks()]
     return int(np.sum(np.var(np.concatenate(means), axis=0) > _THRESHOLD))

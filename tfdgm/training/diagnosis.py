@@ -50,7 +50,8 @@ def first_non_finite(trainer: "Trainer", first: int, count: int) -> NonFiniteErr
         if not finite.all():
             player, what = names[int(np.argmin(finite))]
             return NonFiniteError(
-                f"training became non-finite at step {step}: for the player {player!r} the first tensor was {what}; {kept}"
+                f"training became non-finite at step {step}: for the player {player!r} the first tensor was {what}; "
+                f"{kept}"
             )
     return NonFiniteError(
         f"training became non-finite between steps {first} and {first + count}, but a replay step by step stayed "

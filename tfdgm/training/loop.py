@@ -69,9 +69,7 @@ class Loop:
         def many_steps(*blocks: tf.Tensor) -> tf.Tensor:
             first = self.counter.read_value()
 
-            by_step = [
-                tf.reshape(block, [count, *spec.shape]) for block, spec in zip(blocks, per_step, strict=True)
-            ]
+            by_step = [tf.reshape(block, [count, *spec.shape]) for block, spec in zip(blocks, per_step, strict=True)]
 
             def body(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
                 mine = [tf.gather(block, i) for block in by_step]

@@ -1,6 +1,7 @@
 """A training run: loops of compiled steps, and between them metrics, checkpoints, pictures and signals."""
 
 import dataclasses
+import itertools
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -153,7 +154,7 @@ class Trainer:
         """
         every, end = self.experiment.steps_per_loop, self.experiment.steps
         edges = [start, *range((start // every + 1) * every, end, every), end] if start < end else []
-        spans = [(first, last - first) for first, last in zip(edges, edges[1:], strict=False)]
+        spans = [(first, last - first) for first, last in itertools.pairwise(edges)]
         if self.resident is not None:
             for first, count in spans:
                 yield first, count, (tf.constant(self.positions(first, count)),)

@@ -1,0 +1,97 @@
+"""tfdgm plugins [list]          what is installed, by which distribution and version, and whether it loads
+tfdgm plugins show KIND.NAME   its gin parameters with defaults and documentation
+tfdgm plugins new KIND.NAME    a package for a plugin of your own, ready to install
+"""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from tfdgm.errors import UserError, did_you_mean
+from tfdgm.registry import KINDS, find, load, select
+
+POSITIONAL = True
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_bool("check", False, "list: import every plugin (and TensorFlow) to see it load", flag_values=values)
+    flags.DEFINE_string("output", ".", "new: the folder in which to make the package's folder", flag_values=values)
+
+
+def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
+    action, *names = positional or ["list"]
+    if action not in ("list", "show", "new"):
+        raise UserError(f"there is no tfdgm plugins {action}. {did_you_mean(action, ('list', 'show', 'new'))}")
+    if len(names) != (0 if action == "list" else 1):
+        raise UserError(f"tfdgm plugins {action} takes {'no argument' if action == 'list' else 'one KIND.NAME'}")
+    if action == "list":
+        return list_plugins(values.check)
+    return show(names[0]) if action == "show" else new(names[0], Path(values.output))
+
+
+def list_plugins(check: bool) -> int:
+    """Prints all plugins; exit code 1 where one is broken."""
+    if check:
+        from tfdgm.commands import import_tensorflow
+
+        import_tensorflow()
+    table = Table()
+    for column in ("plugin", "distribution", "version", "loads"):
+        table.add_column(column, overflow="fold")
+    broken = False
+    for plugin in find():
+        problem = plugin.problem()
+        if check and problem is None:
+            try:
+                load(plugin)
+            except UserError as error:
+                problem = str(error)
+        broken |= problem is not None
+        clash = sum(other.gin_name == plugin.gin_name for other in find()) > 1
+        name = plugin.qualified_name if clash else plugin.gin_name
+        table.add_row(name, plugin.distribution, plugin.version, problem or ("yes" if check else "found"))
+    Console().print(table)
+    return 1 if broken else 0
+
+
+def show(name: str) -> int:
+    """Prints one plugin's documentation and parameters."""
+    plugin = select(name)
+    from tfdgm.commands import import_tensorflow
+
+    import_tensorflow()
+    loaded = load(plugin)
+    print(f"{plugin}  ({plugin.target})\n\n{inspect.cleandoc(loaded.__doc__ or 'No documentation.')}\n")
+    parameters = inspect.signature(loaded).parameters.values()
+    table = Table(title="gin parameters")
+    for column in ("binding", "type", "default"):
+        table.add_column(column, overflow="fold")
+    for parameter in parameters:
+        hint = "" if parameter.annotation is parameter.empty else inspect.formatannotation(parameter.annotation)
+        default = "required" if parameter.default is parameter.empty else repr(parameter.default)
+        table.add_row(f"{plugin.gin_name}.{parameter.name}", hint, default)
+    Console().print(table)
+    return 0
+
+
+def new(name: str, parent: Path) -> int:
+    """Writes a package with one plugin of the kind, its entry point and its test."""
+    from tfdgm.commands.scaffold import TEMPLATES, write_package
+
+    kind, _, plain = name.partition(".")
+    if kind not in KINDS:
+        raise UserError(f"{name!r} does not begin with a plugin kind. {did_you_mean(kind, KINDS)}")
+    if not plain.isidentifier() or plain != plain.lower():
+        raise UserError(f"the plugin's name must be a lower-case Python identifier, got {plain!r}")
+    if not parent.is_dir():
+        raise UserError(f"--output: there is no folder {parent}")
+    folder = parent / f"tfdgm-{plain.replace('_', '-')}"
+    if folder.exists():
+        raise UserError(f"{folder} exists already")
+    write_package(folder, kind, plain, TEMPLATES[kind])
+    print(f"{folder} written; install it with: pip install -e {folder}\nthen: tfdgm plugins show {name}")
+    return 0
