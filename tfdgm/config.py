@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import pprint
 import re
+import tokenize
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -151,8 +152,8 @@ class _Scan:
                     self._bind(statement, where)
         except SyntaxError as error:
             raise UserError(_syntax_message(error, source, text)) from None
-        except StopIteration:
-            raise UserError(f"{source}: the last statement is not complete") from None
+        except (StopIteration, tokenize.TokenError):
+            raise UserError(f"{source}: {text.strip().splitlines()[-1]}\n  the last statement is not complete") from None
 
     def _bind(self, statement: Any, where: str) -> None:
         if not statement.arg_name:
@@ -292,6 +293,8 @@ def _syntax_message(error: SyntaxError, source: str, text: str) -> str:
     lines = text.splitlines()
     line = lines[line_number - 1].strip() if 0 < line_number <= len(lines) else text.strip()
     hint = ""
+    if message.startswith("malformed node"):  # what Python's literal_eval says of a name
+        message = "the value is no literal, @reference() or %macro"
     match = re.fullmatch(r"([\w./]+)\s*=\s*([^\"'\[({%@].*)", line)
     if match:
         hint = f'\n  Strings need quotes, as in {match[1]} = "{match[2].strip()}"'

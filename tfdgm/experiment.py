@@ -166,10 +166,10 @@ def experiment(
     _check_parts(prior, posterior, encoder, objectives, latent_size, data)
     splits = data.splits()
     if "train" not in splits:
-        raise UserError(f"{type(data).__name__} has no split named 'train'")
+        raise UserError(f"{data.spoken_name()} has no split named 'train'")
     if batch_size > len(splits["train"]):
         raise UserError(
-            f"experiment.batch_size {batch_size} is larger than the training split of {type(data).__name__}, "
+            f"experiment.batch_size {batch_size} is larger than the training split of {data.spoken_name()}, "
             f"which has {len(splits['train'])} examples"
         )
     optimizer = optimizer or keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
@@ -201,10 +201,10 @@ def _check_parts(
         needy: list[Prior | Objective] = [prior, *objectives]
         for part in needy:
             if part.needs_posterior:
-                raise UserError(f"{type(part).__name__} needs a posterior, and experiment.posterior is None")
+                raise UserError(f"{part.spoken_name()} needs a posterior, and experiment.posterior is None")
     discrete = posterior is not None and posterior.latent_spec(latent_size, data.spec).discrete
     if prior.over == "codes" and not discrete:
-        raise UserError(f"the prior {type(prior).__name__} is over codes, but the latent is a vector")
+        raise UserError(f"the prior {prior.spoken_name()} is over codes, but the latent is a vector")
     untrained = [] if any(objective.trains_decoder for objective in objectives) else ["decoder"]
     if encoder is not None and not any(objective.trains_encoder for objective in objectives):
         untrained.append("encoder")

@@ -60,7 +60,7 @@ class Model(Component):
         event, wanted = tuple(prior.event_shape), self.latent.event_shape
         if event != wanted:
             raise UserError(
-                f"the prior {type(self.prior).__name__} has event shape {event}, but the latent has {wanted}; "
+                f"the prior {self.prior.spoken_name()} has event shape {event}, but the latent has {wanted}; "
                 f"experiment.latent_size is {self.latent.size}"
             )
         return prior

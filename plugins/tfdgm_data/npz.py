@@ -69,7 +69,7 @@ class Npz(Data):
             bad = np.argwhere(~np.isfinite(piece))
             if len(bad):
                 at = [int(bad[0][0]) + start, *map(int, bad[0][1:])]
-                raise UserError(f"{type(self).__name__}: {where} has NaN or infinity, the first at {at}")
+                raise UserError(f"{self.spoken_name()}: {where} has NaN or infinity, the first at {at}")
 
     def splits(self) -> dict[str, Source]:
         return {name: ArraySource(rows) for name, rows in self._splits.items()}
@@ -86,17 +86,17 @@ class Npz(Data):
 def _load(path: Path) -> dict[str, np.ndarray]:
     """The arrays by name; ones stored without compression are mapped from the disk, not read."""
     if not path.exists():
-        raise UserError(f"Npz: there is no file {path}")
+        raise UserError(f"data.npz: there is no file {path}")
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UserError(f"Npz: {path} is not an .npz file")
+                raise UserError(f"data.npz: {path} is not an .npz file")
             names = [name for name in ("train", "validation", "test") if name in archive.files]
             if "train" not in names:
-                raise UserError(f"Npz: {path} has no array 'train'; it has {', '.join(archive.files) or 'none'}")
+                raise UserError(f"data.npz: {path} has no array 'train'; it has {', '.join(archive.files) or 'none'}")
             return {name: _mapped(path, name, archive) for name in names}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"Npz: {path} cannot be read: {error}") from None
+        raise UserError(f"data.npz: {path} cannot be read: {error}") from None
 
 
 def _mapped(path: Path, name: str, archive: Any) -> np.ndarray:
@@ -113,7 +113,7 @@ def _mapped(path: Path, name: str, archive: Any) -> np.ndarray:
             shape, fortran, dtype = read_header[version](stream)
             header = stream.tell()
     if dtype.hasobject:
-        raise UserError(f"Npz: {path}: the array {name!r} holds Python objects")
+        raise UserError(f"data.npz: {path}: the array {name!r} holds Python objects")
     with open(path, "rb") as file:
         file.seek(member.header_offset + 26)
         name_length, extra_length = np.frombuffer(file.read(4), "<u2")

@@ -48,17 +48,17 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         config = read_config([], [saved])
     else:
         config = read_config(files or [DEFAULT_CONFIG], bindings)
-    experiment = config.experiment()
+    built = config.experiment().build()
     if values.dry_run:
         print(config.text)
-        describe(experiment.build(), config)
+        describe(built, config)
         return 0
     if workdir is None:
         stem = Path((files or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
         workdir = Workdir(Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}")
     workdir.prepare(config.text)
     with workdir.locked():
-        return train(workdir, config, experiment.build(), began)
+        return train(workdir, config, built, began)
 
 
 def shorthand_bindings(values: flags.FlagValues) -> list[str]:

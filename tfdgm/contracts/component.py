@@ -5,7 +5,7 @@ import inspect
 import types
 import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -26,10 +26,18 @@ class Component:
         if "__init__" in cls.__dict__:
             cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
 
+    #: `KIND.NAME` once the registry has loaded the class; messages use it.
+    plugin_name: ClassVar[str | None] = None
+
+    @classmethod
+    def spoken_name(cls) -> str:
+        """How a message calls this component: the name that a config uses, else the class's."""
+        return cls.plugin_name or cls.__name__
+
     def require(self, condition: bool, message: str) -> None:
-        """Refuses a hyperparameter: raises `tfdgm.UserError` naming this class unless `condition` holds."""
+        """Refuses a hyperparameter: raises `tfdgm.UserError` naming this plugin unless `condition` holds."""
         if not condition:
-            raise UserError(f"{type(self).__name__}: {message}")
+            raise UserError(f"{self.spoken_name()}: {message}")
 
     def absorb(self, totals: dict[str, tf.Tensor], context: Context) -> None:
         """Applies statistics handed to `context.collect`, now totals over the global batch; once a step."""
@@ -46,11 +54,11 @@ def _checked(init: Any) -> Any:
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
-            raise UserError(f"{type(self).__name__}: {error}") from None
+            raise UserError(f"{self.spoken_name()}: {error}") from None
         hints = typing.get_type_hints(init)
         for name, value in list(bound.arguments.items())[1:]:
             if name in hints:
-                check_type(f"{type(self).__name__}.{name}", value, hints[name])
+                check_type(f"{self.spoken_name()}.{name}", value, hints[name])
         init(self, *args, **kwargs)
 
     return checked_init
