@@ -100,8 +100,19 @@ class Config:
 
     @staticmethod
     def operative() -> str:
-        """The values that the last call of `experiment` used, defaults included."""
-        return gin.operative_config_str()
+        """The values that the last call of `experiment` used, defaults included; a config as well.
+
+        gin's own `operative_config_str` shortens names so far that they do not say their kind.
+        """
+        scan = _Scan()
+        for (scope, selector), parameters in gin.config._OPERATIVE_CONFIG.items():
+            used = {name: value for name, value in parameters.items() if gin.config._is_literally_representable(value)}
+            if selector == "gin.macro":
+                scan.macros[scope] = (used["value"], "")
+                continue
+            for name, value in used.items():
+                scan.bindings[scope, selector.removeprefix("tfdgm."), name] = (value, "")
+        return scan.text()
 
 
 def read_config(files: Sequence[str], bindings: Sequence[str] = ()) -> Config:
@@ -153,7 +164,9 @@ class _Scan:
         except SyntaxError as error:
             raise UserError(_syntax_message(error, source, text)) from None
         except (StopIteration, tokenize.TokenError):
-            raise UserError(f"{source}: {text.strip().splitlines()[-1]}\n  the last statement is not complete") from None
+            raise UserError(
+                f"{source}: {text.strip().splitlines()[-1]}\n  the last statement is not complete"
+            ) from None
 
     def _bind(self, statement: Any, where: str) -> None:
         if not statement.arg_name:
@@ -183,9 +196,10 @@ class _Scan:
         unique = dict.fromkeys(plugins.values())
         if len(unique) < len(plugins):
             raise UserError("one plugin is named in two ways: " + ", ".join(sorted(plugins)))
-        return Config(self._text(), list(unique))
+        return Config(self.text(), list(unique))
 
-    def _text(self) -> str:
+    def text(self) -> str:
+        """The statements as canonical gin: macros, the experiment, then the rest by name."""
         lines = [_format(name, value) for name, (value, _) in sorted(self.macros.items())]
         groups: dict[tuple[str, str], list[str]] = {}
         for (scope, selector, parameter), (value, _) in self.bindings.items():

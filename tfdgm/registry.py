@@ -128,5 +128,5 @@ def load(plugin: Plugin) -> type:
     for parameter in inspect.signature(loaded).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             raise UserError(f"the plugin {plugin} takes **{parameter.name}, which would hide misspelt parameters")
-    loaded.plugin_name = plugin.gin_name
+    setattr(loaded, "plugin_name", plugin.gin_name)  # noqa: B010  (messages use it)
     return loaded

@@ -11,7 +11,9 @@ class Bernoulli(Likelihood):
 
     def check(self, data: DataSpec) -> None:
         if data.low < 0 or data.high > 1:
-            raise UserError(f"{self.spoken_name()} needs x in [0, 1], but the data has range [{data.low:g}, {data.high:g}]")
+            raise UserError(
+                f"{self.spoken_name()} needs x in [0, 1], but the data has range [{data.low:g}, {data.high:g}]"
+            )
 
     def output_shape(self, data: DataSpec) -> tuple[int, ...]:
         return data.shape

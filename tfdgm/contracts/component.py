@@ -61,6 +61,8 @@ def _checked(init: Any) -> Any:
                 check_type(f"{self.spoken_name()}.{name}", value, hints[name])
         init(self, *args, **kwargs)
 
+    # gin reads the parameters and their defaults off this; it does not look behind a wrapper.
+    checked_init.__signature__ = signature  # type: ignore[attr-defined]
     return checked_init
 
 

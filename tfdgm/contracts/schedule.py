@@ -1,10 +1,12 @@
 """A scalar hyperparameter that may change with the step."""
 
+from typing import TypeAlias
+
 import keras
 import tensorflow as tf
 
 #: A number, or any `keras.optimizers.schedules.LearningRateSchedule` (a function of the step).
-Schedule = float | keras.optimizers.schedules.LearningRateSchedule
+Schedule: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
 def scheduled(value: Schedule, step: tf.Tensor) -> tf.Tensor:
