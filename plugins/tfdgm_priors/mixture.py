@@ -1,0 +1,148 @@
+"""The density of a mixture of many diagonal Gaussians, at a cost that tens of thousands of components allow.
+
+    log q_agg(z) = log (1/M) sum_k prod_j N(z_j; m_kj, s_kj^2)
+
+The textbook expansion into one matrix product, sum_j z_j^2/s_kj^2 - 2 z_j m_kj/s_kj^2 + ..., cancels terms of size
+z^2/s^2: with scales of 1e-3 float32 is then wrong by several nats. Here each squared distance is formed as it is
+written, ((z - m)/s)^2, one dimension after the other for a whole chunk of components: XLA fuses the sum over dimensions
+into one vectorised pass without the `[batch, components, d]` array, and chunks keep memory from growing with
+batch x components.
+"""
+
+import math
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+_PAIRS_AT_ONCE = 1 << 16
+_UNROLLED_DIMENSIONS = 128
+
+
+def component_log_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """log N(z_b; m_k, diag(s_k^2)) for all pairs, `[batch, d]`, `[K, d]`, `[K, d]` -> `[batch, K]`."""
+    size = z.shape[-1]
+    if size > _UNROLLED_DIMENSIONS:
+        squares = tf.reduce_sum(tf.square((z[:, None] - mean) / scale), axis=-1)
+    else:
+        mean_rows, inverse_rows = tf.transpose(mean), tf.transpose(1.0 / scale)
+        squares = tf.add_n(
+            [tf.square((z[:, j, None] - mean_rows[j]) * inverse_rows[j]) for j in range(size)]  # fused by XLA
+        )
+    normaliser = tf.reduce_sum(tf.math.log(scale), axis=-1) + size / 2 * math.log(2 * math.pi)
+    return -squares / 2 - normaliser
+
+
+def log_mixture_density(
+    z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude: tf.Tensor | None = None
+) -> tf.Tensor:
+    """log of the equally weighted mixture at z, nats; differentiable in z, not in the components.
+
+    Args:
+      z: `[batch, d]`.
+      mean, scale: of the components, `[K, d]`.
+      exclude: a component to leave out for each row, int `[batch]`; the weights are then 1 / (K - 1).
+
+    Returns:
+      `[batch]`. Memory is O(batch x chunk); the gradient's too, since it forms the densities again.
+    """
+    count, size = mean.shape
+    chunk = max(64, min(count, _PAIRS_AT_ONCE // (z.shape[0] or 1_000)))
+    chunks = -(-count // chunk)
+    padding = [[0, chunks * chunk - count], [0, 0]]
+    means = tf.reshape(tf.pad(mean, padding), [chunks, chunk, size])
+    scales = tf.reshape(tf.pad(scale, padding, constant_values=1), [chunks, chunk, size])
+    weight = -math.log(count if exclude is None else count - 1)
+
+    def densities(z: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        """Weighted log densities of one chunk, `[batch, chunk]`; -inf where a component does not count."""
+        index = number * chunk + tf.range(chunk)
+        counts = tf.broadcast_to(index < count, [tf.shape(z)[0], chunk])
+        if exclude is not None:
+            counts &= index != tf.cast(exclude, tf.int32)[:, None]
+        log_density = component_log_density(z, means[number], scales[number]) + weight
+        return tf.where(counts, log_density, tf.constant(-math.inf, z.dtype))
+
+    @tf.custom_gradient
+    def density(z: tf.Tensor) -> tuple[tf.Tensor, object]:
+        def add(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            mine = tf.reduce_logsumexp(densities(z, number), axis=-1)
+            return number + 1, tf.reduce_logsumexp(tf.stack([total, mine]), axis=0)
+
+        start = (tf.constant(0), tf.fill(tf.shape(z)[:1], tf.constant(-math.inf, z.dtype)))
+        _, total = tf.while_loop(lambda number, _: number < chunks, add, start, maximum_iterations=chunks)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            # d/dz = sum_k r_k (m_k - z) / s_k^2 with the responsibilities r_k
+            def add_gradient(number: tf.Tensor, accumulated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                responsibility = tf.exp(densities(z, number) - total[:, None])
+                precision = 1.0 / tf.square(scales[number])
+                # centred on one component, so that z^2/s^2 does not cancel
+                centre = tf.gather(means[number], tf.argmax(responsibility, axis=-1))
+                pulled = responsibility @ (means[number] * precision)
+                weighted = responsibility @ precision
+                return number + 1, accumulated + (pulled - centre * weighted) - (z - centre) * weighted
+
+            _, accumulated = tf.while_loop(
+                lambda number, _: number < chunks, add_gradient, (tf.constant(0), tf.zeros_like(z)),
+                maximum_iterations=chunks,
+            )  # fmt: skip
+            return upstream[:, None] * accumulated
+
+        return total, gradient
+
+    return density(z)
+
+
+class GaussianMixture(tfd.Distribution):
+    """The equally weighted mixture of M diagonal Gaussians, event shape `[d]`.
+
+    Args:
+      mean, scale: `[M, d]`.
+      learned: whether gradients reach the components; they then cost memory for all pairs.
+      exclude: a component to leave out for each row of `log_prob`'s argument `[batch, d]`, or None.
+    """
+
+    def __init__(
+        self, mean: tf.Tensor, scale: tf.Tensor, *, learned: bool, exclude: tf.Tensor | None = None
+    ) -> None:
+        parameters = dict(locals())
+        self._mean, self._scale, self._learned, self._exclude = mean, scale, learned, exclude
+        super().__init__(
+            dtype=mean.dtype,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+        )
+
+    def _event_shape(self) -> tf.TensorShape:
+        return self._mean.shape[1:]
+
+    def _event_shape_tensor(self) -> tf.Tensor:
+        return tf.shape(self._mean)[1:]
+
+    def _batch_shape(self) -> tf.TensorShape:
+        return tf.TensorShape([])
+
+    def _batch_shape_tensor(self) -> tf.Tensor:
+        return tf.constant([], tf.int32)
+
+    def _log_prob(self, z: tf.Tensor) -> tf.Tensor:
+        flat = tf.reshape(z, [-1, self._mean.shape[-1]])
+        if self._learned:
+            count = self._mean.shape[0]
+            densities = component_log_density(flat, self._mean, self._scale)
+            log_prob = tf.reduce_logsumexp(densities, axis=-1) - math.log(count)
+        else:
+            log_prob = log_mixture_density(flat, self._mean, self._scale, self._exclude)
+        return tf.reshape(log_prob, tf.shape(z)[:-1])
+
+    def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        which_seed, noise_seed = tf.unstack(tf.random.split(seed, 2))
+        count, size = self._mean.shape
+        which = tf.random.stateless_uniform([n], which_seed, 0, count, tf.int32)
+        noise = tf.random.stateless_normal([n, size], noise_seed, dtype=self.dtype)
+        return tf.gather(self._mean, which) + tf.gather(self._scale, which) * noise
+
+    def _default_event_space_bijector(self) -> None:
+        return None
