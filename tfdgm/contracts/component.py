@@ -130,7 +130,12 @@ def _walk(node: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Variab
     if isinstance(node, (keras.Variable, tf.Variable)):
         yield path, node
         return
-    if isinstance(node, (keras.Layer, keras.optimizers.Optimizer)):
+    if isinstance(node, keras.optimizers.Optimizer):
+        # Keras names these after its layers, which it numbers through the whole process.
+        for position, variable in enumerate(node.variables):
+            yield f"{path}/{position}", variable
+        return
+    if isinstance(node, keras.Layer):
         for position, variable in enumerate(node.variables):
             name = getattr(variable, "name", "variable").split(":")[0].rsplit("/", 1)[-1]
             yield f"{path}/{position}_{name}", variable
