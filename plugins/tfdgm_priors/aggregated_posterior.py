@@ -15,9 +15,9 @@ class AggregatedPosterior(Prior):
     """p(z) = (1/M) sum_m q(z|u_m), the prior that the ELBO's marginal KL asks for (Hoffman and Johnson 2016).
 
     With components="pseudo_inputs" the u_m are learned (VampPrior, Tomczak and Welling 2018), start at training
-    examples, and are kept in the data's range. With "subset" they are M training examples, fixed. With "exact" the sum
-    is over all n training examples: a memory holds the parameters of every q(z|x_n) and is refreshed as batches pass, so
-    it is at most one epoch old; before its first refresh an example counts as N(0, I).
+    examples, and are kept in the data's range. With "subset" they are M training examples, fixed. With "exact" the
+    sum is over all n training examples: a memory holds the parameters of every q(z|x_n) and is refreshed as batches
+    pass, so it is at most one epoch old; before its first refresh an example counts as N(0, I).
 
     The posterior must be a diagonal Gaussian.
 
@@ -65,9 +65,7 @@ class AggregatedPosterior(Prior):
             return GaussianMixture(mean, scale, learned=True)
         if context.training and context.x is not None and context.index is not None:
             mean, scale = self._parameters(self._infer(context, context.x))
-            context.collect(
-                self, index=Concatenated(context.index), mean=Concatenated(mean), scale=Concatenated(scale)
-            )
+            context.collect(self, index=Concatenated(context.index), mean=Concatenated(mean), scale=Concatenated(scale))
         exclude = context.index if self.leave_one_out and context.training else None
         return GaussianMixture(self.mean.value, self.scale.value, learned=False, exclude=exclude)
 

@@ -14,7 +14,7 @@ import math
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-_PAIRS_AT_ONCE = 1 << 16
+_PAIRS_AT_ONCE = 1 << 18
 _UNROLLED_DIMENSIONS = 128
 
 
@@ -32,9 +32,7 @@ def component_log_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf
     return -squares / 2 - normaliser
 
 
-def log_mixture_density(
-    z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude: tf.Tensor | None = None
-) -> tf.Tensor:
+def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude: tf.Tensor | None = None) -> tf.Tensor:
     """log of the equally weighted mixture at z, nats; differentiable in z, not in the components.
 
     Args:
@@ -62,6 +60,21 @@ def log_mixture_density(
         log_density = component_log_density(z, means[number], scales[number]) + weight
         return tf.where(counts, log_density, tf.constant(-math.inf, z.dtype))
 
+    def pull(z: tf.Tensor, number: tf.Tensor | int, log_density: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
+        """One chunk's part of d/dz = sum_k r_k (m_k - z) / s_k^2, with the responsibilities r_k."""
+        responsibility = tf.exp(log_density - total[:, None])
+        precision = 1.0 / tf.square(scales[number])
+        # centred on one component, so that z^2/s^2 does not cancel
+        centre = tf.gather(means[number], tf.argmax(responsibility, axis=-1))
+        weighted = responsibility @ precision
+        return responsibility @ (means[number] * precision) - centre * weighted - (z - centre) * weighted
+
+    @tf.custom_gradient
+    def density_at_once(z: tf.Tensor) -> tuple[tf.Tensor, object]:
+        log_density = densities(z, 0)
+        total = tf.reduce_logsumexp(log_density, axis=-1)
+        return total, lambda upstream: upstream[:, None] * pull(z, 0, log_density, total)
+
     @tf.custom_gradient
     def density(z: tf.Tensor) -> tuple[tf.Tensor, object]:
         def add(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -72,15 +85,8 @@ def log_mixture_density(
         _, total = tf.while_loop(lambda number, _: number < chunks, add, start, maximum_iterations=chunks)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            # d/dz = sum_k r_k (m_k - z) / s_k^2 with the responsibilities r_k
             def add_gradient(number: tf.Tensor, accumulated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-                responsibility = tf.exp(densities(z, number) - total[:, None])
-                precision = 1.0 / tf.square(scales[number])
-                # centred on one component, so that z^2/s^2 does not cancel
-                centre = tf.gather(means[number], tf.argmax(responsibility, axis=-1))
-                pulled = responsibility @ (means[number] * precision)
-                weighted = responsibility @ precision
-                return number + 1, accumulated + (pulled - centre * weighted) - (z - centre) * weighted
+                return number + 1, accumulated + pull(z, number, densities(z, number), total)
 
             _, accumulated = tf.while_loop(
                 lambda number, _: number < chunks, add_gradient, (tf.constant(0), tf.zeros_like(z)),
@@ -90,7 +96,7 @@ def log_mixture_density(
 
         return total, gradient
 
-    return density(z)
+    return density_at_once(z) if chunks == 1 else density(z)
 
 
 class GaussianMixture(tfd.Distribution):
@@ -102,9 +108,7 @@ class GaussianMixture(tfd.Distribution):
       exclude: a component to leave out for each row of `log_prob`'s argument `[batch, d]`, or None.
     """
 
-    def __init__(
-        self, mean: tf.Tensor, scale: tf.Tensor, *, learned: bool, exclude: tf.Tensor | None = None
-    ) -> None:
+    def __init__(self, mean: tf.Tensor, scale: tf.Tensor, *, learned: bool, exclude: tf.Tensor | None = None) -> None:
         parameters = dict(locals())
         self._mean, self._scale, self._learned, self._exclude = mean, scale, learned, exclude
         super().__init__(

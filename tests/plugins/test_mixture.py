@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tfdgm_priors.mixture
 from scipy.special import logsumexp
 from tensorflow_probability import distributions as tfd
 from tfdgm_priors.mixture import GaussianMixture, component_log_density, log_mixture_density
@@ -32,7 +33,9 @@ def reference(z, mean, scales):
 # float64: rounding of a sum of six squares; float32: 1e-3 nats is what training can tolerate, also at tiny scales
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-9), (np.float32, 1e-3)])
 @pytest.mark.parametrize("scale", [1.0, 1e-3])
-def test_the_density_and_its_gradient_are_those_of_tfp(scale, dtype, tolerance):
+@pytest.mark.parametrize("pairs_at_once", [1 << 14, 1 << 18])  # five chunks, the last one filled up; and one
+def test_the_density_and_its_gradient_are_those_of_tfp(pairs_at_once, scale, dtype, tolerance, monkeypatch):
+    monkeypatch.setattr(tfdgm_priors.mixture, "_PAIRS_AT_ONCE", pairs_at_once)
     z, mean, scales, _ = mixture(scale, dtype)
 
     @tf.function(jit_compile=True)
