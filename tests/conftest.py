@@ -1,0 +1,19 @@
+"""Fixtures that share what is expensive: TensorFlow is imported once, a run is trained once."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the numbers below were fixed on the CPU
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["MPLBACKEND"] = "Agg"
+
+import pytest
+from small import TINY_BINDINGS, command
+
+
+@pytest.fixture(scope="session")
+def trained_workdir(tmp_path_factory):
+    """The workdir of a finished run of 40 steps; tests read it and write nothing in it but `eval.json`."""
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    assert command("train", f"--workdir={workdir}", f"--gin_bindings={TINY_BINDINGS}") == 0
+    return workdir

@@ -1,0 +1,149 @@
+"""Checked hyperparameters and named variables."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small import assert_same_tensors, points_experiment
+from tfdgm_networks.mlp import MLP
+from tfdgm_objectives.elbo import ELBO
+from tfdgm_priors.gaussian import Gaussian as GaussianPrior
+
+from tfdgm import Component, Network, UserError
+from tfdgm.contracts.component import components, fits, named_variables, raw, trainable
+from tfdgm.contracts.schedule import Schedule, scheduled
+
+SCHEDULE = keras.optimizers.schedules.PolynomialDecay(1.0, 10, 0.0)
+
+
+@pytest.mark.parametrize(
+    "value, hint, expected",
+    [
+        (1, int, True), (True, int, False), (1.0, int, False), ("1", int, False),
+        (1, float, True), (1.5, float, True), (True, float, False), ("x", float, False),
+        (True, bool, True), (1, bool, False), ("a", str, True), (None, str, False),
+        (None, int | None, True), (3, int | None, True), ("3", int | None, False),
+        ((1, 2), Sequence[int], True), ([1, 2], Sequence[int], True), ((), Sequence[int], True),
+        ((1, True), Sequence[int], False), ((1, "a"), Sequence[int], False), ("12", Sequence[str], False),
+        ([1], list[int], True), ((1,), list[int], True), ([1.5], list[int], False),
+        ("a", Literal["a", "b"], True), ("c", Literal["a", "b"], False),
+        (SCHEDULE, Schedule, True), (0.5, Schedule, True), ("warm", Schedule, False),
+    ],
+)  # fmt: skip
+def test_a_value_fits_its_annotation_or_not(value, hint, expected):
+    assert fits(value, hint) is expected
+
+
+def test_a_hyperparameter_of_the_wrong_type_is_refused_by_name():
+    with pytest.raises(UserError, match=r"hidden must be a list of int, got 256 \(int\)"):
+        MLP(hidden=256)
+    with pytest.raises(UserError, match="learned_mean must be bool, got 1"):
+        GaussianPrior(learned_mean=1)
+    with pytest.raises(UserError, match="hiden"):
+        MLP(hiden=(3,))
+
+
+def test_a_component_without_its_required_hyperparameter_is_refused():
+    class Needy(Component):
+        def __init__(self, *, path: str) -> None:
+            self.path = path
+
+    with pytest.raises(UserError, match="Needy.*path"):
+        Needy()
+
+
+def test_paths_of_variables_tell_where_they_stand():
+    built = points_experiment(prior=GaussianPrior(learned_mean=True)).build()
+    assert set(named_variables(built.model, "model")) == {
+        "model/prior/mean", "model/prior/log_scale", "model/likelihood/log_scale",
+        "model/decoder/layers/0/0_kernel", "model/decoder/layers/0/1_bias",
+        "model/encoder/layers/0/0_kernel", "model/encoder/layers/0/1_bias",
+    }  # fmt: skip
+    assert "model/prior/mean" in built.parameters() and "model/prior/log_scale" not in built.parameters()
+
+
+def test_the_models_paths_do_not_depend_on_what_was_built_before():
+    first = named_variables(points_experiment().build().model)
+    for _ in range(3):
+        keras.layers.Dense(2).build((None, 2))
+    built = points_experiment(latent_size=2)
+    keras.layers.Dense(2).build((None, 2))
+    assert list(named_variables(built.build().model)) == list(first)
+
+
+def test_a_variable_reached_by_two_paths_is_listed_once():
+    class Pair(Component):
+        pass
+
+    pair = Pair()
+    pair.one = pair.two = keras.Variable(tf.zeros([2]))
+    pair.more = [pair.one, {"key": keras.Variable(tf.zeros([1]))}]
+    assert list(named_variables(pair, "p")) == ["p/one", "p/more/1/key"]
+
+
+def test_components_are_found_once_even_in_a_circle():
+    class Node(Component):
+        pass
+
+    first, second = Node(), Node()
+    first.other, second.other, first.list = second, first, [second, {"again": first}]
+    assert components(first) == [first, second]
+    assert named_variables(first) == {}
+
+
+def test_variables_of_tensorflow_and_of_keras_are_both_found():
+    class Mixed(Component):
+        pass
+
+    mixed = Mixed()
+    mixed.keras, mixed.tf = keras.Variable(tf.zeros([2])), tf.Variable([1.0], trainable=False)
+    found = named_variables(mixed)
+    assert list(found) == ["keras", "tf"] and list(trainable(found)) == ["keras"]
+    assert isinstance(raw(found["keras"]), tf.Variable) and raw(found["tf"]) is mixed.tf
+
+
+def test_the_same_seed_gives_the_same_initial_weights_and_another_others():
+    def initial(seed):
+        made = points_experiment(seed=seed, encoder=MLP(hidden=(5,))).build()
+        return {name: raw(variable).numpy() for name, variable in made.parameters().items()}
+
+    first = initial(3)
+    assert_same_tensors(first, initial(3))
+    other = initial(4)
+    for name in first:
+        if "kernel" in name:
+            assert (first[name] != other[name]).all(), name
+
+
+def test_layers_of_one_shape_start_with_different_weights():
+    made = points_experiment(encoder=MLP(hidden=(4, 4, 4)), decoder=MLP(hidden=(4, 4))).build()
+    kernels = [layer.kernel.numpy() for net in (made.model.encoder, made.model.decoder) for layer in net.layers]
+    square = [kernel for kernel in kernels if kernel.shape == (4, 4)]
+    assert len(square) == 4  # the encoder's last one gives two means and two scales
+    for i, one in enumerate(square):
+        assert all((one != other).any() for other in square[:i])
+
+
+def test_building_moves_no_generator_of_the_process():
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
+    points_experiment().build()
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_a_schedule_is_read_at_the_step_and_a_number_is_itself():
+    assert float(scheduled(SCHEDULE, tf.constant(5, tf.int64))) == 0.5
+    assert float(scheduled(0.25, tf.constant(5, tf.int64))) == 0.25
+
+
+def test_objectives_of_one_class_get_names_of_their_own():
+    made = points_experiment(objectives=[ELBO(), ELBO(beta=0.5), ELBO()])
+    assert list(made.objectives) == ["elbo", "elbo_2", "elbo_3"]
+
+
+def test_a_network_without_a_build_says_so():
+    with pytest.raises(NotImplementedError):
+        Network().build((1,), (1,), None)

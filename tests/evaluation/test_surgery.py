@@ -1,0 +1,86 @@
+"""ELBO surgery against its identities and against TFP's own mixture."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from linear_gaussian import VARIANCES, linear_gaussian, posterior_mean
+from small import context
+
+from tfdgm.evaluation import bounds
+from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.surgery import AggregatedPosterior, elbo_surgery
+from tfdgm.evaluation.units import active_units
+
+tfd = tfp.distributions
+
+
+@pytest.fixture(params=[500, 7], ids=["one chunk", "chunks of 7"])
+def draws(request, monkeypatch):
+    monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", request.param)
+    monkeypatch.setattr(bounds, "_DECODINGS_AT_ONCE", 600)
+    built = linear_gaussian()
+    return Draws(built, built.experiment.splits["test"])
+
+
+def test_the_aggregated_posterior_is_the_mixture_over_the_split(draws):
+    values = np.random.RandomState(0).randn(50, 2).astype(np.float32)
+    posterior = draws.built.model.infer(tf.constant(draws.source.rows), context())
+    mixture = tfd.MixtureSameFamily(tfd.Categorical(logits=tf.zeros(24)), posterior)
+    expected = mixture.log_prob(values)
+    np.testing.assert_allclose(AggregatedPosterior(draws).log_prob(values), expected, rtol=1e-4, atol=1e-4)  # float32
+
+
+def test_the_terms_add_up(draws):
+    scores = elbo_surgery(draws, 50)
+    assert scores["rate"] == pytest.approx(scores["mutual_information"] + scores["marginal_kl"], abs=1e-5)
+    assert scores["elbo"] == pytest.approx(scores["reconstruction"] - scores["rate"], abs=1e-9)
+
+
+def test_mutual_information_is_at_most_the_log_of_the_number_of_examples(draws):
+    assert 0 < elbo_surgery(draws, 20)["mutual_information"] <= np.log(24)
+
+
+def test_posteriors_far_apart_tell_every_example():
+    far = np.zeros((60, 5), np.float32)
+    far[:, 0] = 100 * np.arange(60)
+    built = linear_gaussian(data=far)
+    scores = elbo_surgery(Draws(built, built.experiment.splits["test"]), 2)
+    # each draw has one component that is not 0 in float32, so the mean is log n but for rounding of terms of size 5,000
+    assert scores["mutual_information"] == pytest.approx(np.log(24), abs=1e-3)
+
+
+def test_posteriors_all_alike_tell_nothing():
+    built = linear_gaussian(shrink=0.0)
+    scores = elbo_surgery(Draws(built, built.experiment.splits["test"]), 2)
+    assert scores["mutual_information"] == pytest.approx(0, abs=1e-5)  # float32
+
+
+def test_active_units_counts_dimensions_whose_mean_moves(draws):
+    assert active_units(draws) == 2
+    kernel = draws.built.model.encoder.layers[0].kernel
+    collapsed = kernel.numpy().copy()
+    collapsed[:, 1] = 0
+    kernel.assign(collapsed)
+    assert active_units(Draws(draws.built, draws.source)) == 1
+
+
+def test_active_units_uses_the_threshold_of_a_hundredth():
+    x = linear_gaussian().experiment.splits["test"].rows
+    variance = posterior_mean(x).var(axis=0)
+    for target, expected in ((0.0095, 0), (0.0105, 1)):
+        built = linear_gaussian()
+        kernel = built.model.encoder.layers[0].kernel
+        scaled = kernel.numpy().copy()
+        scaled[:, 0] *= np.sqrt(target / variance[0])
+        scaled[:, 1] = 0
+        kernel.assign(scaled)
+        assert active_units(Draws(built, built.experiment.splits["test"])) == expected
+
+
+def test_the_fixture_model_has_the_true_posterior():
+    built = linear_gaussian()
+    x = built.experiment.splits["test"].rows
+    posterior = built.model.infer(tf.constant(x), context())
+    np.testing.assert_allclose(posterior.mean(), posterior_mean(x), rtol=1e-4, atol=1e-5)  # float32
+    np.testing.assert_allclose(posterior.variance(), np.tile(VARIANCES, (24, 1)), rtol=1e-4)

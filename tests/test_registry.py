@@ -1,0 +1,134 @@
+"""Plugins are found by metadata and loaded by name."""
+
+import sys
+import types
+
+import pytest
+
+import tfdgm
+from tfdgm import UserError
+from tfdgm.registry import KINDS, Plugin, find, load, select
+
+FIRST_PARTY = [plugin for plugin in find() if plugin.distribution == "tfdgm"]
+
+
+def offered(kind="prior", name="student_t", distribution="pkg-a", version="1.2", target="pkg_a:StudentT"):
+    return Plugin(kind, name, distribution, version, target)
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """A module of a third party, to be filled by the test."""
+    made = types.ModuleType("third_party")
+    monkeypatch.setitem(sys.modules, "third_party", made)
+    return made
+
+
+def refused(plugin):
+    with pytest.raises(UserError) as raised:
+        load(plugin)
+    return str(raised.value)
+
+
+def test_every_kind_has_a_first_party_plugin():
+    assert {plugin.kind for plugin in FIRST_PARTY} == set(KINDS)
+
+
+@pytest.mark.parametrize("plugin", FIRST_PARTY, ids=lambda plugin: plugin.gin_name)
+def test_a_first_party_plugin_loads_and_documents_every_parameter(plugin):
+    import inspect
+
+    loaded = load(plugin)
+    assert issubclass(loaded, getattr(tfdgm, KINDS[plugin.kind]))
+    for parameter in inspect.signature(loaded).parameters.values():
+        assert parameter.kind is parameter.KEYWORD_ONLY
+        assert f"{parameter.name}:" in loaded.__doc__ or f"{parameter.name}, " in loaded.__doc__, parameter.name
+
+
+def test_plugins_are_listed_by_kind_then_name():
+    order = [(list(KINDS).index(plugin.kind), plugin.name) for plugin in find()]
+    assert order == sorted(order)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match=r"no prior named 'gausian'\. Did you mean 'gaussian'\?.*installed"):
+        select("prior.gausian")
+
+
+def test_an_unknown_name_near_to_none_is_answered_with_all_of_its_kind():
+    plugins = [offered(name="maf"), offered(name="gaussian"), offered(kind="data", name="digits")]
+    with pytest.raises(UserError, match="Known: gaussian, maf") as raised:
+        select("prior.zzzzzz", plugins)
+    assert "digits" not in str(raised.value)
+
+
+def test_an_unknown_kind_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match=r"no plugin kind 'priors'\. Did you mean 'prior'\?"):
+        select("priors.gaussian")
+
+
+def test_a_name_offered_twice_is_refused_with_both_and_their_qualified_names_resolve():
+    first, second = offered(), offered(distribution="pkg.b", version="3.4", target="pkg_b:T")
+    with pytest.raises(UserError) as raised:
+        select("prior.student_t", [first, second])
+    for words in ("pkg-a 1.2", "pkg.b 3.4", "prior.pkg_a.student_t", "prior.pkg_b.student_t"):
+        assert words in str(raised.value)
+    assert select("prior.pkg_a.student_t", [first, second]) is first
+    assert select("prior.pkg_b.student_t", [first, second]) is second
+
+
+def test_a_name_offered_once_resolves_bare_and_qualified():
+    plugin = offered()
+    assert select("prior.student_t", [plugin]) is select("prior.pkg_a.student_t", [plugin]) is plugin
+
+
+@pytest.mark.parametrize(
+    "target, told",
+    [("there_is_no_such:Thing", "ModuleNotFoundError"), ("third_party:Missing", "AttributeError")],
+)
+def test_what_cannot_be_imported_is_told_with_distribution_and_version(module, target, told):
+    message = refused(offered(target=target))
+    assert "prior.student_t of pkg-a 1.2 cannot be loaded" in message and told in message
+
+
+def test_a_module_that_raises_when_imported_is_told_with_distribution_and_version(tmp_path, monkeypatch):
+    (tmp_path / "raising_plugin.py").write_text("raise RuntimeError('no such device')")
+    monkeypatch.syspath_prepend(tmp_path)
+    message = refused(offered(target="raising_plugin:Thing"))
+    assert "pkg-a 1.2 cannot be loaded: RuntimeError: no such device" in message
+
+
+def test_a_class_of_another_kind_is_refused(module):
+    module.Thing = type("Thing", (tfdgm.Network,), {})
+    assert "is not a subclass of tfdgm.Prior" in refused(offered(target="third_party:Thing"))
+
+
+def test_a_function_is_refused(module):
+    module.thing = lambda: None
+    assert "is not a subclass of tfdgm.Prior" in refused(offered(target="third_party:thing"))
+
+
+def test_another_version_of_the_contracts_is_refused(module):
+    module.Thing = type("Thing", (tfdgm.Prior,), {"plugin_api": tfdgm.PLUGIN_API + 1})
+    message = refused(offered(target="third_party:Thing"))
+    assert f"written for version {tfdgm.PLUGIN_API + 1}" in message and f"has version {tfdgm.PLUGIN_API}" in message
+
+
+def test_the_present_version_of_the_contracts_is_accepted(module):
+    module.Thing = type("Thing", (tfdgm.Prior,), {"plugin_api": tfdgm.PLUGIN_API})
+    assert load(offered(target="third_party:Thing")) is module.Thing
+
+
+def test_arbitrary_keywords_are_refused(module):
+    class Thing(tfdgm.Prior):
+        def __init__(self, **settings):
+            pass
+
+    module.Thing = Thing
+    assert "takes **settings" in refused(offered(target="third_party:Thing"))
+
+
+def test_a_target_inside_a_class_is_found(module):
+    inner = type("Inner", (tfdgm.Prior,), {})
+    module.Outer = type("Outer", (), {"Inner": inner})
+    assert load(offered(target="third_party:Outer.Inner")) is inner

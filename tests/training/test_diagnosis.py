@@ -1,0 +1,79 @@
+"""A run that goes non-finite names the tensor, the player and the step."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small import MeanGame, gan_experiment, points_experiment, silent
+from tfdgm_networks.mlp import MLP
+from tfdgm_objectives.elbo import ELBO
+
+from tfdgm import Loss
+from tfdgm.errors import NonFiniteError
+from tfdgm.training.run import Trainer
+
+
+def nan_at(step, at, tensor):
+    return tf.where(tf.equal(step, at), tf.constant(np.nan, tensor.dtype), tensor)
+
+
+class BreakingNetwork(MLP):
+    def __call__(self, x, context):
+        return nan_at(context.step, 17 if context.training else -1, super().__call__(x, context))
+
+
+class BreakingLoss(ELBO):
+    def model_loss(self, forward, context):
+        loss = super().model_loss(forward, context)
+        return Loss(nan_at(context.step, 13, loss.value), loss.metrics)
+
+
+class BreakingCritic(MeanGame):
+    def adversary_loss(self, forward, context):
+        loss = super().adversary_loss(forward, context)
+        return Loss(nan_at(context.step, 11, loss.value), loss.metrics)
+
+
+class BreakingWeights(MLP):
+    """Its kernel overflows in the projection after step 14, while every loss and gradient is still finite."""
+
+    def build(self, input_shape, output_shape, context):
+        super().build(input_shape, output_shape, context)
+        self.calls = keras.Variable(tf.zeros([]), trainable=False, name="calls")
+
+    def project(self):
+        self.calls.assign_add(1.0)
+        kernel = self.layers[0].kernel
+        kernel.assign(tf.where(self.calls.value == 15.0, np.inf, kernel.value))
+
+
+@pytest.mark.parametrize(
+    "make, changes, player, tensor, step",
+    [
+        (points_experiment, {"encoder": BreakingNetwork}, "model", "the encoder's output", 17),
+        pytest.param(points_experiment, {"decoder": BreakingNetwork}, "model", r"log p\(x\|z\)", 17, marks=pytest.mark.slow),
+        (points_experiment, {"objectives": BreakingLoss}, "model", "the loss", 13),
+        pytest.param(
+            gan_experiment, {"objectives": BreakingCritic}, "breakingcritic", "the loss", 11, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            points_experiment, {"decoder": BreakingWeights}, "model", "decoder/layers/0/0_kernel after the update", 14,
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["encoder", "decoder", "loss", "critic", "weight"],
+)
+def test_the_first_tensor_that_is_not_finite_is_named(tmp_path, make, changes, player, tensor, step):
+    ((argument, cls),) = changes.items()
+    if argument == "objectives":
+        part = [cls(network=MLP(hidden=(4,)))] if issubclass(cls, MeanGame) else [cls()]
+    else:
+        part = cls(hidden=())
+    trainer = Trainer(make(**{argument: part}, steps=30).build(), tmp_path, silent)
+    with pytest.raises(NonFiniteError) as raised:
+        trainer.train()
+    message = str(raised.value)
+    assert raised.match(f"at step {step}: for the player '{player}' the first tensor was {tensor};"), message
+    assert "the checkpoint of step 10" in message
+    assert trainer.checkpoints.latest().step == 10
+    assert all(np.isfinite(tensor).all() for tensor in trainer.checkpoints.latest().tensors.values())
