@@ -83,8 +83,8 @@ class Workdir:
             )
             lines = [line for line in changes if not line.startswith("@@")]
             raise UserError(
-                f"{self.path} holds a run of another configuration; use another --workdir, or none of the flags that "
-                "differ:\n  " + "\n  ".join(lines)
+                f"{self.path} holds a run of another configuration; use another --workdir, or leave out what differs "
+                "(a run is resumed exactly as it was begun; it cannot be extended):\n  " + "\n  ".join(lines)
             )
         try:
             self.samples.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ class Digits(Data):
         return tf.cast(uniform < rows, tf.float32)
 
     def describe(self) -> dict[str, Any]:
-        fixed = "RandomState(1).rand(300, 64) < x"
+        fixed = "none" if self.binarization == "none" else "static: RandomState({}).rand({}, 64) < x"
         return {
             "source": "sklearn.datasets.load_digits, 1,797 images of 8 x 8",
             "split": "RandomState(0).permutation(1797): 1,297 train, 200 validation, 300 test",
@@ -61,5 +61,6 @@ class Digits(Data):
                 "static": "static: RandomState(3).rand(1297, 64) < x",
                 "none": "none",
             }[self.binarization],
-            "binarization_test": "none" if self.binarization == "none" else f"static: {fixed}",
+            "binarization_validation": fixed.format(2, 200),
+            "binarization_test": fixed.format(1, 300),
         }

@@ -10,6 +10,11 @@ class Bernoulli(Likelihood):
     """p(x|z) = prod_i Bernoulli(x_i; sigmoid(l_i)), for x in {0, 1}; the decoder gives the logits l."""
 
     def check(self, data: DataSpec) -> None:
+        if data.levels not in (None, 2):
+            raise UserError(
+                f"{self.spoken_name()} needs binary x, but the data has {data.levels} levels; choose a binarization of "
+                "the data, or another likelihood"
+            )
         if data.low < 0 or data.high > 1:
             raise UserError(
                 f"{self.spoken_name()} needs x in [0, 1], but the data has range [{data.low:g}, {data.high:g}]"

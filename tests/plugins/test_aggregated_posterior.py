@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from small import Points, digits_experiment, normal_rows, points_experiment, silent
 from tfdgm_data.digits import Digits
+from tfdgm_likelihoods.gaussian import Gaussian
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 from tfdgm_priors.mixture import component_log_density
 
@@ -17,7 +18,11 @@ def context_of(built):
 
 
 def test_pseudo_inputs_start_at_training_examples_and_stay_in_the_range_of_the_data(tmp_path):
-    built = digits_experiment(prior=AggregatedPosterior(num_components=20), data=Digits(binarization="none")).build()
+    built = digits_experiment(
+        prior=AggregatedPosterior(num_components=20),
+        data=Digits(binarization="none"),
+        likelihood=Gaussian(),
+    ).build()
     rows = built.experiment.train.gather(np.arange(len(built.experiment.train)))
     inputs = built.model.prior.inputs
     assert all((rows == start).all(axis=1).any() for start in inputs.numpy())

@@ -8,7 +8,12 @@ from absl import flags
 def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("workdir", None, "folder of the run, or of an export of it", flag_values=values)
     flags.DEFINE_string("split", "test", "split of the data to score", flag_values=values)
-    flags.DEFINE_integer("num_samples", 1_000, "draws per example for nll_iwae", flag_values=values)
+    flags.DEFINE_integer(
+        "num_samples",
+        1_000,
+        "draws of z per example: all for nll_iwae, at most 100,000 over the split for the other scores",
+        flag_values=values,
+    )
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:

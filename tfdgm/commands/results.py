@@ -71,6 +71,8 @@ def finish(workdir: Workdir, built: "Built") -> None:
     from tfdgm.report import write_report
 
     split = "test" if "test" in built.experiment.splits else "train"
+    if split != "test":
+        print("the data has no test split: scored on the training split", flush=True)
     scores = score(workdir, built, split, 1_000)
     pictures = draw_pictures(workdir, built, split)
     report = write_report(workdir, scores, pictures)

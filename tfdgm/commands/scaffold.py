@@ -16,17 +16,27 @@ description = "The {kind} {name} for tfdgm"
 requires-python = ">=3.10"
 dependencies = ["tfdgm>={version}"]
 
+[project.optional-dependencies]
+test = ["pytest>=8"]
+
 [project.entry-points."tfdgm.{kind}"]
 {name} = "{module}:{cls}"
 """
 
-_TEST = '''"""The plugin is found, loads, and documents itself."""
+_TEST = '''"""The plugin is what its entry point says, and its defaults are accepted."""
 
-from tfdgm.registry import load, select
+from importlib.metadata import entry_points
+
+from {module} import {cls}
 
 
-def test_the_plugin_loads():
-    assert load(select("{kind}.{name}")).__doc__
+def test_the_entry_point_names_the_plugin():
+    (entry,) = (e for e in entry_points(group="tfdgm.{kind}", name="{name}") if e.dist.name == "{distribution}")
+    assert entry.load() is {cls}
+
+
+def test_the_defaults_are_accepted():
+    assert {cls}()
 '''
 
 _PRIOR = '''"""A prior for tfdgm."""

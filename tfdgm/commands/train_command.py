@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tfdgm.commands import import_tensorflow
+from tfdgm.registry import KINDS
 from tfdgm.workdir import Workdir, describe_run
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string("gin_bindings", [], "a gin statement; may be repeated", flag_values=values)
     flags.DEFINE_bool("dry_run", False, "print the resolved config and what would run, and stop", flag_values=values)
     flags.DEFINE_string("prior", None, "shorthand for experiment.prior = @prior.NAME()", flag_values=values)
-    flags.DEFINE_string("posterior", None, "shorthand for experiment.posterior; none is a GAN", flag_values=values)
+    flags.DEFINE_string(
+        "posterior", None, "shorthand for experiment.posterior; none for a model without inference", flag_values=values
+    )
     flags.DEFINE_multi_string(
         "objective", [], "shorthand for experiment.objectives; may be repeated", flag_values=values
     )
@@ -44,8 +47,8 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
     saved = workdir.saved_config() if workdir else None
-    if saved is not None and not files and not bindings:
-        config = read_config([], [saved])
+    if saved is not None and not files:
+        config = read_config([], [saved, *bindings])
     else:
         config = read_config(files or [DEFAULT_CONFIG], bindings)
     built = config.experiment().build()
@@ -104,7 +107,7 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
     say(f"workdir {workdir.path}")
     outcome = trainer.train()
     workdir.write(f"operative_config-{outcome.step}.gin", config.operative())
-    if outcome.signal is not None:
+    if outcome.step < experiment.steps and outcome.signal is not None:
         name = signal.Signals(outcome.signal).name
         say(f"{name}: stopped and saved at step {outcome.step}; to go on: tfdgm train --workdir={workdir.path}")
         return 128 + outcome.signal
@@ -115,7 +118,7 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
 
 def _rate(outcome: "Outcome") -> str:
     rate = outcome.steps_per_second
-    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left to make"
+    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left; it was only scored"
 
 
 def describe(built: "Built", config: "Config") -> None:
@@ -137,7 +140,7 @@ def describe(built: "Built", config: "Config") -> None:
         f"{experiment.steps:,} steps of {experiment.batch_size} examples in {experiment.shards} shard(s), "
         f"{experiment.steps_per_loop} steps a loop, data {'on the device' if resident else 'streamed'}"
     )
-    for plugin in config.plugins:
+    for plugin in sorted(config.plugins, key=lambda plugin: list(KINDS).index(plugin.kind)):
         say(f"plugin {plugin}")
 
 

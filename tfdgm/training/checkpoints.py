@@ -131,7 +131,7 @@ def read(path: Path) -> Checkpoint:
         manifest = json.loads(arrays.pop(_MANIFEST).tobytes())
         expected, version, step = manifest["sha256"], manifest["format"], int(manifest["step"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise DamagedCheckpoint(f"cannot be read ({type(error).__name__})") from None
+        raise DamagedCheckpoint("is truncated or altered") from error
     if version != FORMAT:
         raise DamagedCheckpoint(f"has format {version}; this version reads {FORMAT}")
     if set(expected) != set(arrays):

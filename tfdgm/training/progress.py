@@ -22,7 +22,8 @@ class Progress:
         self.bar: Bar | None = None
 
     def __enter__(self) -> "Progress":
-        self.began = self.shown = time.monotonic()
+        self.shown = time.monotonic()
+        self.first: tuple[int, float] | None = None
         if sys.stderr.isatty():
             columns = (
                 TextColumn("step"),
@@ -46,8 +47,11 @@ class Progress:
             self.bar.update(self.task, completed=step, loss=loss, rate=rate)
             return
         now = time.monotonic()
+        if self.first is None:  # the first loop compiles; it says nothing about the time left
+            self.first = (step, now)
         if step < self.steps and now - self.shown < _SECONDS_BETWEEN_LINES:
             return
         self.shown = now
-        left = (self.steps - step) * (now - self.began) / max(step - self.start, 1)
-        self.say(f"step {step}/{self.steps}  loss {loss}  {rate} steps/s  {left:.0f} s left")
+        done, began = self.first
+        left = f"{(self.steps - step) * (now - began) / (step - done):.0f} s left" if step > done else "compiled"
+        self.say(f"step {step}/{self.steps}  loss {loss}  {rate} steps/s  {left}")
