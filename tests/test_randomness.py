@@ -57,14 +57,6 @@ def test_the_same_path_gives_the_same_draws():
     np.testing.assert_array_equal(draws(first), draws(second))
 
 
-def test_a_seed_is_the_same_inside_and_outside_of_xla():
-    def make(step):
-        return fold_purpose(fold(root_seed(3, "test"), step), "z")
-
-    compiled = tf.function(make, jit_compile=True, autograph=False)
-    np.testing.assert_array_equal(compiled(tf.constant(5)), make(tf.constant(5)))
-
-
 def test_a_context_within_another_has_draws_of_its_own():
     outer = context()
     seeds = [outer.seed_for("z"), outer.within("a").seed_for("z"), outer.within("b").seed_for("z"), outer.seed_for("y")]

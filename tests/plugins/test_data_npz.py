@@ -1,0 +1,110 @@
+"""Arrays from a file: what is read, and what is refused by name and place."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from small import context
+from tfdgm_data.npz import Npz
+
+from tfdgm import UserError
+
+FLOATS = np.random.RandomState(0).rand(20, 4, 3).astype(np.float32)
+BYTES = np.random.RandomState(0).randint(0, 256, (20, 4, 4, 3)).astype(np.uint8)
+
+
+def saved(tmp_path, save=np.savez, **arrays):
+    path = tmp_path / "data.npz"
+    save(path, **arrays)
+    return str(path)
+
+
+def refused(path, **settings):
+    with pytest.raises(UserError) as raised:
+        Npz(path=str(path), **settings)
+    assert str(path) in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("rows", [FLOATS, BYTES, FLOATS.astype(np.float64), np.asfortranarray(FLOATS)])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_the_rows_are_those_of_the_file(tmp_path, save, rows):
+    splits = Npz(path=saved(tmp_path, save, train=rows, test=rows[:7])).splits()
+    assert set(splits) == {"train", "test"}
+    order = np.array([3, 0, 19, 3])
+    np.testing.assert_array_equal(splits["train"].gather(order), rows[order])
+    np.testing.assert_array_equal(splits["test"].gather(np.arange(7)), rows[:7])
+    assert splits["train"].dtype == rows.dtype
+
+
+def test_stored_arrays_are_mapped_and_compressed_ones_read(tmp_path):
+    stored = Npz(path=saved(tmp_path, train=FLOATS)).splits()["train"].rows
+    assert isinstance(stored, np.memmap)
+    np.testing.assert_array_equal(stored, FLOATS)
+    compressed = Npz(path=saved(tmp_path, np.savez_compressed, train=FLOATS)).splits()["train"].rows
+    assert not isinstance(compressed, np.memmap)
+
+
+def test_bytes_are_divided_by_255_and_floats_are_not(tmp_path):
+    data = Npz(path=saved(tmp_path, train=BYTES))
+    x = data.observe(tf.constant(BYTES[:5]), context())
+    np.testing.assert_allclose(x, BYTES[:5] / 255.0, rtol=1e-6)  # float32
+    assert (data.spec.low, data.spec.high, data.spec.levels) == (0.0, 1.0, 256)
+    assert data.spec.image_shape == (4, 4, 3)
+    data = Npz(path=saved(tmp_path, train=FLOATS))
+    np.testing.assert_array_equal(data.observe(tf.constant(FLOATS[:5]), context()), FLOATS[:5])
+    assert (data.spec.low, data.spec.high) == (float(FLOATS.min()), float(FLOATS.max()))
+    assert data.spec.levels is None and data.spec.image_shape == (4, 3)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_a_value_that_is_not_finite_is_told_with_its_place(tmp_path, name, bad):
+    rows = FLOATS.copy()
+    rows[13, 2, 1] = bad
+    message = refused(saved(tmp_path, **{"train": FLOATS, name: rows}))
+    assert f"'{name}' has NaN or infinity, the first at [13, 2, 1]" in message
+
+
+def test_the_place_of_a_bad_value_is_right_in_a_later_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfdgm_data.npz._CHECKED_AT_ONCE", 3 * FLOATS[0].nbytes)
+    rows = FLOATS.copy()
+    rows[13, 2, 1] = np.nan
+    assert "[13, 2, 1]" in refused(saved(tmp_path, train=rows))
+
+
+@pytest.mark.parametrize(
+    "arrays, told",
+    [
+        ({"x": FLOATS}, "no array 'train'; it has x"),
+        ({"train": FLOATS, "test": FLOATS[:, :2]}, "'test' has examples of shape (2, 3), but 'train' of (4, 3)"),
+        ({"train": FLOATS, "test": FLOATS.astype(np.float64)}, "'test' has dtype float64, but 'train' float32"),
+        ({"train": FLOATS.ravel()}, "'train' must have shape [examples, ...]"),
+        ({"train": np.array(["a", "b"])[:, None]}, "'train' has dtype"),
+        ({"train": FLOATS.astype(np.complex64)}, "'train' has dtype complex64"),
+        ({"train": np.full((3, 2), 256)}, "'train' has integers outside of 0..255"),
+        ({"train": np.full((3, 2), -1)}, "'train' has integers outside of 0..255"),
+    ],
+)
+def test_arrays_that_do_not_serve_are_refused_by_name(tmp_path, arrays, told):
+    assert told in refused(saved(tmp_path, **arrays))
+
+
+def test_python_objects_are_refused(tmp_path):
+    assert "objects" in refused(saved(tmp_path, train=np.array([[{}], [{}]], object))).lower()
+
+
+def test_a_range_that_the_data_leaves_is_refused(tmp_path):
+    path = saved(tmp_path, train=FLOATS)
+    assert "outside of the range [0.5, 1]" in refused(path, low=0.5, high=1.0)
+    assert Npz(path=path, low=-1.0, high=2.0).spec.high == 2.0
+
+
+def test_a_missing_or_broken_file_is_refused(tmp_path):
+    assert "no file" in refused(tmp_path / "nowhere.npz")
+    (tmp_path / "text.npz").write_text("not an archive")
+    assert "cannot be read" in refused(tmp_path / "text.npz")
+    np.save(tmp_path / "one.npy", FLOATS)
+    assert "not an .npz file" in refused(tmp_path / "one.npy")
+    whole = saved(tmp_path, train=FLOATS)
+    (tmp_path / "cut.npz").write_bytes(open(whole, "rb").read()[:300])
+    assert "cannot be read" in refused(tmp_path / "cut.npz")
