@@ -25,7 +25,7 @@ class MLP(Network):
         hidden: Sequence[int] = (256, 256),
         activation: str = "relu",
         dropout: float = 0.0,
-        initializer: str = "he_uniform",
+        initializer: str = "glorot_uniform",
     ) -> None:
         self.require(all(width > 0 for width in hidden), f"every width in hidden must be positive, got {hidden}")
         self.require(0 <= dropout < 1, f"dropout must be in [0, 1), got {dropout}")

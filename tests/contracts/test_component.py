@@ -51,7 +51,7 @@ def test_a_component_without_its_required_hyperparameter_is_refused():
         def __init__(self, *, path: str) -> None:
             self.path = path
 
-    with pytest.raises(UserError, match="Needy.*path"):
+    with pytest.raises(UserError, match=r"Needy.*path"):
         Needy()
 
 

@@ -125,7 +125,7 @@ def test_where_every_checkpoint_is_damaged_training_does_not_start_at_zero(saved
     checkpoints, _ = saved
     for step in (10, 20, 30):
         truncate(checkpoints.path(step))
-    with pytest.raises(UserError, match="every checkpoint in .* is damaged"):
+    with pytest.raises(UserError, match=r"every checkpoint in .* is damaged"):
         checkpoints.latest()
 
 

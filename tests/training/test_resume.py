@@ -146,7 +146,7 @@ def test_a_full_disk_ends_the_run_with_the_reason_and_keeps_the_last_checkpoint(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(UserError, match="step 30 could not be written.*No space left.*step 20 is kept"):
+    with pytest.raises(UserError, match=r"step 30 could not be written.*No space left.*step 20 is kept"):
         trainer.train()
     monkeypatch.undo()
     assert trainer.checkpoints.steps()[-1] == 20
