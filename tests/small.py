@@ -31,8 +31,7 @@ def silent(line: str) -> None:
 
 
 def command(*arguments) -> int:
-    """`tfdgm ARGUMENTS` in this process, with layers numbered as in a process of their own; its exit code."""
-    keras.utils.clear_session(free_memory=False)
+    """`tfdgm ARGUMENTS` in this process; its exit code."""
     return main([str(argument) for argument in arguments])
 
 
@@ -54,7 +53,6 @@ def normal_rows(count: int = 100, size: int = 3, seed: int = 0) -> np.ndarray:
 
 def points_experiment(**changes):
     """A VAE with affine encoder and decoder on 100 points of R^3, latent R^2; nothing is built yet."""
-    keras.utils.clear_session(free_memory=False)  # layers are numbered as in a process of their own
     settings = {
         "data": Points(rows=normal_rows()),
         "prior": GaussianPrior(),

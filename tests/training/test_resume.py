@@ -64,6 +64,7 @@ def test_rerunning_a_finished_run_changes_nothing(whole, tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "checkpoints").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_after_a_damaged_newest_checkpoint_the_lost_steps_are_made_again(whole, tmp_path):
     _, trainer = run(tmp_path, steps=40)
     newest = trainer.checkpoints.path(40)

@@ -1,0 +1,169 @@
+"""A real package of a third party, built and installed: found, listed, trained with; its conflicts and its faults."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "{name}"
+version = "{version}"
+
+[tool.hatch.build.targets.wheel]
+packages = ["{module}"]
+
+[project.entry-points."tfdgm.prior"]
+{entry} = "{module}:{attribute}"
+"""
+
+STUDENT_T = '''
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfdgm import BuildContext, Context, Prior
+
+tfd = tfp.distributions
+
+
+class StudentT(Prior):
+    """Independent Student's t."""
+
+    def __init__(self, *, df: float = 5.0) -> None:
+        self.require(df > 0, f"df must be positive, got {df}")
+        self.df = df
+
+    def build(self, context: BuildContext) -> None:
+        self.size = context.latent.size
+
+    def distribution(self, context: Context) -> tfd.Distribution:
+        return tfd.Independent(tfd.StudentT(self.df, tf.zeros([self.size]), 1.0), 1)
+'''
+
+DRIVER = """
+import contextlib, io, json, sys
+from tfdgm.commands import main
+
+results = []
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    loaded_before = "tensorflow" in sys.modules
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    results.append({"code": code, "out": out.getvalue(), "err": err.getvalue(), "tensorflow": loaded_before})
+print("RESULTS" + json.dumps(results))
+"""
+
+#: name, version, module, entry, attribute, source
+PACKAGES = [
+    ("student-priors", "1.2.3", "student_priors", "student_t", "StudentT", STUDENT_T),
+    ("other-priors", "4.5", "other_priors", "gaussian", "StudentT", STUDENT_T),
+    ("broken-priors", "0.7", "broken_priors", "shattered", "Shattered", "raise RuntimeError('it was never tested')"),
+]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with the three packages installed in it."""
+    root = tmp_path_factory.mktemp("third_party")
+    sources = []
+    for name, version, module, entry, attribute, source in PACKAGES:
+        package = root / name / module
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(source)
+        project = PROJECT.format(name=name, version=version, module=module, entry=entry, attribute=attribute)
+        (root / name / "pyproject.toml").write_text(project)
+        sources.append(str(root / name))
+    target = root / "site"
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", str(target), *sources], check=True)
+    return target
+
+
+@pytest.fixture(scope="module")
+def results(installed, tmp_path_factory):
+    """What each command said, all run in one process that sees the packages."""
+    folder = tmp_path_factory.mktemp("runs")
+    tiny = (
+        "steps = 4\nexperiment.steps_per_loop = 2\nexperiment.batch_size = 8\nexperiment.latent_size = 2\n"
+        "network.mlp.hidden = (8,)"
+    )
+    commands = {
+        "list": ["plugins", "list"],
+        "train": [
+            "train", "--prior=student_t", f"--workdir={folder / 'run'}", f"--gin_bindings={tiny}",
+            "--gin_bindings=prior.student_t.df = 7.5", "--gin_bindings=experiment.seed = 3",
+        ],
+        "typo": ["train", "--dry_run", "--gin_bindings=prior.student_t.fd = 7.5", "--prior=student_t"],
+        "range": ["train", "--dry_run", "--gin_bindings=prior.student_t.df = -1.0", "--prior=student_t"],
+        "conflict": ["train", "--dry_run", "--prior=gaussian"],
+        "qualified": ["train", "--dry_run", "--prior=other-priors/gaussian"],
+        "broken": ["train", "--dry_run", "--prior=shattered"],
+        "check": ["plugins", "list", "--check"],
+    }  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(installed), "COLUMNS": "200", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, json.dumps(list(commands.values()))],
+        capture_output=True, text=True, env=environment, cwd=folder, timeout=300,
+    )  # fmt: skip
+    assert "RESULTS" in done.stdout, done.stderr
+    said = dict(zip(commands, json.loads(done.stdout.partition("RESULTS")[2]), strict=True))
+    return said, folder
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_installed_plugins_are_listed_with_their_distributions_without_importing_them(results):
+    said, _ = results
+    listed = said["list"]
+    assert listed["code"] == 0
+    for words in ("student_t", "student-priors", "1.2.3", "broken-priors", "0.7", "prior.other_priors.gaussian",
+                  "prior.tfdgm.gaussian"):  # fmt: skip
+        assert words in listed["out"]
+    assert not said["train"]["tensorflow"]  # the command after the listing still found no TensorFlow loaded
+
+
+def test_a_run_with_the_plugin_ends_and_tells_its_version(results):
+    said, folder = results
+    assert said["train"]["code"] == 0, said["train"]["err"]
+    assert "plugin prior.student_t of student-priors 1.2.3" in said["train"]["out"]
+    facts = json.loads((folder / "run" / "run.json").read_text())
+    assert facts["plugins"]["prior.student_t"] == {"distribution": "student-priors", "version": "1.2.3"}
+    assert "prior.student_t.df = 7.5" in (folder / "run" / "config.gin").read_text()
+    assert json.loads((folder / "run" / "eval.json").read_text())["step"] == 4
+
+
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("typo", ["prior.student_t has no parameter 'fd'", "Known: df"]),
+        ("range", ["df must be positive, got -1.0"]),
+        ("conflict", ["other-priors 4.5", "tfdgm 0", "prior.other_priors.gaussian", "prior.tfdgm.gaussian"]),
+        ("broken", ["prior.shattered of broken-priors 0.7", "RuntimeError: it was never tested"]),
+    ],
+)
+def test_its_faults_are_told_in_one_message(results, name, told):
+    said = results[0][name]
+    assert said["code"] == 2
+    for words in told:
+        assert words in said["err"]
+    assert "Traceback" not in said["err"]
+
+
+def test_a_qualified_name_settles_a_conflict(results):
+    said = results[0]["qualified"]
+    assert said["code"] == 0, said["err"]
+    assert "prior.other_priors.gaussian" in said["out"]
+
+
+def test_a_check_tells_the_broken_one_and_costs_nothing_else(results):
+    said = results[0]["check"]
+    assert said["code"] == 0
+    assert "it was never tested" in " ".join(said["out"].split())

@@ -1,0 +1,66 @@
+"""The flags of `tfdgm train`, and what is refused before anything is written."""
+
+import pytest
+from small import command
+
+from tfdgm.commands import COMMANDS
+
+
+def test_a_dry_run_prints_a_config_that_runs_as_it_stands_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "--dry_run", "--workdir=run", "--gin_bindings=network.mlp.hidden = (9,)"]
+    assert command(*arguments) == 0
+    first = capsys.readouterr().out
+    assert "network.mlp.hidden = (9,)" in first and "trainable parameters" in first
+    assert list(tmp_path.iterdir()) == []
+    text = first[: first.index("\ndata ")]
+    (tmp_path / "again.gin").write_text(text)
+    assert command("train", "--dry_run", "--gin_file=again.gin") == 0
+    assert capsys.readouterr().out == first
+
+
+def test_shorthand_flags_stand_for_bindings_and_bindings_win(capsys):
+    arguments = ["--prior=gaussian", "--posterior=gaussian", "--objective=elbo", "--objective=elbo", "--data=digits"]
+    assert command("train", "--dry_run", *arguments) == 0
+    assert "experiment.objectives = [@objective.elbo(), @objective.elbo()]" in capsys.readouterr().out
+    assert command("train", "--dry_run", *arguments, "--gin_bindings=experiment.objectives = [@objective.elbo()]") == 0
+    assert "experiment.objectives = [@objective.elbo()]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (["--prior=gausian"], "Did you mean 'gaussian'"),
+        (["--prior=nobody/gaussian"], "no prior named"),
+        (["--posterior=none"], "needs a posterior"),
+        (["--gin_file=digits/vea.gin"], "digits/vae.gin"),
+        (["--gin_bindings=network.mlp.hiden = (3,)"], "Did you mean 'hidden'"),
+        (["--gin_bindings=experiment.batch_size = 100_000"], "larger than the training split"),
+        (["--gin_bindings=experiment.data = @data.npz()", "--gin_bindings=data.npz.path = 'no.npz'"], "no.npz"),
+        (["--gin_bindings=experiment.data = @data.npz()"], "path"),
+        (["--gin_binding=experiment.seed = 1"], "gin_binding"),
+    ],
+)
+def test_a_mistake_costs_one_message_and_code_2_and_starts_nothing(tmp_path, monkeypatch, capsys, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    assert command("train", "--workdir=run", *arguments) == 2
+    error = capsys.readouterr().err
+    assert told in error and "Traceback" not in error and "In call to configurable" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys):
+    assert command("trian") == 2
+    assert "no command 'trian'. Did you mean 'train'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_its_flags(name, capsys):
+    assert command(name, "--help") == 0
+    assert f"tfdgm {name}: {COMMANDS[name]}" in capsys.readouterr().out
+
+
+def test_no_command_shows_the_usage_with_code_2(capsys):
+    assert command() == 2
+    out = capsys.readouterr().out
+    assert all(name in out for name in COMMANDS)
