@@ -88,9 +88,10 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         raise UserError(f"data.npz: there is no file {path}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UserError(f"data.npz: {path} is not an .npz file")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError(f"data.npz: {path} is not an .npz file: it holds a single array")
+        with archive:
             names = [name for name in ("train", "validation", "test") if name in archive.files]
             if "train" not in names:
                 raise UserError(f"data.npz: {path} has no array 'train'; it has {', '.join(archive.files) or 'none'}")

@@ -108,3 +108,5 @@ def test_a_missing_or_broken_file_is_refused(tmp_path):
     whole = Path(saved(tmp_path, train=FLOATS))
     (tmp_path / "cut.npz").write_bytes(whole.read_bytes()[:300])
     assert "cannot be read" in refused(tmp_path / "cut.npz")
+    np.save(tmp_path / "one.npy", FLOATS)
+    assert "not an .npz file" in refused(tmp_path / "one.npy")
