@@ -101,6 +101,7 @@ def import_tensorflow() -> None:
         import tensorflow
 
         tensorflow.config.list_physical_devices()
+        tensorflow.get_logger().setLevel("ERROR")  # each diagnostic compiles its own programs, which it warns about
     finally:
         os.dup2(kept, 2)
         os.close(kept)
