@@ -128,8 +128,8 @@ def jax_loop(steps: int, rows: np.ndarray) -> Loop:
         return (moved, first, second, number + 1), value
 
     weights = [jnp.asarray(w) for w in initial_weights()]
-    zeros = [jnp.zeros_like(w) for w in weights]
-    holder = {"state": (weights, zeros, zeros, jnp.asarray(0))}
+    first, second = ([jnp.zeros_like(w) for w in weights] for _ in range(2))  # donated, so each needs its own
+    holder = {"state": (weights, first, second, jnp.asarray(0))}
     scan = jax.jit(lambda state, positions: jax.lax.scan(step, state, positions), donate_argnums=0)
 
     def loop(positions: np.ndarray) -> float:
