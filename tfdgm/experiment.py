@@ -54,6 +54,11 @@ class Experiment:
     def train(self) -> Source:
         return self.splits["train"]
 
+    @property
+    def resident(self) -> bool:
+        """Whether the training data lives on the device; larger data is streamed."""
+        return self.train.nbytes <= self.resident_bytes
+
     def build(self) -> "Built":
         """Makes the variables and the players."""
         model = Model(

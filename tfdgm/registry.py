@@ -53,7 +53,7 @@ class Plugin:
     @property
     def qualified_name(self) -> str:
         """How a config names it where two distributions offer the name: `KIND.DISTRIBUTION.NAME`."""
-        return f"{self.kind}.{re.sub(r'[^0-9a-zA-Z_]', '_', self.distribution)}.{self.name}"
+        return f"{self.kind}.{gin_identifier(self.distribution)}.{self.name}"
 
     def __str__(self) -> str:
         return f"{self.gin_name} of {self.distribution} {self.version}"
@@ -66,6 +66,11 @@ class Plugin:
         except (ImportError, ValueError):
             found = None
         return None if found else f"there is no module {module!r}"
+
+
+def gin_identifier(distribution: str) -> str:
+    """A distribution's name as gin can write it: `my-package` as `my_package`."""
+    return re.sub(r"[^0-9a-zA-Z_]", "_", distribution)
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 --gin_bindings.
 """
 
-import re
 import signal
 import time
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tfdgm.commands import import_tensorflow
-from tfdgm.registry import KINDS
+from tfdgm.registry import KINDS, gin_identifier, select
 from tfdgm.workdir import Workdir, describe_run
 
 if TYPE_CHECKING:
@@ -83,10 +82,8 @@ def shorthand_bindings(values: flags.FlagValues) -> list[str]:
 
 def _reference(kind: str, name: str) -> str:
     """`--prior=DIST/NAME` and `--prior=NAME` as a gin reference; the name must be installed."""
-    from tfdgm.registry import select
-
     distribution, _, plain = name.rpartition("/")
-    parts = [kind, re.sub(r"[^0-9a-zA-Z_]", "_", distribution), plain] if distribution else [kind, plain]
+    parts = [kind, gin_identifier(distribution), plain] if distribution else [kind, plain]
     gin_name = ".".join(parts)
     select(gin_name)
     return f"@{gin_name}()"
@@ -135,10 +132,9 @@ def describe(built: "Built", config: "Config") -> None:
             f"player {player.name}: {count_parameters(player.variables):,} parameters, "
             f"{type(player.optimizer).__name__}, {player.moves} move(s) a step"
         )
-    resident = experiment.train.nbytes <= experiment.resident_bytes
     say(
         f"{experiment.steps:,} steps of {experiment.batch_size} examples in {experiment.shards} shard(s), "
-        f"{experiment.steps_per_loop} steps a loop, data {'on the device' if resident else 'streamed'}"
+        f"{experiment.steps_per_loop} steps a loop, data {'on the device' if experiment.resident else 'streamed'}"
     )
     for plugin in sorted(config.plugins, key=lambda plugin: list(KINDS).index(plugin.kind)):
         say(f"plugin {plugin}")

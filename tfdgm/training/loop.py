@@ -5,7 +5,6 @@ from collections.abc import Callable
 import tensorflow as tf
 
 Step = Callable[[list[tuple[tf.Tensor, tf.Tensor]], tf.Tensor], dict[str, tf.Tensor]]
-Take = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Loop:

@@ -58,7 +58,7 @@ class Trainer:
         source = self.experiment.train
         self.batches = Batches(len(source), self.experiment.batch_size, self.experiment.seed)
         self.resident = None
-        if source.nbytes <= self.experiment.resident_bytes:
+        if self.experiment.resident:
             self.resident = tf.constant(source.gather(np.arange(len(source))))
         self.loop = Loop(self._step, built.state.step, self.draws_per_step, self.resident)
 
@@ -95,7 +95,7 @@ class Trainer:
         validation = Validation(self.built)
         if start == 0:
             self.save(0)
-        last_saved, saved_at, step = start, time.monotonic(), start
+        saved_at, step = time.monotonic(), start
         rates: list[float] = []
         stopped: int | None = None
         with signals_noted() as received, Progress(start, self.experiment.steps, self.say) as progress:
@@ -118,11 +118,10 @@ class Trainer:
                 done = stopped is not None or step == self.experiment.steps
                 if done or time.monotonic() - saved_at >= self.experiment.checkpoint_seconds:
                     self.save(step, diagnose_from=(first, count))
-                    last_saved, saved_at = step, time.monotonic()
+                    saved_at = time.monotonic()
                 if stopped is not None:
                     break
         self.metrics.close()
-        assert last_saved == step
         return Outcome(step, stopped, float(np.median(rates)) if rates else 0.0)
 
     def save(self, step: int, diagnose_from: tuple[int, int] | None = None) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -66,7 +65,3 @@ class State:
 def count_parameters(variables: Mapping[str, Any]) -> int:
     """Number of scalars in them."""
     return sum(int(np.prod(variable.shape)) for variable in variables.values())
-
-
-def is_keras_optimizer(value: Any) -> bool:
-    return isinstance(value, keras.optimizers.Optimizer)
