@@ -85,9 +85,9 @@ def digits_experiment(**changes):
     return points_experiment(**{**settings, **changes})
 
 
-def context(seed: int = 0, step: int = 0, **changes) -> Context:
-    """A context outside of any run."""
-    return Context(fold(root_seed(seed, "test"), step), tf.constant(step, tf.int64), **changes)
+def context(seed: int = 0, step=0, **changes) -> Context:
+    """A context outside of any run; `step` may be a tensor."""
+    return Context(fold(root_seed(seed, "test"), step), tf.cast(step, tf.int64), **changes)
 
 
 class MeanGame(Objective):

@@ -61,3 +61,12 @@ def test_a_context_within_another_has_draws_of_its_own():
     outer = context()
     seeds = [outer.seed_for("z"), outer.within("a").seed_for("z"), outer.within("b").seed_for("z"), outer.seed_for("y")]
     assert len({tuple(draws(seed)) for seed in seeds}) == 4
+
+
+def test_compiled_and_eager_code_derive_the_same_seeds():
+    def derive(number):
+        return fold_purpose(fold(fold_purpose(fold(root_seed(3, "test"), number), "z"), 1), "draws")
+
+    compiled = tf.function(derive, jit_compile=True)
+    for number in range(20):
+        np.testing.assert_array_equal(compiled(tf.constant(number)).numpy(), derive(tf.constant(number)).numpy())

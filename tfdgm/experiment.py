@@ -71,9 +71,12 @@ class Experiment:
             latent_size=self.latent_size,
         )
 
+        @tf.function(jit_compile=True, autograph=False)
+        def observed(rows: tf.Tensor) -> tf.Tensor:
+            return self.data.observe(rows, Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64)))
+
         def train_rows(indices: np.ndarray) -> np.ndarray:
-            context = Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64))
-            return self.data.observe(tf.constant(self.train.gather(indices)), context).numpy()
+            return observed(tf.constant(self.train.gather(indices))).numpy()
 
         context = BuildContext(self.data.spec, model.latent, len(self.train), train_rows, self.seed)
         model.build(context.within("model"))

@@ -23,7 +23,7 @@ def root_seed(seed: int, purpose: str) -> tf.Tensor:
 
 def fold(seed: tf.Tensor, number: tf.Tensor | int) -> tf.Tensor:
     """A seed for the `number`-th member of a family of streams."""
-    return tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32))
+    return _non_negative(tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32)))
 
 
 def fold_purpose(seed: tf.Tensor, purpose: str) -> tf.Tensor:
@@ -31,7 +31,12 @@ def fold_purpose(seed: tf.Tensor, purpose: str) -> tf.Tensor:
     folded = fold(seed, zlib.crc32(purpose.encode()) & 0x7FFFFFFF)
     # XLA fuses a chain of folds into the draw that uses it and computes the chain again for every element drawn (a
     # step on the digits took 2.6 ms instead of 1.7 ms). The result of a split is two seeds, which it does not fuse.
-    return tf.random.split(folded, 2)[0]
+    return _non_negative(tf.random.split(folded, 2)[0])
+
+
+def _non_negative(seed: tf.Tensor) -> tf.Tensor:
+    """Compiled and eager code widen a negative int32 differently when they derive further seeds from it."""
+    return tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
 
 
 def permutation(seed: int, epoch: int, size: int) -> np.ndarray:

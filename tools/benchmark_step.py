@@ -63,7 +63,8 @@ def tensorflow_loop(steps: int, rows: np.ndarray) -> Loop:
     def step(number: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         seeds = tf.random.split(tf.random.experimental.stateless_fold_in([0, 1], tf.cast(number, tf.int32)), 2)
         probabilities = tf.gather(resident, positions)
-        x = tf.cast(tf.random.stateless_uniform([BATCH, DATA], seeds[0]) < probabilities, tf.float32)
+        uniform = tf.random.stateless_uniform([BATCH, DATA], seeds[0], alg="threefry")
+        x = tf.cast(uniform < probabilities, tf.float32)
         with tf.GradientTape() as tape:
             mean, pre_scale = tf.split(body(x, range(3)), 2, axis=-1)
             scale = tf.nn.softplus(pre_scale) + 1e-4

@@ -36,7 +36,8 @@ def test_no_example_is_in_two_splits():
 def test_dynamic_pixels_are_bernoulli_draws_of_the_grey_levels():
     digits = Digits()
     rows = tf.constant(SPLITS["train"][:20], tf.float32)
-    draws = np.stack([digits.observe(rows, context(step=step)).numpy() for step in range(300)])
+    observe = tf.function(lambda step: digits.observe(rows, context(step=step)), jit_compile=True)
+    draws = np.stack([observe(tf.constant(step)).numpy() for step in range(300)])
     assert set(np.unique(draws)) == {0.0, 1.0}
     error = np.sqrt(SPLITS["train"][:20] * (1 - SPLITS["train"][:20]) / 300)
     assert np.all(np.abs(draws.mean(0) - SPLITS["train"][:20]) <= 5 * error)  # 1,280 pixels, five standard errors
@@ -44,7 +45,8 @@ def test_dynamic_pixels_are_bernoulli_draws_of_the_grey_levels():
 
 def test_binary_rows_stay_as_they_are_under_dynamic_binarisation():
     rows = tf.constant(binary("test").astype(np.float32))
-    np.testing.assert_array_equal(Digits().observe(rows, context()), rows)
+    observe = tf.function(lambda: Digits().observe(rows, context()), jit_compile=True)
+    np.testing.assert_array_equal(observe(), rows)
 
 
 @pytest.mark.parametrize("binarization", ["static", "none"])
