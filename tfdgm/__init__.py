@@ -30,6 +30,8 @@ _HOME = {
     "Concatenated": "tfdgm.contracts.context",
     "Schedule": "tfdgm.contracts.schedule",
     "scheduled": "tfdgm.contracts.schedule",
+    "code_log_probabilities": "tfdgm.codes",
+    "mixture_densities": "tfdgm.codes",
     "Model": "tfdgm.model",
     "Forward": "tfdgm.model",
     "Experiment": "tfdgm.experiment",

@@ -72,13 +72,13 @@ class Experiment:
         )
 
         @tf.function(jit_compile=True, autograph=False)
-        def observed(rows: tf.Tensor) -> tf.Tensor:
-            return self.data.observe(rows, Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64)))
+        def observed(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            return self.data.observe(rows, Context(seed, tf.constant(0, tf.int64)))
 
         def train_rows(indices: np.ndarray) -> np.ndarray:
-            return observed(tf.constant(self.train.gather(indices))).numpy()
+            return observed(tf.constant(self.train.gather(indices)), root_seed(self.seed, "build")).numpy()
 
-        context = BuildContext(self.data.spec, model.latent, len(self.train), train_rows, self.seed)
+        context = BuildContext(self.data.spec, model.latent, len(self.train), train_rows, self.seed, self.steps)
         model.build(context.within("model"))
         model.prior_distribution(model.with_inference(Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64))))
         for name, objective in self.objectives.items():

@@ -1,11 +1,14 @@
 """The one sentence: learn p(x, z) = p(z) p(x | z) with q(z | x)."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from tfdgm.codes import restrict
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Data
@@ -15,6 +18,7 @@ from tfdgm.contracts.posterior import Latent, Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext, LatentSpec
 from tfdgm.errors import UserError
+from tfdgm.randomness import root_seed
 from tfdgm.rate import rate
 
 
@@ -48,22 +52,35 @@ class Model(Component):
         if self.posterior is not None and self.encoder is not None:
             features = self.posterior.feature_shape(self.latent)
             self.encoder.build(self.data.spec.shape, features, context.within("encoder"))
+            context = dataclasses.replace(context, train_features=self._train_features(context))
             self.posterior.build(context.within("posterior"))
         outputs = self.likelihood.output_shape(self.data.spec)
         self.decoder.build(self.latent.decoder_input_shape, outputs, context.within("decoder"))
         self.likelihood.build(context.within("likelihood"))
         self.prior.build(context.within("prior"))
 
+    def _train_features(self, context: BuildContext) -> Callable[[np.ndarray], np.ndarray]:
+        @tf.function(jit_compile=True, autograph=False)
+        def features(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            return self.features(x, Context(seed, tf.constant(0, tf.int64)))
+
+        seed = root_seed(context.seed, "features")
+        return lambda indices: features(tf.constant(context.train_rows(indices)), seed).numpy()
+
     def prior_distribution(self, context: Context) -> Any:
-        """p(z) as a tfd.Distribution whose event is that of the latent."""
+        """p(z) as a tfd.Distribution whose event is that of the latent; densities are restricted to a codebook."""
         prior = self.prior.distribution(context.within("prior"))
-        event, wanted = tuple(prior.event_shape), self.latent.event_shape
+        restricted = self.latent.discrete and self.prior.over == "vectors"
+        event, wanted = tuple(prior.event_shape), (self.latent.size,) if restricted else self.latent.event_shape
         if event != wanted:
             raise UserError(
                 f"the prior {self.prior.spoken_name()} has event shape {event}, but the latent has {wanted}; "
                 f"experiment.latent_size is {self.latent.size}"
             )
-        return prior
+        if not restricted:
+            return prior
+        assert self.posterior is not None and self.latent.positions is not None
+        return restrict(prior, self.posterior.codebook(), self.latent.positions)
 
     def features(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """What the encoder computes of x."""
@@ -147,7 +164,7 @@ class Forward:
 
     @cached_property
     def rate(self) -> tf.Tensor:
-        return rate(self.latent.distribution, self.prior, self.latent.value)
+        return rate(self.latent.distribution, self.prior, self.latent.value, self.latent.relaxed)
 
     @cached_property
     def generated(self) -> Any:

@@ -57,7 +57,7 @@ def tensorflow_loop(steps: int, rows: np.ndarray) -> Loop:
         for layer in layers:
             h = h @ kernels[layer] + biases[layer]
             if layer != layers[-1]:
-                h = tf.nn.relu(h)
+                h = tf.nn.gelu(h)
         return h
 
     def step(number: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
@@ -106,7 +106,7 @@ def jax_loop(steps: int, rows: np.ndarray) -> Loop:
         for layer in layers:
             h = h @ weights[layer] + weights[6 + layer]
             if layer != layers[-1]:
-                h = jax.nn.relu(h)
+                h = jax.nn.gelu(h, approximate=False)
         return h
 
     def loss(weights: list, x: jax.Array, key: jax.Array) -> jax.Array:

@@ -50,8 +50,8 @@ class Digits(Data):
             return rows
         # Threefry is the fastest generator under XLA on a CPU, where a step on the digits is mostly these draws.
         seed = context.seed_for("binarization")
-        uniform = tf.random.stateless_uniform(tf.shape(rows), seed=seed, alg="threefry")
-        return tf.cast(uniform < rows, tf.float32)
+        uniform = tf.random.stateless_uniform([tf.size(rows)], seed=seed, alg="threefry")
+        return tf.cast(tf.reshape(uniform, tf.shape(rows)) < rows, tf.float32)
 
     def describe(self) -> dict[str, Any]:
         fixed = "none" if self.binarization == "none" else "static: RandomState({}).rand({}, 64) < x"

@@ -32,4 +32,5 @@ class ELBO(Objective):
         for name, loss in forward.latent.losses.items():
             value += loss
             metrics[name] = loss
+        metrics |= forward.latent.metrics
         return Loss(value, {name: tf.convert_to_tensor(metric) for name, metric in metrics.items()})

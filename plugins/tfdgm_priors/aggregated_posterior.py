@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import BuildContext, Concatenated, Context, Prior, UserError
-from tfdgm_priors.mixture import GaussianMixture
+from tfdgm import BuildContext, Concatenated, Context, Prior, Summed, UserError, code_log_probabilities
+from tfdgm_priors.categorical_mixture import CategoricalMixture
+from tfdgm_priors.gaussian_mixture import GaussianMixture
 
 
 class AggregatedPosterior(Prior):
@@ -17,38 +18,65 @@ class AggregatedPosterior(Prior):
     With components="pseudo_inputs" the u_m are learned (VampPrior, Tomczak and Welling 2018), start at training
     examples, and are kept in the data's range. With "subset" they are M training examples, fixed. With "exact" the
     sum is over all n training examples: a memory holds the parameters of every q(z|x_n) and is refreshed as batches
-    pass, so it is at most one epoch old; before its first refresh an example counts as N(0, I).
+    pass, so it is at most one epoch old; before its first refresh an example counts as N(0, I), or as uniform codes.
 
-    The posterior must be a diagonal Gaussian.
+    Components are diagonal Gaussians or products of categoricals, as the posterior is; pseudo-inputs and subsets also
+    take any other posterior. Under vector quantisation each q(c|u) is a single grid of codes, which gives no other grid
+    any mass; there the prior is the running frequency of every code at each position ("frequencies"), smoothed.
 
     Args:
-      components: "pseudo_inputs", "subset" or "exact".
-      num_components: M; has no use for "exact", where it is n.
+      components: "pseudo_inputs", "subset", "exact" or "frequencies"; None is "frequencies" under vector quantisation
+        and "pseudo_inputs" elsewhere.
+      num_components: M, for pseudo-inputs and subsets.
       leave_one_out: for "exact", leaves the example's own component out in training: the exact prior overfits, since
         each z then finds itself among the components.
+      decay: for "frequencies", of the moving average of the counts.
+      smoothing: for "frequencies", added to every count of a batch (Laplace), so that no code has probability 0.
     """
 
+    over = "latent"
     needs_posterior = True
 
     def __init__(
         self,
         *,
-        components: Literal["pseudo_inputs", "subset", "exact"] = "pseudo_inputs",
+        components: Literal["pseudo_inputs", "subset", "exact", "frequencies"] | None = None,
         num_components: int = 200,
         leave_one_out: bool = False,
+        decay: float = 0.99,
+        smoothing: float = 0.1,
     ) -> None:
         self.require(num_components >= 1, f"num_components must be at least 1, got {num_components}")
         self.require(components == "exact" or not leave_one_out, 'leave_one_out goes with components = "exact" alone')
+        self.require(0 < decay < 1, f"decay must be between 0 and 1, got {decay}")
+        self.require(smoothing > 0, f"smoothing must be positive, got {smoothing}")
         self.components = components
         self.num_components = num_components
         self.leave_one_out = leave_one_out
+        self.decay = decay
+        self.smoothing = smoothing
 
     def build(self, context: BuildContext) -> None:
-        if self.components == "exact":
-            shape = [context.num_train, context.latent.size]
-            self.mean = keras.Variable(tf.zeros(shape), trainable=False, name="mean")
-            self.scale = keras.Variable(tf.ones(shape), trainable=False, name="scale")
-            return
+        latent = context.latent
+        self.latent = latent
+        self.kind = self.components or ("frequencies" if latent.deterministic else "pseudo_inputs")
+        self.require(
+            latent.deterministic == (self.kind == "frequencies"),
+            f'components = "{self.kind}" does not go with this posterior: "frequencies" is for vector quantisation, '
+            "the other kinds are for posteriors with a density",
+        )
+        if self.kind == "frequencies":
+            shape = [*latent.event_shape, latent.categories]
+            self.counts = keras.Variable(tf.ones(shape), trainable=False, name="counts")
+        elif self.kind == "exact":
+            self.memory = {
+                name: keras.Variable(tf.repeat(row[None], context.num_train, axis=0), trainable=False, name=name)
+                for name, row in _unrefreshed(latent).items()
+            }
+        else:
+            self._choose_inputs(context)
+
+    def _choose_inputs(self, context: BuildContext) -> None:
         self.require(
             self.num_components <= context.num_train,
             f"num_components {self.num_components} is larger than the training split ({context.num_train})",
@@ -56,37 +84,77 @@ class AggregatedPosterior(Prior):
         self.range = (context.data.low, context.data.high)
         random = np.random.RandomState(context.seed_for("inputs"))
         rows = context.train_rows(random.permutation(context.num_train)[: self.num_components])
-        self.inputs = keras.Variable(rows, trainable=self.components == "pseudo_inputs", name="inputs")
+        self.inputs = keras.Variable(rows, trainable=self.kind == "pseudo_inputs", name="inputs")
 
     def distribution(self, context: Context) -> tfd.Distribution:
-        """A mixture with event shape `[d]`."""
-        if self.components != "exact":
-            mean, scale = self._parameters(self._infer(context, self.inputs.value))
-            return GaussianMixture(mean, scale, learned=True)
-        if context.training and context.x is not None and context.index is not None:
-            mean, scale = self._parameters(self._infer(context, context.x))
-            context.collect(self, index=Concatenated(context.index), mean=Concatenated(mean), scale=Concatenated(scale))
-        exclude = context.index if self.leave_one_out and context.training else None
-        return GaussianMixture(self.mean.value, self.scale.value, learned=False, exclude=exclude)
+        """A distribution over what the posterior infers: vectors `[d]` or grids of codes."""
+        assert context.infer is not None
+        at_hand = context.training and context.x is not None and context.index is not None
+        if self.kind == "frequencies":
+            if at_hand:
+                codes = context.infer(context.x).distribution.loc
+                counts = tf.reduce_sum(tf.one_hot(codes, self.latent.categories), axis=0)
+                context.collect(self, counts=Summed(counts))
+            logits = tf.math.log(self.counts.value)
+            return tfd.Independent(tfd.Categorical(logits=logits), len(self.latent.event_shape))
+        if self.kind == "exact":
+            if at_hand:
+                rows = self._parameters(context.infer(context.x), "exact")
+                context.collect(self, index=Concatenated(context.index), **{n: Concatenated(r) for n, r in rows.items()})
+            exclude = context.index if self.leave_one_out and context.training else None
+            memory = {name: variable.value for name, variable in self.memory.items()}
+            return self._mixture(memory, learned=False, exclude=exclude)
+        components = context.infer(self.inputs.value)
+        parameters = _parameters(components, self.latent.categories)
+        if parameters is None:
+            weights = tfd.Categorical(logits=tf.zeros([self.num_components]))
+            return tfd.MixtureSameFamily(weights, components)
+        return self._mixture(parameters, learned=True)
+
+    def _parameters(self, posterior: Any, kind: str) -> dict[str, tf.Tensor]:
+        parameters = _parameters(posterior, self.latent.categories)
+        if parameters is None:
+            raise UserError(
+                f'{self.spoken_name()}: components = "{kind}" keeps diagonal Gaussians or independent categoricals, '
+                f"and the posterior gives {type(posterior).__name__}; choose another kind of components"
+            )
+        return parameters
+
+    @staticmethod
+    def _mixture(parameters: dict[str, tf.Tensor], *, learned: bool, exclude: Any = None) -> tfd.Distribution:
+        if "mean" in parameters:
+            return GaussianMixture(parameters["mean"], parameters["scale"], learned=learned, exclude=exclude)
+        return CategoricalMixture(parameters["log_probabilities"], exclude=exclude)
 
     def absorb(self, totals: dict[str, tf.Tensor], context: Context) -> None:
-        """Writes this step's posterior parameters into the memory."""
+        """Writes this step's posterior parameters into the memory, or its counts into the moving average."""
+        if self.kind == "frequencies":
+            counts = totals["counts"] + self.smoothing
+            self.counts.value.assign(self.decay * self.counts.value + (1 - self.decay) * counts)
+            return
         where = totals["index"][:, None]
-        for variable, rows in ((self.mean, totals["mean"]), (self.scale, totals["scale"])):
-            variable.value.assign(tf.tensor_scatter_nd_update(variable.value, where, rows))
+        for name, variable in self.memory.items():
+            variable.value.assign(tf.tensor_scatter_nd_update(variable.value, where, totals[name]))
 
     def project(self) -> None:
         """Clips pseudo-inputs to the data's range."""
-        if self.components == "pseudo_inputs":
+        if self.kind == "pseudo_inputs":
             self.inputs.value.assign(tf.clip_by_value(self.inputs.value, *self.range))
 
-    @staticmethod
-    def _infer(context: Context, x: tf.Tensor) -> Any:
-        assert context.infer is not None
-        return context.infer(x)
 
-    def _parameters(self, posterior: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        base = getattr(posterior, "distribution", None)
-        if not isinstance(base, tfd.Normal):
-            raise UserError(f"{self.spoken_name()} needs a diagonal Gaussian posterior, got {type(posterior).__name__}")
-        return base.loc, tf.broadcast_to(base.scale, tf.shape(base.loc))
+def _unrefreshed(latent: Any) -> dict[str, tf.Tensor]:
+    """What stands in for one example's posterior that has not been seen: N(0, I), or uniform codes."""
+    if not latent.discrete:
+        return {"mean": tf.zeros([latent.size]), "scale": tf.ones([latent.size])}
+    uniform = tf.fill([*latent.event_shape, latent.categories], 1.0 / latent.categories)
+    return {"log_probabilities": tf.math.log(uniform)}
+
+
+def _parameters(posterior: Any, categories: int | None) -> dict[str, tf.Tensor] | None:
+    """Parameters of the components, by name; None for a posterior that is of neither family."""
+    base = getattr(posterior, "distribution", None)
+    if isinstance(base, tfd.Normal):
+        return {"mean": base.loc, "scale": tf.broadcast_to(base.scale, tf.shape(base.loc))}
+    if isinstance(base, tfd.Categorical) and categories is not None:
+        return {"log_probabilities": code_log_probabilities(posterior, categories)}
+    return None

@@ -7,7 +7,7 @@ from small import Points, digits_experiment, normal_rows, points_experiment, sil
 from tfdgm_data.digits import Digits
 from tfdgm_likelihoods.gaussian import Gaussian
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
-from tfdgm_priors.mixture import component_log_density
+from tfdgm_priors.gaussian_mixture import component_log_density
 
 from tfdgm import Context, UserError
 from tfdgm.training.run import Trainer

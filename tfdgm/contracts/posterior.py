@@ -18,13 +18,18 @@ class Latent:
       distribution: q(z|x), batch shape `[batch]`, event shape `LatentSpec.event_shape`.
       value: one draw from it `[batch, *event_shape]`, at which log q and log p are evaluated; integers if discrete.
       z: what the decoder reads `[batch, *decoder_input_shape]`; differentiable with respect to the features.
-      losses: further terms of the ELBO's loss by name, each `[batch]` in nats (commitment).
+      relaxed: for codes that gradients go through, points of the simplex `[batch, *positions, K]` near the one-hot
+        codes; None where no gradient does.
+      losses: further terms of the ELBO's loss by name, each `[batch]` (commitment).
+      metrics: by name, tensors whose mean is logged (perplexity).
     """
 
     distribution: Any
     value: tf.Tensor
     z: tf.Tensor
+    relaxed: tf.Tensor | None = None
     losses: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    metrics: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
 
 
 class Posterior(Component):
@@ -42,16 +47,19 @@ class Posterior(Component):
         """Makes the variables."""
 
     def distribution(self, features: tf.Tensor, context: Context) -> Any:
-        """q(z|x) as a tfd.Distribution; exact (never relaxed), as evaluation uses it."""
+        """q(z|x) as a tfd.Distribution; exact (never relaxed), as evaluation uses it.
+
+        A discrete one is a `tfd.Independent` over the positions of the grid, with integer draws.
+        """
         raise NotImplementedError
 
     def __call__(self, features: tf.Tensor, context: Context) -> Latent:
-        """q(z|x), a draw from it, and the decoder's input."""
+        """q(z|x), a draw from it, and the decoder's input; relaxed only where `context.training`."""
         raise NotImplementedError
 
     def embed(self, value: tf.Tensor) -> tf.Tensor:
         """The decoder's input for a value of z: the value itself for vectors, the codebook's rows for codes."""
-        return value
+        return tf.gather(self.codebook(), value) if value.dtype.is_integer else value
 
     def codebook(self) -> tf.Tensor:
         """The codebook E `[K, C]` of a discrete posterior, to which the core restricts densities."""

@@ -13,7 +13,8 @@ class Prior(Component):
     A density on R^C also serves discrete posteriors: the core restricts it to their codebook.
 
     Attributes:
-      over: "vectors" for a density on R^d, "codes" for a distribution over codes.
+      over: "vectors" for a density on R^d, "codes" for a distribution over grids of codes, "latent" for a prior that
+        takes the shape of whatever the posterior infers.
       needs_posterior: True where the prior is made of q(z|x), as the aggregated posterior is.
     """
 
@@ -24,9 +25,12 @@ class Prior(Component):
         """Makes the variables. `context.latent` tells the shape of z."""
 
     def distribution(self, context: Context) -> Any:
-        """A tfd.Distribution with event shape `context.latent.event_shape` and no batch shape.
+        """A tfd.Distribution with no batch shape.
 
-        Make it inside the call, from variables read there. Where TFP has a closed-form KL(q || p) it is used for the
-        rate, else log q(z|x) - log p(z) at one draw.
+        Its event shape is `[context.latent.size]` for a density on vectors, and `context.latent.event_shape` for the
+        other kinds; draws of codes are int32. Make it inside the call, from variables read there. Where TFP has a closed-form KL(q || p) it is used for the
+        rate, else log q(z|x) - log p(z) at one draw. A distribution over codes may offer `relaxed_log_prob(y)`, its
+        log-probability continued to points y of the simplex `[batch, *positions, K]`: gradients of the rate then reach
+        a relaxed posterior through it.
         """
         raise NotImplementedError

@@ -39,11 +39,13 @@ class LatentSpec:
       size: d, the dimension of a latent vector; for codes, C, that of one code's embedding.
       positions: shape of the grid of codes (N,) or (h, w); None where the latent is a vector in R^d.
       categories: K, the number of codes; None where the latent is a vector.
+      deterministic: whether q(z|x) puts all its mass on one point, as vector quantisation does.
     """
 
     size: int
     positions: tuple[int, ...] | None = None
     categories: int | None = None
+    deterministic: bool = False
 
     @property
     def discrete(self) -> bool:
@@ -70,6 +72,8 @@ class BuildContext:
       num_train: number of training examples.
       train_rows: indices -> observed training examples x as a NumPy array `[len(indices), *data.shape]`; for
         pseudo-inputs and other initialisations from data.
+      train_features: indices -> the untrained encoder's features of those examples; None where there is no encoder.
+      steps: number of model moves of the whole run; for checking schedules.
       seed: an integer; `keras.initializers` take it. Derive one per purpose with `seed_for`.
     """
 
@@ -78,6 +82,8 @@ class BuildContext:
     num_train: int
     train_rows: Callable[[np.ndarray], np.ndarray]
     seed: int
+    steps: int = 1
+    train_features: Callable[[np.ndarray], np.ndarray] | None = None
 
     def seed_for(self, purpose: str) -> int:
         """A non-negative integer seed that depends on the run's seed and on `purpose` alone."""

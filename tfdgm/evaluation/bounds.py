@@ -8,13 +8,15 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp
 
+from tfdgm.codes import log_prob_of_codes
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Source
 from tfdgm.experiment import Built
 from tfdgm.randomness import fold, root_seed
 
 _EXAMPLES_AT_ONCE = 500
-_DECODINGS_AT_ONCE = 30_000
+#: Values of x that are decoded at once.
+_VALUES_AT_ONCE = 30_000 * 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Draws:
         self.built = built
         self.source = source
         self.seed = root_seed(built.experiment.seed, "evaluation")
-        self.chunk = min(_EXAMPLES_AT_ONCE, len(source))
+        self.decodings = max(1, _VALUES_AT_ONCE // built.experiment.data.spec.size)
+        self.chunk = min(_EXAMPLES_AT_ONCE, self.decodings, len(source))
         self.step = built.state.step.read_value()
         self._terms = tf.function(self._draw, jit_compile=True, autograph=False)
         self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
@@ -52,7 +55,7 @@ class Draws:
     @cached_property
     def per_block(self) -> int:
         """Draws per example and block."""
-        return max(1, _DECODINGS_AT_ONCE // self.chunk)
+        return 1 if self.built.model.latent.deterministic else max(1, self.decodings // self.chunk)
 
     def chunks(self) -> Iterator[tuple[int, tf.Tensor, int]]:
         """(number, x, examples that count); the last chunk is filled up with copies, so that one program serves all."""
@@ -80,7 +83,11 @@ class Draws:
         posterior, prior = model.infer(x, context), model.prior_distribution(context)
         value = posterior.sample(self.per_block, seed=fold(context.seed_for("draws"), block))
         likelihood = model.decode(model.embed(value), context)
-        return value, likelihood.log_prob(x), posterior.log_prob(value), prior.log_prob(value)
+        if model.latent.categories is None:
+            densities = posterior.log_prob(value), prior.log_prob(value)
+        else:
+            densities = tuple(log_prob_of_codes(p, value, model.latent.categories) for p in (posterior, prior))
+        return value, likelihood.log_prob(x), *densities
 
     def importance_weighted_nll(self, num_samples: int) -> float:
         """-(1/n) sum_i log (1/S) sum_s p(x_i|z_s) p(z_s) / q(z_s|x_i), z_s ~ q(z|x_i) (Burda et al. 2016, equation 8).

@@ -5,6 +5,7 @@ from typing import Any
 
 from tfdgm.errors import UserError
 from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.codes import aggregated_codes, code_scores
 from tfdgm.evaluation.surgery import elbo_surgery
 from tfdgm.evaluation.units import active_units
 from tfdgm.experiment import Built
@@ -23,7 +24,8 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
 
     Returns:
       `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`, `nll_iwae`, `nll_iwae_samples`,
-      `active_units` as far as they apply, and `step`, `seed`, `data_split`, `num_examples`, `binarization`.
+      `active_units`, `code_perplexity`, `code_usage`, `code_mutual_information`, `code_marginal_kl` as far as they
+      apply, and `step`, `seed`, `data_split`, `num_examples`, `binarization`.
     """
     if num_samples < 1:
         raise UserError(f"the number of samples must be at least 1, got {num_samples}")
@@ -35,10 +37,14 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
     with built.state.averaged():
         if built.model.posterior is not None:
             draws = Draws(built, source)
+            if built.model.latent.deterministic:
+                num_samples = 1  # every further draw is the same
             scores |= elbo_surgery(draws, min(num_samples, max(1, math.ceil(_SURGERY_DRAWS / len(source)))))
             scores["nll_iwae"] = draws.importance_weighted_nll(num_samples)
             scores["nll_iwae_samples"] = num_samples
-            if not built.model.latent.discrete:
+            if built.model.latent.discrete:
+                scores |= code_scores(aggregated_codes(draws))
+            else:
                 scores["active_units"] = active_units(draws)
     scores |= {
         "step": int(built.state.step.numpy()),

@@ -10,6 +10,7 @@ rate.
 import numpy as np
 import tensorflow as tf
 
+from tfdgm.codes import code_log_probabilities, mixture_densities
 from tfdgm.evaluation.bounds import Draws
 
 _DENSITIES_AT_ONCE = 1 << 25
@@ -78,4 +79,11 @@ class AggregatedPosterior:
     def _chunk_densities(self, values: tf.Tensor, x: tf.Tensor, number: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """log of the sum over one chunk of components, `[count]`."""
         posterior = self.draws.built.model.infer(x, self.draws.context(number))
-        return tf.reduce_logsumexp(posterior.log_prob(values[:, None]) + mask, axis=-1)
+        categories = self.draws.built.model.latent.categories
+        if categories is None:
+            densities = posterior.log_prob(values[:, None])
+        else:
+            densities = mixture_densities(
+                tf.one_hot(values, categories), code_log_probabilities(posterior, categories)
+            )
+        return tf.reduce_logsumexp(densities + mask, axis=-1)

@@ -29,7 +29,10 @@ def component_log_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf
             [tf.square((z[:, j, None] - mean_rows[j]) * inverse_rows[j]) for j in range(size)]  # fused by XLA
         )
     normaliser = tf.reduce_sum(tf.math.log(scale), axis=-1) + size / 2 * math.log(2 * math.pi)
-    return -squares / 2 - normaliser
+    # A 2 that the compiler does not know: XLA repeats cheap arithmetic in every consumer of its result, here each pass
+    # of a logsumexp and its gradient, but not a division (a step under the exact prior took 3.5 ms instead of 2.6 ms).
+    two = 2 + 0 * tf.reduce_min(scale)
+    return -squares / two - normaliser
 
 
 def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude: tf.Tensor | None = None) -> tf.Tensor:
@@ -54,20 +57,21 @@ def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude
     def densities(z: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         """Weighted log densities of one chunk, `[batch, chunk]`; -inf where a component does not count."""
         index = number * chunk + tf.range(chunk)
-        counts = tf.broadcast_to(index < count, [tf.shape(z)[0], chunk])
-        if exclude is not None:
-            counts &= index != tf.cast(exclude, tf.int32)[:, None]
         log_density = component_log_density(z, means[number], scales[number]) + weight
-        return tf.where(counts, log_density, tf.constant(-math.inf, z.dtype))
+        if chunks * chunk > count:
+            log_density = tf.where(index < count, log_density, tf.constant(-math.inf, z.dtype))
+        if exclude is not None:
+            own = index == tf.cast(exclude, tf.int32)[:, None]
+            log_density = tf.where(own, tf.constant(-math.inf, z.dtype), log_density)
+        return log_density
 
     def pull(z: tf.Tensor, number: tf.Tensor | int, log_density: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
         """One chunk's part of d/dz = sum_k r_k (m_k - z) / s_k^2, with the responsibilities r_k."""
-        responsibility = tf.exp(log_density - total[:, None])
-        precision = 1.0 / tf.square(scales[number])
-        # centred on one component, so that z^2/s^2 does not cancel
-        centre = tf.gather(means[number], tf.argmax(responsibility, axis=-1))
-        weighted = responsibility @ precision
-        return responsibility @ (means[number] * precision) - centre * weighted - (z - centre) * weighted
+        mean, precision = means[number], 1.0 / tf.square(scales[number])
+        summed = tf.exp(log_density - total[:, None]) @ tf.concat([mean, precision, mean * precision], axis=1)
+        # centred on the responsible components, so that z / s^2 does not cancel
+        centre, weighted, pulled = tf.split(summed, 3, axis=1)
+        return pulled - centre * weighted - (z - centre) * weighted
 
     @tf.custom_gradient
     def density_at_once(z: tf.Tensor) -> tuple[tf.Tensor, object]:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tfdgm_priors.mixture
+import tfdgm_priors.gaussian_mixture
 from scipy.special import logsumexp
 from tensorflow_probability import distributions as tfd
-from tfdgm_priors.mixture import GaussianMixture, component_log_density, log_mixture_density
+from tfdgm_priors.gaussian_mixture import GaussianMixture, component_log_density, log_mixture_density
 
 COMPONENTS, SIZE, BATCH = 1_500, 6, 50
 
@@ -35,7 +35,7 @@ def reference(z, mean, scales):
 @pytest.mark.parametrize("scale", [1.0, 1e-3])
 @pytest.mark.parametrize("pairs_at_once", [1 << 14, 1 << 18])  # five chunks, the last one filled up; and one
 def test_the_density_and_its_gradient_are_those_of_tfp(pairs_at_once, scale, dtype, tolerance, monkeypatch):
-    monkeypatch.setattr(tfdgm_priors.mixture, "_PAIRS_AT_ONCE", pairs_at_once)
+    monkeypatch.setattr(tfdgm_priors.gaussian_mixture, "_PAIRS_AT_ONCE", pairs_at_once)
     z, mean, scales, _ = mixture(scale, dtype)
 
     @tf.function(jit_compile=True)

@@ -1,0 +1,27 @@
+"""What the discrete posteriors share."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfdgm import Posterior
+
+
+def check_positions(posterior: Posterior, positions: Sequence[int]) -> None:
+    """Refuses anything but a grid of one or two positive sides."""
+    good = len(positions) in (1, 2) and all(side >= 1 for side in positions)
+    posterior.require(good, f"positions must be (N,) or (height, width), all positive, got {tuple(positions)}")
+
+
+def straight_through(value: tf.Tensor, surrogate: tf.Tensor) -> tf.Tensor:
+    """The value of one tensor with the gradient of another (Bengio et al. 2013)."""
+    return surrogate + tf.stop_gradient(value - surrogate)
+
+
+def usage(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+    """What to log of q(c|x), `[batch, *positions, K]`: over all positions of the batch together, scalars.
+
+    `code_perplexity` is exp of the entropy of the mean; K where all codes are used alike.
+    """
+    mean = tf.reduce_mean(tf.reshape(probabilities, [-1, probabilities.shape[-1]]), axis=0)
+    return {"code_perplexity": tf.exp(-tf.reduce_sum(tf.math.xlogy(mean, mean)))}

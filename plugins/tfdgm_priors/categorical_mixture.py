@@ -1,0 +1,83 @@
+"""Mixtures of products of categoricals: the aggregated posterior of codes."""
+
+import math
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfdgm import mixture_densities
+
+_PAIRS_AT_ONCE = 1 << 26
+
+
+class CategoricalMixture(tfd.Distribution):
+    """(1/M) sum_m prod_i Categorical(c_i; p_mi) over grids of codes.
+
+    Args:
+      log_probabilities: log p_mi(k), `[M, *positions, K]`, finite.
+      exclude: a component to leave out for each row of `log_prob`'s argument `[batch, *positions]`, or None.
+    """
+
+    def __init__(self, log_probabilities: tf.Tensor, *, exclude: tf.Tensor | None = None) -> None:
+        parameters = dict(locals())
+        self._log_probabilities, self._exclude = log_probabilities, exclude
+        super().__init__(
+            dtype=tf.int32,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+        )
+
+    def _event_shape(self) -> tf.TensorShape:
+        return self._log_probabilities.shape[1:-1]
+
+    def _event_shape_tensor(self) -> tf.Tensor:
+        return tf.shape(self._log_probabilities)[1:-1]
+
+    def _batch_shape(self) -> tf.TensorShape:
+        return tf.TensorShape([])
+
+    def _batch_shape_tensor(self) -> tf.Tensor:
+        return tf.constant([], tf.int32)
+
+    def relaxed_log_prob(self, grids: tf.Tensor) -> tf.Tensor:
+        """log (1/M) sum_m exp sum_ik y_ik log p_mi(k) at y `[batch, *positions, K]`: multilinear in y below the sum.
+
+        At one-hot y it is the log-probability.
+        """
+        count = self._log_probabilities.shape[0]
+        densities = mixture_densities(grids, self._log_probabilities)
+        if self._exclude is not None:
+            own = tf.range(count) == tf.cast(self._exclude, tf.int32)[:, None]
+            densities = tf.where(own, tf.constant(-math.inf, densities.dtype), densities)
+            count -= 1
+        return tf.reduce_logsumexp(densities, axis=-1) - math.log(count)
+
+    def _log_prob(self, codes: tf.Tensor) -> tf.Tensor:
+        codes = tf.convert_to_tensor(codes)
+        count, *positions, categories = self._log_probabilities.shape
+        flat = tf.reshape(codes, [-1, *positions])
+        dtype = self._log_probabilities.dtype
+        at_once = max(1, _PAIRS_AT_ONCE // count)
+        if flat.shape[0] is None or flat.shape[0] <= at_once:
+            log_prob = self.relaxed_log_prob(tf.one_hot(flat, categories, dtype=dtype))
+        else:  # memory does not grow with batch x components
+            chunks = -(-flat.shape[0] // at_once)
+            padded = tf.pad(flat, [[0, chunks * at_once - flat.shape[0]], *[[0, 0]] * len(positions)])
+            blocks = tf.reshape(padded, [chunks, at_once, *positions])
+            log_prob = tf.map_fn(
+                lambda block: self.relaxed_log_prob(tf.one_hot(block, categories, dtype=dtype)),
+                blocks,
+                fn_output_signature=dtype,
+            )
+            log_prob = tf.reshape(log_prob, [-1])[: flat.shape[0]]
+        return tf.reshape(log_prob, tf.shape(codes)[: codes.shape.rank - len(positions)])
+
+    def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        which_seed, code_seed = tf.unstack(tf.random.split(seed, 2))
+        which = tf.random.stateless_uniform([n], which_seed, 0, self._log_probabilities.shape[0], tf.int32)
+        return tfd.Categorical(logits=tf.gather(self._log_probabilities, which)).sample(seed=code_seed)
+
+    def _default_event_space_bijector(self) -> None:
+        return None

@@ -1,0 +1,21 @@
+"""The uniform prior over codes."""
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfdgm import BuildContext, Context, Prior
+
+
+class Uniform(Prior):
+    """p(c) = K^-N: every grid of codes alike, so that KL(q||p) = -H(q) + N log K."""
+
+    over = "codes"
+
+    def build(self, context: BuildContext) -> None:
+        assert context.latent.positions is not None and context.latent.categories is not None
+        self.positions, self.categories = context.latent.positions, context.latent.categories
+
+    def distribution(self, context: Context) -> tfd.Distribution:
+        """Independent over the positions."""
+        logits = tf.zeros([*self.positions, self.categories])
+        return tfd.Independent(tfd.Categorical(logits=logits), len(self.positions))
