@@ -67,8 +67,8 @@ class Model(Component):
         seed = root_seed(context.seed, "features")
         return lambda indices: features(tf.constant(context.train_rows(indices)), seed).numpy()
 
-    def prior_distribution(self, context: Context) -> Any:
-        """p(z) as a tfd.Distribution whose event is that of the latent; densities are restricted to a codebook."""
+    def prior_distribution(self, context: Context, codebook: tf.Tensor | None = None) -> Any:
+        """p(z) as a tfd.Distribution whose event is that of the latent; densities are restricted to the codebook."""
         prior = self.prior.distribution(context.within("prior"))
         restricted = self.latent.discrete and self.prior.over == "vectors"
         event, wanted = tuple(prior.event_shape), (self.latent.size,) if restricted else self.latent.event_shape
@@ -80,7 +80,7 @@ class Model(Component):
         if not restricted:
             return prior
         assert self.posterior is not None and self.latent.positions is not None
-        return restrict(prior, self.posterior.codebook(), self.latent.positions)
+        return restrict(prior, self.posterior.codebook() if codebook is None else codebook, self.latent.positions)
 
     def features(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """What the encoder computes of x."""
@@ -152,7 +152,8 @@ class Forward:
 
     @cached_property
     def prior(self) -> Any:
-        return self.model.prior_distribution(self.context)
+        codebook = self.latent.codebook if self.model.latent.discrete else None
+        return self.model.prior_distribution(self.context, codebook)
 
     @cached_property
     def observation(self) -> Any:

@@ -32,5 +32,5 @@ def single_draw_rate(q: Any, p: Any, value: tf.Tensor) -> tf.Tensor:
 
 
 def cross_term(p: Any, value: tf.Tensor, relaxed: tf.Tensor) -> tf.Tensor:
-    """log p at codes: at the relaxed ones where p is defined there, else at the drawn ones, which no gradient passes."""
+    """log p(c): at the relaxed codes where p is defined there, else at the drawn ones, which no gradient passes."""
     return p.relaxed_log_prob(relaxed) if hasattr(p, "relaxed_log_prob") else p.log_prob(value)

@@ -1,12 +1,13 @@
 """Handwritten digits, embedded: no download."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from tfdgm import ArraySource, Context, Data, DataSpec, Source
+from tfdgm_data.binarization import Binarization, draw_pixels
 
 
 class Digits(Data):
@@ -22,7 +23,7 @@ class Digits(Data):
         about 2 nats in test likelihood.
     """
 
-    def __init__(self, *, binarization: Literal["dynamic", "static", "none"] = "dynamic") -> None:
+    def __init__(self, *, binarization: Binarization = "dynamic") -> None:
         self.binarization = binarization
         self.spec = DataSpec(
             shape=(64,),
@@ -48,10 +49,7 @@ class Digits(Data):
         """Draws binary pixels from grey ones; rows that are binary already stay as they are."""
         if self.binarization != "dynamic":
             return rows
-        # Threefry is the fastest generator under XLA on a CPU, where a step on the digits is mostly these draws.
-        seed = context.seed_for("binarization")
-        uniform = tf.random.stateless_uniform([tf.size(rows)], seed=seed, alg="threefry")
-        return tf.cast(tf.reshape(uniform, tf.shape(rows)) < rows, tf.float32)
+        return draw_pixels(rows, context)
 
     def describe(self) -> dict[str, Any]:
         fixed = "none" if self.binarization == "none" else "static: RandomState({}).rand({}, 64) < x"

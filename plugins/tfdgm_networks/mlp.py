@@ -14,7 +14,8 @@ class MLP(Network):
 
     Args:
       hidden: widths of the hidden layers; empty for an affine map.
-      activation: name of a Keras activation.
+      activation: name of a Keras activation. "glu" makes every hidden layer a gated one, (W x + b) * sigmoid(V x + c)
+        (Dauphin et al. 2017).
       dropout: share of hidden units set to 0 in training; draws come from the step's seed.
       initializer: name of a Keras initialiser for the kernels; biases start at 0.
     """
@@ -50,8 +51,9 @@ class MLP(Network):
             initializer = keras.initializers.get(self.initializer)
             config = {**initializer.get_config(), "seed": context.seed_for(f"layer {number}")}
             last = number == len(self.hidden)
+            gated = self.activation == "glu" and not last
             layer = keras.layers.Dense(
-                units,
+                2 * units if gated else units,
                 activation=None if last else self.activation,
                 kernel_initializer=type(initializer).from_config(config),
             )

@@ -82,8 +82,8 @@ class Categorical(Posterior):
 def gumbel(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
     """Standard Gumbel noise, -log(-log u): argmax_k (l_k + g_k) is a draw from softmax(l) (Gumbel 1954).
 
-    Threefry, the fastest generator under XLA on a CPU, in one flat draw: XLA did not finish compiling an argmax over one
-    drawn in three dimensions.
+    Threefry is the fastest generator under XLA on a CPU. The draw is flat, since XLA did not finish compiling an argmax
+    over one made in three dimensions.
     """
     smallest = 2.0**-126  # keeps log u finite
     uniform = tf.random.stateless_uniform([math.prod(shape)], seed, minval=smallest, alg="threefry")

@@ -15,7 +15,7 @@ def check_positions(posterior: Posterior, positions: Sequence[int]) -> None:
 
 def straight_through(value: tf.Tensor, surrogate: tf.Tensor) -> tf.Tensor:
     """The value of one tensor with the gradient of another (Bengio et al. 2013)."""
-    return surrogate + tf.stop_gradient(value - surrogate)
+    return tf.stop_gradient(value) + (surrogate - tf.stop_gradient(surrogate))  # the bracket is exactly 0
 
 
 def usage(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,36 +1,59 @@
 """The Gaussian posterior."""
 
+from typing import Literal
+
 import tensorflow as tf
+import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import Context, DataSpec, Latent, LatentSpec, Posterior
+from tfdgm import BuildContext, Context, DataSpec, Latent, LatentSpec, Posterior
 
 
 class Gaussian(Posterior):
-    """q(z|x) = N(z; m(x), diag(s(x)^2)), drawn by reparameterisation (Kingma and Welling 2014, section 2.4).
+    """q(z|x) = N(z; m(x), S(x)), drawn by reparameterisation (Kingma and Welling 2014, section 2.4).
 
-    The encoder's features are `[batch, 2 d]`: m, and a pre-activation r with s = softplus(r) + min_scale.
+    The encoder's features are m, d pre-activations r of the scales softplus(r) + min_scale, and for a full covariance
+    the d (d - 1) / 2 entries of L below the diagonal.
 
     Args:
-      min_scale: lower bound on every standard deviation; keeps log q finite.
+      covariance: "diagonal" for S = diag(s^2); "full" for S = L L^T with the scales on L's diagonal. With "full" the
+        rate has no closed form here and is estimated by one draw.
+      min_scale: lower bound on every scale; keeps log q finite.
     """
 
-    def __init__(self, *, min_scale: float = 1e-4) -> None:
+    def __init__(self, *, covariance: Literal["diagonal", "full"] = "diagonal", min_scale: float = 1e-4) -> None:
         self.require(min_scale > 0, f"min_scale must be positive, got {min_scale}")
+        self.covariance = covariance
         self.min_scale = min_scale
 
     def latent_spec(self, latent_size: int, data: DataSpec) -> LatentSpec:
         return LatentSpec(size=latent_size)
 
     def feature_shape(self, latent: LatentSpec) -> tuple[int, ...]:
-        return (2 * latent.size,)
+        below = latent.size * (latent.size - 1) // 2 if self.covariance == "full" else 0
+        return (2 * latent.size + below,)
+
+    def build(self, context: BuildContext) -> None:
+        self.size = context.latent.size
 
     def distribution(self, features: tf.Tensor, context: Context) -> tfd.Distribution:
-        """Independent normals, batch shape `[batch]`, event shape `[d]`."""
-        mean, pre_scale = tf.split(features, 2, axis=-1)
-        return tfd.Independent(tfd.Normal(mean, tf.nn.softplus(pre_scale) + self.min_scale), 1)
+        """Batch shape `[batch]`, event shape `[d]`."""
+        mean, pre_scale, below = tf.split(features, [self.size, self.size, -1], axis=-1)
+        scale = tf.nn.softplus(pre_scale) + self.min_scale
+        if self.covariance == "diagonal":
+            return tfd.Independent(tfd.Normal(mean, scale), 1)
+        return tfd.MultivariateNormalTriL(mean, lower_triangular(scale, below))
 
     def __call__(self, features: tf.Tensor, context: Context) -> Latent:
         posterior = self.distribution(features, context)
         z = posterior.sample(seed=context.seed_for("z"))
         return Latent(posterior, value=z, z=z)
+
+
+def lower_triangular(diagonal: tf.Tensor, below: tf.Tensor) -> tf.Tensor:
+    """The matrix `[..., d, d]` with this diagonal `[..., d]` and these d (d - 1) / 2 entries below it."""
+    size = diagonal.shape[-1]
+    if size == 1:
+        return diagonal[..., None]
+    strict = tf.pad(tfp.math.fill_triangular(below), [*[[0, 0]] * (below.shape.rank - 1), [1, 0], [0, 1]])
+    return tf.linalg.set_diag(strict, diagonal)

@@ -21,9 +21,10 @@ _SMOOTHING = 1e-5
 class VQ(Posterior):
     """q(c|x) puts all its mass on the nearest codes, c_i = argmin_k |z_i(x) - e_k| (van den Oord et al. 2017).
 
-    The encoder's features are z `[*positions, C]`. The decoder reads e_c with the gradient passed straight through to z,
-    and the ELBO gains commitment sum_i |z_i - sg(e_c)|^2, which keeps z near its codes. The rate is -log p(c): log K per
-    position under a uniform prior.
+    The encoder's features are z `[*positions, C]`. The decoder reads e_c with the gradient passed straight through to
+    z, and the ELBO gains commitment sum_i |z_i - sg(e_c)|^2, which keeps z near its codes. The rate is -log p(c): log K
+    per position under a uniform prior. Under a density restricted to the codebook its gradient moves the codes, by the
+    z that chose them where the codes are moving averages.
 
     Args:
       positions: shape of the grid of codes, `(N,)` or `(height, width)`.
@@ -63,9 +64,7 @@ class VQ(Posterior):
         self.restart_below = restart_below
 
     def latent_spec(self, latent_size: int, data: DataSpec) -> LatentSpec:
-        return LatentSpec(
-            size=latent_size, positions=self.positions, categories=self.num_codes, deterministic=True
-        )
+        return LatentSpec(size=latent_size, positions=self.positions, categories=self.num_codes, deterministic=True)
 
     def feature_shape(self, latent: LatentSpec) -> tuple[int, ...]:
         return latent.decoder_input_shape
@@ -101,8 +100,8 @@ class VQ(Posterior):
         return means.cluster_centers_.astype(np.float32)
 
     def codebook(self) -> tf.Tensor:
-        """E `[K, C]`; the losses above move it, a density restricted to it does not."""
-        return tf.stop_gradient(self.embeddings.value)
+        """E `[K, C]`."""
+        return self.embeddings.value
 
     def distribution(self, features: tf.Tensor, context: Context) -> tfd.Distribution:
         """All mass on the nearest codes, batch shape `[batch]`, event shape `positions`."""
@@ -120,20 +119,21 @@ class VQ(Posterior):
         if self.learning == "gradient":
             losses["codebook"] = tf.reduce_sum(tf.square(tf.stop_gradient(features) - chosen), axis=every_axis)
         one_hot = tf.one_hot(codes, self.num_codes)
-        self._collect(features, one_hot, context)
-        return Latent(posterior, value=codes, z=z, losses=losses, metrics=usage(one_hot))
-
-    def _collect(self, features: tf.Tensor, one_hot: tf.Tensor, context: Context) -> None:
-        rows = tf.stop_gradient(tf.reshape(features, [-1, features.shape[-1]]))
+        rows = tf.reshape(features, [-1, features.shape[-1]])
         choices = tf.reshape(one_hot, [-1, self.num_codes])
+        counts, sums = tf.reduce_sum(choices, axis=0), tf.matmul(choices, rows, transpose_a=True)
         batch, per_example = features.shape[0], int(np.prod(self.positions))
         which = tf.random.stateless_uniform([batch], context.seed_for("candidates"), 0, per_example, tf.int32)
         context.collect(
             self,
-            counts=Summed(tf.reduce_sum(choices, axis=0)),
-            sums=Summed(tf.matmul(choices, rows, transpose_a=True)),
-            candidates=Concatenated(tf.gather(rows, tf.range(batch) * per_example + which)),
+            counts=Summed(counts),
+            sums=Summed(tf.stop_gradient(sums)),
+            candidates=Concatenated(tf.stop_gradient(tf.gather(rows, tf.range(batch) * per_example + which))),
         )
+        codebook = self.embeddings.value
+        if self.learning == "ema":
+            codebook = straight_through(codebook, sums / tf.maximum(counts, 1.0)[:, None])
+        return Latent(posterior, value=codes, z=z, codebook=codebook, losses=losses, metrics=usage(one_hot))
 
     def absorb(self, totals: dict[str, tf.Tensor], context: Context) -> None:
         """Moves the averages, then the codes, then restarts dead codes; all in one update."""

@@ -100,7 +100,8 @@ class AggregatedPosterior(Prior):
         if self.kind == "exact":
             if at_hand:
                 rows = self._parameters(context.infer(context.x), "exact")
-                context.collect(self, index=Concatenated(context.index), **{n: Concatenated(r) for n, r in rows.items()})
+                rows["index"] = context.index
+                context.collect(self, **{name: Concatenated(row) for name, row in rows.items()})
             exclude = context.index if self.leave_one_out and context.training else None
             memory = {name: variable.value for name, variable in self.memory.items()}
             return self._mixture(memory, learned=False, exclude=exclude)
@@ -152,7 +153,7 @@ def _unrefreshed(latent: Any) -> dict[str, tf.Tensor]:
 
 def _parameters(posterior: Any, categories: int | None) -> dict[str, tf.Tensor] | None:
     """Parameters of the components, by name; None for a posterior that is of neither family."""
-    base = getattr(posterior, "distribution", None)
+    base = posterior.distribution if isinstance(posterior, tfd.Independent) else None
     if isinstance(base, tfd.Normal):
         return {"mean": base.loc, "scale": tf.broadcast_to(base.scale, tf.shape(base.loc))}
     if isinstance(base, tfd.Categorical) and categories is not None:

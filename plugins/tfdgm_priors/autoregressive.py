@@ -8,8 +8,9 @@ from tfdgm import BuildContext, Component, Context, Prior
 
 
 class Autoregressive(Prior):
-    """p(c) = prod_i p(c_i | c_1..c_(i-1)), exact, by causal attention over the grid in raster order (Vaswani et al. 2017).
+    """p(c) = prod_i p(c_i | c_1..c_(i-1)), exact, by causal attention over the grid in raster order.
 
+    The network is a decoder of Vaswani et al. 2017, normalised before each block.
     It learns from codes as they are drawn: no gradient passes from it to the posterior, which is trained as under a
     uniform prior. log p(c) takes one pass; a draw takes one pass per position, in one compiled loop.
 

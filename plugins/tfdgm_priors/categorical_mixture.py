@@ -46,10 +46,13 @@ class CategoricalMixture(tfd.Distribution):
 
         At one-hot y it is the log-probability.
         """
+        return self._log_mean(grids, self._exclude)
+
+    def _log_mean(self, grids: tf.Tensor, exclude: tf.Tensor | None) -> tf.Tensor:
         count = self._log_probabilities.shape[0]
         densities = mixture_densities(grids, self._log_probabilities)
-        if self._exclude is not None:
-            own = tf.range(count) == tf.cast(self._exclude, tf.int32)[:, None]
+        if exclude is not None:
+            own = tf.range(count) == tf.cast(exclude, tf.int32)[:, None]
             densities = tf.where(own, tf.constant(-math.inf, densities.dtype), densities)
             count -= 1
         return tf.reduce_logsumexp(densities, axis=-1) - math.log(count)
@@ -64,13 +67,17 @@ class CategoricalMixture(tfd.Distribution):
             log_prob = self.relaxed_log_prob(tf.one_hot(flat, categories, dtype=dtype))
         else:  # memory does not grow with batch x components
             chunks = -(-flat.shape[0] // at_once)
-            padded = tf.pad(flat, [[0, chunks * at_once - flat.shape[0]], *[[0, 0]] * len(positions)])
-            blocks = tf.reshape(padded, [chunks, at_once, *positions])
-            log_prob = tf.map_fn(
-                lambda block: self.relaxed_log_prob(tf.one_hot(block, categories, dtype=dtype)),
-                blocks,
-                fn_output_signature=dtype,
-            )
+            filling = [0, chunks * at_once - flat.shape[0]]
+            blocks = tf.reshape(tf.pad(flat, [filling, *[[0, 0]] * len(positions)]), [chunks, at_once, *positions])
+            exclude = self._exclude
+            if exclude is not None:
+                exclude = tf.reshape(tf.pad(exclude, [filling]), [chunks, at_once])
+
+            def block_log_prob(number: tf.Tensor) -> tf.Tensor:
+                grids = tf.one_hot(blocks[number], categories, dtype=dtype)
+                return self._log_mean(grids, None if exclude is None else exclude[number])
+
+            log_prob = tf.map_fn(block_log_prob, tf.range(chunks), fn_output_signature=dtype)
             log_prob = tf.reshape(log_prob, [-1])[: flat.shape[0]]
         return tf.reshape(log_prob, tf.shape(codes)[: codes.shape.rank - len(positions)])
 

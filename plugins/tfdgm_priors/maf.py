@@ -40,6 +40,7 @@ class MAF(Prior):
         self.require(num_bijectors >= 1, f"num_bijectors must be at least 1, got {num_bijectors}")
         self.require(len(hidden) > 0 and all(w > 0 for w in hidden), f"hidden needs positive widths, got {hidden}")
         self.require(log_scale_bound > 0, f"log_scale_bound must be positive, got {log_scale_bound}")
+        self.require(activation != "glu", 'activation "glu" halves the units, which the masks cannot follow')
         try:
             keras.activations.get(activation)
         except ValueError:

@@ -20,6 +20,8 @@ class Latent:
       z: what the decoder reads `[batch, *decoder_input_shape]`; differentiable with respect to the features.
       relaxed: for codes that gradients go through, points of the simplex `[batch, *positions, K]` near the one-hot
         codes; None where no gradient does.
+      codebook: E `[K, C]` through which the gradient of a density restricted to it goes; None takes
+        `Posterior.codebook`.
       losses: further terms of the ELBO's loss by name, each `[batch]` (commitment).
       metrics: by name, tensors whose mean is logged (perplexity).
     """
@@ -28,6 +30,7 @@ class Latent:
     value: tf.Tensor
     z: tf.Tensor
     relaxed: tf.Tensor | None = None
+    codebook: tf.Tensor | None = None
     losses: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
     metrics: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
 

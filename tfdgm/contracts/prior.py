@@ -28,9 +28,10 @@ class Prior(Component):
         """A tfd.Distribution with no batch shape.
 
         Its event shape is `[context.latent.size]` for a density on vectors, and `context.latent.event_shape` for the
-        other kinds; draws of codes are int32. Make it inside the call, from variables read there. Where TFP has a closed-form KL(q || p) it is used for the
-        rate, else log q(z|x) - log p(z) at one draw. A distribution over codes may offer `relaxed_log_prob(y)`, its
-        log-probability continued to points y of the simplex `[batch, *positions, K]`: gradients of the rate then reach
-        a relaxed posterior through it.
+        other kinds; draws of codes are int32. Make it inside the call, from variables read there.
+
+        Where TFP has a closed-form KL(q || p) it is used for the rate, else log q(z|x) - log p(z) at one draw. A
+        distribution over codes may offer `relaxed_log_prob(y)`, its log-probability continued to points y of the
+        simplex `[batch, *positions, K]`: gradients of the rate then reach a relaxed posterior through it.
         """
         raise NotImplementedError

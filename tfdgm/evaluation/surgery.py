@@ -83,7 +83,5 @@ class AggregatedPosterior:
         if categories is None:
             densities = posterior.log_prob(values[:, None])
         else:
-            densities = mixture_densities(
-                tf.one_hot(values, categories), code_log_probabilities(posterior, categories)
-            )
+            densities = mixture_densities(tf.one_hot(values, categories), code_log_probabilities(posterior, categories))
         return tf.reduce_logsumexp(densities + mask, axis=-1)

@@ -49,15 +49,29 @@ def stream(source: Source, batches: Batches, blocks: list[tuple[int, int]]) -> I
       source: where the rows come from.
       batches: which rows.
       blocks: (first draw, number of draws) of each block, in order.
+
+    Raises:
+      Whatever the source raises.
     """
+
+    problems: list[Exception] = []
 
     def fetch(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         positions = batches.draws(int(first), int(count))
-        rows = source.gather(positions.reshape(-1))
+        try:
+            rows = source.gather(positions.reshape(-1))
+        except Exception as problem:
+            problems.append(problem)
+            raise
         return rows.reshape(*positions.shape, *source.shape), positions
 
     def fetch_block(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.numpy_function(fetch, [block[0], block[1]], (tf.as_dtype(source.dtype), tf.int32), stateful=False)
 
     table = np.array(blocks, dtype=np.int64).reshape(-1, 2)
-    return iter(tf.data.Dataset.from_tensor_slices(table).map(fetch_block).prefetch(2))
+    try:
+        yield from tf.data.Dataset.from_tensor_slices(table).map(fetch_block).prefetch(2)
+    except tf.errors.OpError:
+        if problems:  # TensorFlow's error hides what the source said
+            raise problems[0] from None
+        raise

@@ -1,0 +1,138 @@
+"""Images from a prepared directory of TensorFlow Datasets."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm import ArraySource, Context, Data, DataSpec, Source, UserError
+from tfdgm_data.binarization import Binarization, Binarized, draw_pixels
+
+#: Seeds of the draws that fix a split's binary pixels.
+_SEEDS = {"test": 1, "validation": 2, "train": 3}
+
+
+class TFDS(Data):
+    """Images of a data set that `tensorflow_datasets` has prepared on this machine; nothing is downloaded.
+
+    Array records are read as they are needed, by position. Other file formats have no random access and are read into
+    memory when the run starts. Needs the extra `datasets` (`pip install "tfdgm[datasets]"`).
+
+    Args:
+      name: of the data set, for example "mnist" or "cifar10"; with a config and version where there are several.
+      data_dir: the directory that it was prepared in.
+      key: name of the image in an example.
+      num_validation: so many of the last training examples are the validation split, where the data set has none.
+      binarization: "none" keeps the 256 grey levels; "dynamic" draws each training pixel anew from Bernoulli(grey) at
+        every step, with validation and test fixed; "static" also fixes training. Fixed pixels of row i are
+        `Generator(Philox(key=[seed, i])).random(shape) < grey`, seed 1 for test, 2 validation, 3 training.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        data_dir: str,
+        key: str = "image",
+        num_validation: int = 0,
+        binarization: Binarization = "none",
+    ) -> None:
+        self.require(num_validation >= 0, f"num_validation must not be negative, got {num_validation}")
+        self.name = name
+        self.data_dir = data_dir
+        self.key = key
+        self.num_validation = num_validation
+        self.binarization = binarization
+        self._sources = self._read()
+        shape = self._sources["train"].shape
+        binary = binarization != "none"
+        self.spec = DataSpec(
+            shape=shape,
+            low=0.0,
+            high=1.0,
+            levels=2 if binary else 256,
+            binarized=binarization if binary else None,
+            image_shape=shape if shape[-1] == 3 else shape[:-1],
+        )
+
+    def _read(self) -> dict[str, Source]:
+        try:
+            import tensorflow_datasets as datasets
+        except ImportError:
+            raise UserError('data.tfds needs TensorFlow Datasets: pip install "tfdgm[datasets]"') from None
+        where = f"{self.data_dir} for {self.name!r}"
+        try:
+            builder = datasets.builder(self.name, data_dir=self.data_dir, try_gcs=False)
+            prepared = {name: info.num_examples for name, info in (builder.info.splits or {}).items()}
+        except (datasets.core.DatasetNotFoundError, ValueError, OSError) as error:
+            raise UserError(f"data.tfds: cannot open {where}: {str(error).splitlines()[0]}") from None
+        self.require("train" in prepared, f"there is no prepared training split in {where}; prepare it with tfds build")
+        self.require(
+            self.key in builder.info.features,
+            f"an example of {self.name!r} has no {self.key!r}; it has {', '.join(builder.info.features)}",
+        )
+        shape = tuple(builder.info.features[self.key].shape)
+        self.require(
+            len(shape) == 3 and None not in shape and shape[-1] in (1, 3),
+            f"{self.key!r} of {self.name!r} has shape {shape}; images of one size with 1 or 3 channels are needed",
+        )
+        ranges = {name: (0, prepared[name]) for name in ("train", "validation", "test") if name in prepared}
+        if self.num_validation:
+            self.require("validation" not in ranges, f"{self.name!r} has a validation split; set num_validation to 0")
+            first = prepared["train"] - self.num_validation
+            self.require(first > 0, f"num_validation {self.num_validation} leaves nothing of {prepared['train']}")
+            ranges |= {"train": (0, first), "validation": (first, prepared["train"])}
+        sources: dict[str, Source] = {}
+        for name, (first, last) in ranges.items():
+            inside = name if name in prepared else "train"
+            sources[name] = self._open(builder, f"{inside}[{first}:{last}]", shape)
+            if self.binarization == "static" or (self.binarization == "dynamic" and name != "train"):
+                sources[name] = Binarized(sources[name], _SEEDS[name])
+        return sources
+
+    def _open(self, builder: Any, split: str, shape: tuple[int, ...]) -> Source:
+        others = {name: False for name in builder.info.features if name != self.key}
+        try:
+            return Records(builder.as_data_source(split=split), self.key, shape)
+        except NotImplementedError:  # a format without random access
+            import tensorflow_datasets as datasets
+
+            partial = datasets.decode.PartialDecoding({self.key: True, **others})
+            loaded = builder.as_dataset(split=split, decoders=partial, shuffle_files=False)
+            return ArraySource(np.stack([example[self.key] for example in loaded.as_numpy_iterator()]))
+
+    def splits(self) -> dict[str, Source]:
+        return dict(self._sources)
+
+    def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
+        """Bytes divided by 255, then binary pixels where asked for."""
+        grey = tf.cast(rows, tf.float32) / 255.0
+        return draw_pixels(grey, context) if self.binarization == "dynamic" else grey
+
+    def describe(self) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            "source": f"{self.name} in {self.data_dir}",
+            "split": {name: len(source) for name, source in self._sources.items()},
+        }
+        if self.binarization != "none":
+            for name in self._sources:
+                fixed = f"static: Philox(key=[{_SEEDS[name]}, row])"
+                dynamic = self.binarization == "dynamic" and name == "train"
+                facts[f"binarization_{name}"] = "dynamic: Bernoulli(grey) at every step" if dynamic else fixed
+        return facts
+
+
+class Records(Source):
+    """Array records of one split."""
+
+    def __init__(self, records: Any, key: str, shape: tuple[int, ...]) -> None:
+        self.records = records
+        self.key = key
+        self.shape = shape
+        self.dtype = np.uint8
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        return np.stack([self.records[int(index)][self.key] for index in indices])

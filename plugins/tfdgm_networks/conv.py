@@ -1,0 +1,152 @@
+"""The residual convolutional network, from images to vectors or codes, and back."""
+
+import itertools
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfdgm import BuildContext, Component, Context, Network
+from tfdgm_networks.images import Size, as_image, path
+
+_LEAST_CHANNELS = 16
+
+
+class Conv(Network):
+    """Strided convolutions with residual blocks at the coarsest size, as the VQ-VAE's (van den Oord et al. 2017,
+    section 4.1).
+
+    Shapes `(height, width, channels)` are images, and so is x however the data stores it. From a larger image to a
+    smaller one the network halves the size, rounding up, by convolutions of stride 2; from a smaller one to a larger it
+    doubles it by transposed convolutions, and crops. An affine map stands between a vector and the first size of at
+    most `smallest` pixels a side.
+
+    Args:
+      width: channels at the coarsest size; each finer one has half as many, at least 16.
+      residual_blocks: number of blocks x + conv1x1(f(conv3x3(f(x)))), f the activation.
+      smallest: for vectors, halving stops at this many pixels a side.
+      activation: name of a Keras activation.
+    """
+
+    def __init__(
+        self, *, width: int = 64, residual_blocks: int = 2, smallest: int = 4, activation: str = "relu"
+    ) -> None:
+        self.require(width >= 1, f"width must be at least 1, got {width}")
+        self.require(residual_blocks >= 0, f"residual_blocks must not be negative, got {residual_blocks}")
+        self.require(smallest >= 1, f"smallest must be at least 1, got {smallest}")
+        self.require(activation != "glu", 'activation "glu" halves the channels, which the residual blocks cannot')
+        try:
+            self.activate = keras.activations.get(activation)
+        except ValueError:
+            self.require(False, f"activation must be the name of a Keras activation, got {activation!r}")
+        self.width = width
+        self.residual_blocks = residual_blocks
+        self.smallest = smallest
+
+    def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
+        self.output_shape = output_shape
+        target = as_image(output_shape, context.data)
+        # where both could be images, a decoder's output is x, and its input a vector unless it has three axes
+        source = as_image(input_shape, context.data) if target is None or len(input_shape) == 3 else None
+        self.sizes = path(source, target, self.smallest, self.spoken_name())
+        make = Layers(context)
+        coarse_at_end = self.sizes[0] >= self.sizes[-1]
+        steps = len(self.sizes) - 1
+        finer = [self.width_at(distance) for distance in range(steps, 0, -1)]
+
+        self.entry: Any = None
+        if source is None:
+            self.entry = make.dense(math.prod(input_shape), math.prod(self.sizes[0]) * self.width)
+        channels = self.width if source is None else source[2]
+        self.input_image = (*self.sizes[0], channels)
+
+        self.down: list[Any] = []
+        if coarse_at_end:
+            for before, after in itertools.pairwise([channels, *finer[1:], self.width][: steps + 1]):
+                self.down.append(make.conv(before, after, kernel=4, stride=2))
+            channels = self.width if steps else channels
+        self.middle = make.conv(channels, self.width, kernel=3)
+        self.blocks = [Residual(self.width, self.activate, make) for _ in range(self.residual_blocks)]
+        self.up: list[Any] = []
+        last = target[2] if target is not None else math.prod(output_shape)
+        if not coarse_at_end:
+            for before, after in itertools.pairwise([self.width, *finer[::-1][: steps - 1], last]):
+                self.up.append(make.transposed(before, after))
+        self.exit: Any = None
+        if target is None:
+            self.exit = make.dense(math.prod(self.sizes[-1]) * self.width, last)
+        elif coarse_at_end:
+            self.exit = make.conv(self.width, last, kernel=1)
+        self.flattens = target is None
+
+    def width_at(self, distance: int) -> int:
+        """Channels so many halvings above the coarsest size."""
+        return max(min(_LEAST_CHANNELS, self.width), self.width >> distance)
+
+    def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
+        """`[batch, *input_shape]` -> `[batch, *output_shape]`."""
+        if self.entry is not None:
+            x = self.entry(tf.reshape(x, [tf.shape(x)[0], -1]))
+        hidden = tf.reshape(x, [-1, *self.input_image])
+        for layer in self.down:
+            hidden = self.activate(layer(hidden))
+        hidden = self.middle(hidden)
+        for block in self.blocks:
+            hidden = block(hidden)
+        hidden = self.activate(hidden)
+        for number, layer in enumerate(self.up):
+            hidden = crop(layer(hidden if number == 0 else self.activate(hidden)), self.sizes[number + 1])
+        if self.flattens:
+            hidden = tf.reshape(hidden, [-1, math.prod(hidden.shape[1:])])
+        if self.exit is not None:
+            hidden = self.exit(hidden)
+        return tf.reshape(hidden, [-1, *self.output_shape])
+
+
+class Residual(Component):
+    """x + conv1x1(f(conv3x3(f(x))))."""
+
+    def __init__(self, width: int, activate: Any, make: "Layers") -> None:
+        self.activate = activate
+        self.wide = make.conv(width, width, kernel=3)
+        self.mix = make.conv(width, width, kernel=1)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        return x + self.mix(self.activate(self.wide(self.activate(x))))
+
+
+class Layers:
+    """Makes built layers, each with a seed of its own."""
+
+    def __init__(self, context: BuildContext) -> None:
+        self.context = context
+        self.made = 0
+
+    def _initializer(self) -> Any:
+        self.made += 1
+        return keras.initializers.HeUniform(seed=self.context.seed_for(f"layer {self.made}"))
+
+    def dense(self, inputs: int, outputs: int) -> keras.layers.Dense:
+        layer = keras.layers.Dense(outputs, kernel_initializer=self._initializer())
+        layer.build((None, inputs))
+        return layer
+
+    def conv(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> keras.layers.Conv2D:
+        layer = keras.layers.Conv2D(
+            outputs, kernel, strides=stride, padding="same", kernel_initializer=self._initializer()
+        )
+        layer.build((None, None, None, inputs))
+        return layer
+
+    def transposed(self, inputs: int, outputs: int) -> keras.layers.Conv2DTranspose:
+        layer = keras.layers.Conv2DTranspose(
+            outputs, 4, strides=2, padding="same", kernel_initializer=self._initializer()
+        )
+        layer.build((None, None, None, inputs))
+        return layer
+
+
+def crop(images: tf.Tensor, size: Size) -> tf.Tensor:
+    """The upper left `size` of every image."""
+    return images[:, : size[0], : size[1]]
