@@ -56,7 +56,7 @@ def draw(built: Built, num: int, seed: int = 0) -> Samples:
 
 
 def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first `num` examples of a split, and E[x'|z] at one z ~ q(z|x) each.
+    """`num` examples spread evenly over a split, and E[x'|z] at one z ~ q(z|x) each.
 
     Raises:
       UserError: the model has no posterior, or the data no such split.
@@ -66,7 +66,8 @@ def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndar
     if split not in built.experiment.splits:
         raise UserError(f"the data has no split {split!r}")
     source = built.experiment.splits[split]
-    rows = tf.constant(source.gather(np.arange(min(num, len(source)))))
+    positions = np.linspace(0, len(source) - 1, min(num, len(source))).round().astype(np.int64)
+    rows = tf.constant(source.gather(positions))
 
     def compiled(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         context = Context(root_seed(0, "reconstruct"), built.state.step.read_value())
