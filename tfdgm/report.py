@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfdgm.evaluation.scores import unit
 from tfdgm.training.metrics import read_lines
 from tfdgm.workdir import Workdir
 
@@ -25,7 +26,7 @@ def write_report(workdir: Workdir, scores: Mapping[str, Any], pictures: Sequence
     rows = "".join(
         f"<tr><td>{html.escape(name)}</td><td class=number>"
         f"{f'{value:.4f}' if isinstance(value, float) else html.escape(str(value))}</td>"
-        f"<td>{'nats per example' if isinstance(value, float) else ''}</td></tr>"
+        f"<td>{html.escape(unit(name, value))}</td></tr>"
         for name, value in scores.items()
     )
     figures = "".join(

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tfdgm.commands import import_tensorflow
 from tfdgm.errors import UserError
+from tfdgm.evaluation.scores import unit
 from tfdgm.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     table.add_column("unit")
     for name, value in scores.items():
         if name not in ("step", "num_examples", "data_split"):
-            nats = isinstance(value, float)
-            table.add_row(name, f"{value:.4f}" if nats else str(value), "nats per example" if nats else "")
+            table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value), unit(name, value))
     Console().print(table)
 
 

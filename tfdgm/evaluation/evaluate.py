@@ -23,9 +23,10 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
       num_samples: draws of z per example for `nll_iwae`.
 
     Returns:
-      `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`, `nll_iwae`, `nll_iwae_samples`,
-      `active_units`, `code_perplexity`, `code_usage`, `code_mutual_information`, `code_marginal_kl` as far as they
-      apply, and `step`, `seed`, `data_split`, `num_examples`, `binarization`.
+      As far as they apply: `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`, `nll_iwae`,
+      `nll_iwae_samples`; `active_units` of vectors; of codes `code_perplexity`, `code_usage`,
+      `code_mutual_information`, `code_marginal_kl`, and `code_bits` (-log2 p(c) per code) where q(z|x) is one point.
+      Always `step`, `seed`, `data_split`, `num_examples`, and `binarization` where the data says so.
     """
     if num_samples < 1:
         raise UserError(f"the number of samples must be at least 1, got {num_samples}")
@@ -44,6 +45,9 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
             scores["nll_iwae_samples"] = num_samples
             if built.model.latent.discrete:
                 scores |= code_scores(aggregated_codes(draws))
+                if built.model.latent.deterministic:
+                    codes = math.prod(built.model.latent.event_shape)
+                    scores["code_bits"] = scores["rate"] / (codes * math.log(2))
             else:
                 scores["active_units"] = active_units(draws)
     scores |= {

@@ -1,0 +1,11 @@
+"""What the scores are measured in."""
+
+from typing import Any
+
+#: Units of the scores that are not nats per example.
+_UNITS = {"code_perplexity": "codes", "code_usage": "share of the codes", "code_bits": "bits per code"}
+
+
+def unit(name: str, value: Any) -> str:
+    """The unit of a score; counts and names have none."""
+    return _UNITS.get(name, "nats per example" if isinstance(value, float) else "")
