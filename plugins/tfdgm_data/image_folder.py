@@ -11,6 +11,8 @@ from tfdgm import Context, Data, DataSpec, Source, UserError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _SPLITS = ("train", "validation", "test")
+#: PIL's names of pixels of more than 8 bits, which it cuts off at 255 instead of scaling them.
+_DEEP = ("I", "F")
 
 
 class ImageFolder(Data):
@@ -119,7 +121,10 @@ def _images(folder: Path) -> list[Path]:
 def _open(file: Path) -> Image.Image:
     """The image with its header read; pixels follow on first use."""
     try:
-        return Image.open(file)
+        image = Image.open(file)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         reason = "it is no image" if isinstance(error, UnidentifiedImageError) else error
         raise UserError(f"data.image_folder: {file} cannot be read: {reason}") from None
+    if image.mode.startswith(_DEEP):
+        raise UserError(f"data.image_folder: {file} has more than 8 bits per pixel and channel; convert it to 8")
+    return image

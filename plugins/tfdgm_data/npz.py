@@ -1,6 +1,7 @@
 """Arrays from a NumPy file."""
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ class Npz(Data):
     Args:
       path: the file.
       low: lower end of the range of x; None takes the smallest training value.
-      high: upper end of the range; None takes the largest training value.
+      high: upper end of the range; None takes the largest training value. No split may leave the range.
     """
 
     def __init__(self, *, path: str, low: float | None = None, high: float | None = None) -> None:
@@ -32,19 +33,20 @@ class Npz(Data):
         for name, rows in arrays.items():
             self._check(name, rows, train)
         scale = 255.0 if self._integer else 1.0
-        observed_low, observed_high = float(train.min()) / scale, float(train.max()) / scale
+        ranges = {name: tuple(end / scale for end in _range(rows)) for name, rows in arrays.items()}
         self.spec = DataSpec(
             shape=train.shape[1:],
-            low=(0.0 if self._integer else observed_low) if low is None else low,
-            high=(1.0 if self._integer else observed_high) if high is None else high,
+            low=(0.0 if self._integer else ranges["train"][0]) if low is None else low,
+            high=(1.0 if self._integer else ranges["train"][1]) if high is None else high,
             levels=256 if self._integer else None,
             image_shape=_image_shape(train.shape[1:]),
         )
-        self.require(
-            self.spec.low <= observed_low and observed_high <= self.spec.high,
-            f"{path}: the training values lie in [{observed_low:g}, {observed_high:g}], outside of the range "
-            f"[{self.spec.low:g}, {self.spec.high:g}] given",
-        )
+        for name, (lowest, highest) in ranges.items():
+            self.require(
+                self.spec.low <= lowest and highest <= self.spec.high,
+                f"{path}: the values of {name!r} lie in [{lowest:g}, {highest:g}], outside of the range "
+                f"[{self.spec.low:g}, {self.spec.high:g}]; low and high set the range",
+            )
         self._splits = arrays
 
     def _check(self, name: str, rows: np.ndarray, train: np.ndarray) -> None:
@@ -58,9 +60,7 @@ class Npz(Data):
         kinds = (np.integer, np.floating)
         self.require(any(np.issubdtype(rows.dtype, kind) for kind in kinds), f"{where} has dtype {rows.dtype}")
         self.require(rows.dtype == train.dtype, f"{where} has dtype {rows.dtype}, but 'train' {train.dtype}")
-        at_once = max(1, _CHECKED_AT_ONCE // max(1, rows[0].nbytes))
-        for start in range(0, len(rows), at_once):
-            piece = rows[start : start + at_once]
+        for start, piece in _pieces(rows):
             if self._integer:
                 self.require(
                     piece.min() >= 0 and piece.max() <= 255, f"{where} has integers outside of 0..255; store floats"
@@ -81,6 +81,18 @@ class Npz(Data):
 
     def describe(self) -> dict[str, Any]:
         return {"source": self.path, "split": {name: len(rows) for name, rows in self._splits.items()}}
+
+
+def _pieces(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The rows in pieces of a few megabytes, each with its first position."""
+    at_once = max(1, _CHECKED_AT_ONCE // max(1, rows[0].nbytes))
+    for start in range(0, len(rows), at_once):
+        yield start, rows[start : start + at_once]
+
+
+def _range(rows: np.ndarray) -> tuple[float, float]:
+    ends = [(float(piece.min()), float(piece.max())) for _, piece in _pieces(rows)]
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

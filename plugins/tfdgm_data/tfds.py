@@ -64,18 +64,20 @@ class TFDS(Data):
         try:
             builder = datasets.builder(self.name, data_dir=self.data_dir, try_gcs=False)
             prepared = {name: info.num_examples for name, info in (builder.info.splits or {}).items()}
-        except (datasets.core.DatasetNotFoundError, ValueError, OSError) as error:
+        except (datasets.core.DatasetNotFoundError, AssertionError, ValueError, OSError) as error:
             raise UserError(f"data.tfds: cannot open {where}: {str(error).splitlines()[0]}") from None
         self.require("train" in prepared, f"there is no prepared training split in {where}; prepare it with tfds build")
         self.require(
             self.key in builder.info.features,
-            f"an example of {self.name!r} has no {self.key!r}; it has {', '.join(builder.info.features)}",
+            f"an example of {self.name!r} has no {self.key!r}; it has {', '.join(sorted(builder.info.features))}",
         )
         shape = tuple(builder.info.features[self.key].shape)
         self.require(
             len(shape) == 3 and None not in shape and shape[-1] in (1, 3),
             f"{self.key!r} of {self.name!r} has shape {shape}; images of one size with 1 or 3 channels are needed",
         )
+        dtype = builder.info.features[self.key].np_dtype
+        self.require(dtype == np.uint8, f"{self.key!r} of {self.name!r} has dtype {np.dtype(dtype)}, not uint8")
         ranges = {name: (0, prepared[name]) for name in ("train", "validation", "test") if name in prepared}
         if self.num_validation:
             self.require("validation" not in ranges, f"{self.name!r} has a validation split; set num_validation to 0")
@@ -98,7 +100,8 @@ class TFDS(Data):
             import tensorflow_datasets as datasets
 
             partial = datasets.decode.PartialDecoding({self.key: True, **others})
-            loaded = builder.as_dataset(split=split, decoders=partial, shuffle_files=False)
+            in_order = datasets.ReadConfig(interleave_cycle_length=1, try_autocache=False)  # as array records are read
+            loaded = builder.as_dataset(split=split, decoders=partial, shuffle_files=False, read_config=in_order)
             return ArraySource(np.stack([example[self.key] for example in loaded.as_numpy_iterator()]))
 
     def splits(self) -> dict[str, Source]:

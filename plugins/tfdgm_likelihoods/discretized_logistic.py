@@ -53,10 +53,25 @@ class DiscretizedLogistic(Likelihood):
         top = self.data.levels - 1
         scale = tf.maximum(tf.exp(log_scale) / level_step(self.data), _SMALLEST_SCALE)
         location = top / 2 * (1 + location)
-        # TFP quantises by rounding up, so that a location half a level lower rounds to the nearest
-        levels = tfd.QuantizedDistribution(tfd.Logistic(location - 0.5, scale), low=0.0, high=float(top))
+        # TFP rounds up, so that a location half a level lower rounds to the nearest
+        levels = QuantizedLogistic(tfd.Logistic(location - 0.5, scale), low=0.0, high=float(top))
         pixels = OnLevels(levels, lambda: mean_level(location, scale, top), self.data)
         return tfd.Independent(pixels, len(self.data.shape))
+
+
+class QuantizedLogistic(tfd.QuantizedDistribution):
+    """TFP's, with a log-probability that keeps its digits, and a gradient, at scales of many levels."""
+
+    def _log_prob(self, k: tf.Tensor) -> tf.Tensor:
+        """F(b) - F(a) = F(b) (1 - F(a)) (1 - exp(a - b)), for the logistic with scale 1."""
+        location, scale = self.distribution.loc, self.distribution.scale
+        above_lowest, below_highest = k > self.low, k < self.high
+        inside = tf.math.log(-tf.math.expm1(-1 / scale))
+        return (
+            tf.where(below_highest, -tf.nn.softplus((location - k) / scale), 0.0)
+            + tf.where(above_lowest, -tf.nn.softplus((k - 1 - location) / scale), 0.0)
+            + tf.where(above_lowest & below_highest, inside, 0.0)
+        )
 
 
 def mean_level(location: tf.Tensor, scale: tf.Tensor, top: int) -> tf.Tensor:

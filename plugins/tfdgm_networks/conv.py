@@ -46,9 +46,12 @@ class Conv(Network):
 
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
         self.output_shape = output_shape
-        target = as_image(output_shape, context.data)
-        # where both could be images, a decoder's output is x, and its input a vector unless it has three axes
-        source = as_image(input_shape, context.data) if target is None or len(input_shape) == 3 else None
+        source, target = as_image(input_shape, context.data), as_image(output_shape, context.data)
+        if source and target:  # of shapes that only look like x, z is a vector to the decoder, and so are its features
+            if input_shape == context.latent.decoder_input_shape and len(input_shape) != 3:
+                source = None
+            elif input_shape == context.data.shape and len(output_shape) != 3:
+                target = None
         self.sizes = path(source, target, self.smallest, self.spoken_name())
         make = Layers(context)
         coarse_at_end = self.sizes[0] >= self.sizes[-1]

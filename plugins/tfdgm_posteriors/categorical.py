@@ -71,7 +71,7 @@ class Categorical(Posterior):
         else:
             relaxed = exact
         z = tf.tensordot(relaxed, self.codebook(), axes=1)
-        metrics = usage(tf.nn.softmax(features))
+        metrics = usage(exact)
         return Latent(self.distribution(features, context), value=codes, z=z, relaxed=relaxed, metrics=metrics)
 
     def codebook(self) -> tf.Tensor:

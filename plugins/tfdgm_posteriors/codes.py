@@ -18,10 +18,14 @@ def straight_through(value: tf.Tensor, surrogate: tf.Tensor) -> tf.Tensor:
     return tf.stop_gradient(value) + (surrogate - tf.stop_gradient(surrogate))  # the bracket is exactly 0
 
 
-def usage(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-    """What to log of q(c|x), `[batch, *positions, K]`: over all positions of the batch together, scalars.
+def usage(one_hot: tf.Tensor) -> dict[str, tf.Tensor]:
+    """What to log of drawn codes, one-hot `[batch, *positions, K]`: over all positions of the batch together, scalars.
 
-    `code_perplexity` is exp of the entropy of the mean; K where all codes are used alike.
+    `code_perplexity` is exp of the entropy of their frequencies, K where all are used alike; `code_usage` is the share
+    of codes that occur.
     """
-    mean = tf.reduce_mean(tf.reshape(probabilities, [-1, probabilities.shape[-1]]), axis=0)
-    return {"code_perplexity": tf.exp(-tf.reduce_sum(tf.math.xlogy(mean, mean)))}
+    frequencies = tf.reduce_mean(tf.reshape(one_hot, [-1, one_hot.shape[-1]]), axis=0)
+    return {
+        "code_perplexity": tf.exp(-tf.reduce_sum(tf.math.xlogy(frequencies, frequencies))),
+        "code_usage": tf.reduce_mean(tf.cast(frequencies > 0, tf.float32)),
+    }

@@ -92,8 +92,10 @@ class VQ(Posterior):
         features = context.train_features(random.permutation(context.num_train)[:wanted])
         from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
+        from threadpoolctl import threadpool_limits
 
-        with warnings.catch_warnings():
+        # one thread: the order of its sums, and so the codes, would depend on how many there are
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct outputs than codes: restarts part them
             means = KMeans(self.num_codes, n_init=1, max_iter=20, random_state=random)
             means.fit(features.reshape(-1, context.latent.size))

@@ -59,6 +59,7 @@ class AggregatedPosterior(Prior):
     def build(self, context: BuildContext) -> None:
         latent = context.latent
         self.latent = latent
+        self.data_shape = context.data.shape
         self.kind = self.components or ("frequencies" if latent.deterministic else "pseudo_inputs")
         self.require(
             latent.deterministic == (self.kind == "frequencies"),
@@ -98,7 +99,9 @@ class AggregatedPosterior(Prior):
             logits = tf.math.log(self.counts.value)
             return tfd.Independent(tfd.Categorical(logits=logits), len(self.latent.event_shape))
         if self.kind == "exact":
-            if at_hand:
+            if not at_hand:  # a posterior of another family is refused before anything is trained
+                self._parameters(context.infer(tf.zeros([1, *self.data_shape])), "exact")
+            else:
                 rows = self._parameters(context.infer(context.x), "exact")
                 rows["index"] = context.index
                 context.collect(self, **{name: Concatenated(row) for name, row in rows.items()})

@@ -60,5 +60,5 @@ class MADE(Component):
             if number:
                 hidden = self.activation(hidden)
             hidden = hidden @ (kernel.value * mask) + bias.value
-        shift, raw = tf.split(tf.reshape(hidden, [*z.shape[:-1], 2 * self.size]), 2, axis=-1)
+        shift, raw = tf.split(tf.reshape(hidden, tf.concat([tf.shape(z)[:-1], [2 * self.size]], axis=0)), 2, axis=-1)
         return shift, self.log_scale_bound * tf.tanh(raw / self.log_scale_bound)

@@ -24,7 +24,7 @@ def exact_nll(built):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(bounds, "_DECODINGS_AT_ONCE", 600)
+    monkeypatch.setattr(bounds, "_VALUES_AT_ONCE", 600 * 5)
 
 
 @pytest.mark.parametrize("samples", [1, 10])
@@ -42,11 +42,12 @@ def test_with_the_true_posterior_every_bound_is_exact(samples, small_blocks):
 def test_with_another_posterior_the_bound_falls_with_the_samples_towards_the_exact_value(small_blocks):
     built = linear_gaussian(widen=1.5)
     draws = Draws(built, built.experiment.splits["test"])
-    nlls = [draws.importance_weighted_nll(samples) for samples in (1, 5, 25, 5_000)]
-    assert nlls == sorted(nlls, reverse=True)
-    assert nlls[0] > exact_nll(built) + 0.2
-    # weights have variance of order 1: 24 x 5,000 draws leave an error near 1 / sqrt(120,000) = 0.003, bias 1e-4
-    assert nlls[-1] == pytest.approx(exact_nll(built), abs=0.015)
+    one, some, many = (draws.importance_weighted_nll(samples) for samples in (1, 25, 5_000))
+    # weights have variance of order 1: 24 x S draws leave an error near 1 / sqrt(24 S), and a bias near 1 / (2 S);
+    # for one draw the excess is the KL of 0.44 nats, with a standard error of 0.2
+    assert one > some + 0.1
+    assert some == pytest.approx(exact_nll(built) + 0.02, abs=5 * 0.04)
+    assert many == pytest.approx(exact_nll(built), abs=0.015)
 
 
 def test_the_elbo_falls_short_by_the_kl_to_the_true_posterior(small_blocks):
@@ -69,7 +70,7 @@ def test_the_rate_is_that_of_the_closed_form(small_blocks):
 def test_chunks_and_blocks_of_any_size_give_the_exact_value_all_the_same(monkeypatch):
     built = linear_gaussian()
     monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", 7)  # 24 = 3 x 7 + 3: the last chunk is filled up
-    monkeypatch.setattr(bounds, "_DECODINGS_AT_ONCE", 28)  # 4 draws a block, 6 asked for: the last block is cut
+    monkeypatch.setattr(bounds, "_VALUES_AT_ONCE", 28 * 5)  # 4 draws a block, 6 asked for: the last block is cut
     draws = Draws(built, built.experiment.splits["test"])
     assert (draws.chunk, draws.per_block) == (7, 4)
     assert [count for _, _, count in draws.chunks()] == [7, 7, 7, 3]
@@ -85,7 +86,7 @@ def test_the_chunks_hold_every_example_once_and_in_order(monkeypatch):
 
 def test_exactly_the_samples_asked_for_are_used(monkeypatch):
     built = linear_gaussian(widen=1.5)
-    monkeypatch.setattr(bounds, "_DECODINGS_AT_ONCE", 24 * 4)
+    monkeypatch.setattr(bounds, "_VALUES_AT_ONCE", 24 * 4 * 5)
     draws = Draws(built, built.experiment.splits["test"])
     number, x, _ = next(draws.chunks())
     blocks = list(draws.blocks(number, x, 6))

@@ -10,7 +10,7 @@ from small import context
 from tfdgm.evaluation import bounds
 from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.surgery import AggregatedPosterior, elbo_surgery
-from tfdgm.evaluation.units import active_units
+from tfdgm.evaluation.active_units import active_units
 
 tfd = tfp.distributions
 
@@ -18,7 +18,7 @@ tfd = tfp.distributions
 @pytest.fixture(params=[500, 7], ids=["one chunk", "chunks of 7"])
 def draws(request, monkeypatch):
     monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", request.param)
-    monkeypatch.setattr(bounds, "_DECODINGS_AT_ONCE", 600)
+    monkeypatch.setattr(bounds, "_VALUES_AT_ONCE", 600 * 5)
     built = linear_gaussian()
     return Draws(built, built.experiment.splits["test"])
 

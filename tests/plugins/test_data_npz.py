@@ -101,6 +101,28 @@ def test_a_range_that_the_data_leaves_is_refused(tmp_path):
     assert Npz(path=path, low=-1.0, high=2.0).spec.high == 2.0
 
 
+@pytest.mark.parametrize("name", ["validation", "test"])
+@pytest.mark.parametrize("value, end", [(-0.25, "[-0.25, "), (7.5, ", 7.5]")])
+def test_validation_and_test_stay_in_the_range_of_training(tmp_path, monkeypatch, name, value, end):
+    monkeypatch.setattr("tfdgm_data.npz._CHECKED_AT_ONCE", 3 * FLOATS[0].nbytes)
+    rows = FLOATS.copy()
+    rows[13, 2, 1] = value
+    path = saved(tmp_path, **{"train": FLOATS, name: rows})
+    message = refused(path)
+    assert f"the values of {name!r} lie in [" in message and end in message
+    low, high = FLOATS.min(), FLOATS.max()
+    assert f"outside of the range [{low:g}, {high:g}]; low and high set the range" in message
+    assert Npz(path=path, low=-1.0, high=8.0).spec.low == -1.0
+    assert f"the values of {name!r} lie in" in refused(path, low=-0.2, high=7.0)
+
+
+def test_bytes_stay_in_a_range_that_is_given(tmp_path):
+    path = saved(tmp_path, train=np.full((3, 2), 51, np.uint8), test=np.full((3, 2), 204, np.uint8))
+    assert Npz(path=path).spec.high == 1.0
+    message = refused(path, high=0.5)
+    assert "the values of 'test' lie in [0.8, 0.8], outside of the range [0, 0.5]" in message
+
+
 def test_a_missing_or_broken_file_is_refused(tmp_path):
     assert "no file" in refused(tmp_path / "nowhere.npz")
     (tmp_path / "text.npz").write_text("not an archive")

@@ -37,6 +37,17 @@ def test_the_activation_is_the_one_named():
     np.testing.assert_allclose(network(tf.constant(X), context()), expected, rtol=1e-4, atol=1e-5)  # float32
 
 
+def test_glu_makes_hidden_layers_gated_and_leaves_the_last_affine():
+    network = built(hidden=(7, 9), activation="glu")
+    h = X.reshape(6, 12)
+    for layer, width in zip(network.layers[:-1], (7, 9), strict=True):
+        kernel, bias = layer.kernel.numpy(), layer.bias.numpy()
+        gate = h @ kernel[:, width:] + bias[width:]
+        h = (h @ kernel[:, :width] + bias[:width]) / (1 + np.exp(-gate))
+    expected = (h @ network.layers[-1].kernel.numpy() + network.layers[-1].bias.numpy()).reshape(6, 2, 5)
+    np.testing.assert_allclose(network(tf.constant(X), context()), expected, rtol=1e-4, atol=1e-5)  # float32
+
+
 def test_dropout_draws_by_the_seed_in_training_and_is_off_elsewhere():
     network = built(hidden=(50,), dropout=0.5)
     x = tf.constant(X)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfdgm import ArraySource
+from tfdgm import ArraySource, UserError
 from tfdgm.training.batches import Batches, stream
 
 
@@ -45,3 +46,39 @@ def test_the_stream_gives_exactly_the_rows_at_its_positions(dtype):
 
 def test_a_stream_of_no_blocks_ends_at_once():
     assert list(stream(ArraySource(np.zeros((4, 1), np.float32)), Batches(4, 2, 0), [])) == []
+
+
+class Broken(ArraySource):
+    """Rows of which the last cannot be read."""
+
+    def __init__(self, rows, problem):
+        super().__init__(rows)
+        self.problem = problem
+
+    def gather(self, indices):
+        if len(self) - 1 in indices:
+            raise self.problem
+        return super().gather(indices)
+
+
+@pytest.mark.parametrize("problem", [UserError("row 11 is bad"), ValueError("row 11 is odd")])
+def test_what_a_source_raises_is_raised_where_its_block_is_asked_for(problem):
+    batches = Batches(12, 4, seed=0)
+    bad = next(draw for draw in range(3) if 11 in batches.draws(draw, 1))
+    source = Broken(np.zeros((12, 2), np.float32), problem)
+    seen = []
+    with pytest.raises(type(problem)) as raised:
+        seen.extend(stream(source, batches, [(draw, 1) for draw in range(3)]))
+    assert raised.value is problem
+    assert raised.value.__suppress_context__  # no word of TensorFlow's around it
+    assert len(seen) <= bad
+
+
+def test_an_error_that_is_not_the_sources_is_not_hidden():
+    class Narrow(ArraySource):
+        def __init__(self):
+            super().__init__(np.zeros((12, 2), np.float32))
+            self.dtype = np.uint8  # a lie: TensorFlow finds other bytes than were announced
+
+    with pytest.raises(tf.errors.OpError, match="uint8"):
+        list(stream(Narrow(), Batches(12, 4, 0), [(0, 1)]))

@@ -125,8 +125,7 @@ def describe(built: "Built", config: "Config") -> None:
     experiment = built.experiment
     sizes = ", ".join(f"{name} {len(source):,}" for name, source in experiment.splits.items())
     say(f"data {type(experiment.data).__name__} of shape {experiment.data.spec.shape}: {sizes}")
-    latent = built.model.latent
-    say(f"latent {latent.event_shape}, {count_parameters(built.parameters()):,} trainable parameters")
+    say(f"latent: {built.model.latent}; {count_parameters(built.parameters()):,} trainable parameters")
     for player in built.players:
         say(
             f"player {player.name}: {count_parameters(player.variables):,} parameters, "

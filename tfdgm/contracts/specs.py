@@ -47,6 +47,12 @@ class LatentSpec:
     categories: int | None = None
     deterministic: bool = False
 
+    def __str__(self) -> str:
+        if self.positions is None:
+            return f"a vector in R^{self.size}"
+        grid = " x ".join(map(str, self.positions))
+        return f"{grid} codes of {self.categories}, embedded in R^{self.size}"
+
     @property
     def discrete(self) -> bool:
         return self.categories is not None

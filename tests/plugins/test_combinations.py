@@ -1,0 +1,163 @@
+"""Every installed prior with every installed posterior: refused with the reason, or all of it works."""
+
+import inspect
+import itertools
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small import assert_same_tensors, context, digits_experiment, gan_experiment, silent
+from tfdgm_networks.mlp import MLP
+
+from tfdgm import UserError, registry
+from tfdgm.contracts.component import named_variables
+from tfdgm.export import export
+from tfdgm.sampling import draw
+from tfdgm.training.metrics import read_lines
+from tfdgm.training.run import Trainer
+from tfdgm.workdir import Workdir
+
+#: Hyperparameters that make things small, for every plugin that has one of that name.
+SMALL = {
+    "positions": (4,),
+    "num_categories": 8,
+    "num_codes": 8,
+    "num_components": 20,
+    "num_bijectors": 2,
+    "hidden": (16,),
+    "width": 16,
+    "layers": 1,
+    "heads": 2,
+}
+STEPS, MIDDLE = 40, 20
+
+
+def plugins(kind):
+    return [plugin for plugin in registry.find() if plugin.kind == kind]
+
+
+def make(plugin):
+    loaded = registry.load(plugin)
+    accepted = inspect.signature(loaded).parameters
+    return loaded(**{name: value for name, value in SMALL.items() if name in accepted})
+
+
+def described(prior, posterior):
+    """The experiment of a pair, not built yet. Affine maps and SGD compile fastest; momentum is state to keep."""
+    return digits_experiment(
+        prior=make(prior),
+        posterior=make(posterior),
+        encoder=MLP(hidden=()),
+        decoder=MLP(hidden=()),
+        optimizer=keras.optimizers.SGD(5e-3, momentum=0.9),
+        latent_size=2,
+        steps=STEPS,
+        validate_every=10,
+        keep_checkpoints=10,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "prior, posterior", itertools.product(plugins("prior"), plugins("posterior")), ids=lambda plugin: plugin.name
+)
+def test_a_pair_is_refused_or_trains_resumes_samples_and_exports(tmp_path, prior, posterior):
+    discrete = make(posterior).latent_spec(2, digits_experiment().data.spec).discrete
+    if make(prior).over == "codes" and not discrete:
+        with pytest.raises(UserError, match=f"{prior.gin_name} is over codes, but the latent is a vector"):
+            described(prior, posterior)
+        return
+    built = described(prior, posterior).build()
+    before = built.state.read()
+    assert Trainer(built, tmp_path / "whole", silent).train().step == STEPS  # no loss stays None, no metric is NaN
+    after = built.state.read()
+    assert_all_moved(built, before, after)
+    assert_validation_improved(tmp_path / "whole")
+    assert_resumes(described(prior, posterior).build(), tmp_path, after)
+    assert_samples(built)
+    assert_exports(built, tmp_path)
+
+
+def assert_all_moved(built, before, after):
+    """Every trainable variable moved, the averages of codes too; all are finite."""
+    parameters = built.parameters()
+    assert {path for path in parameters if (before[path] == after[path]).all()} == set()
+    for path, value in after.items():
+        assert np.isfinite(value).all(), path
+
+    statistics = set(named_variables(built.model, "model")) - set(parameters)
+    for path in statistics:
+        if any(word in path for word in ("counts", "sums", "codebook")):
+            assert (before[path] != after[path]).any(), path
+
+
+def assert_validation_improved(workdir):
+    lines = read_lines(workdir / "metrics.jsonl")
+    assert [line["step"] for line in lines] == [10, 20, 30, 40]
+    assert all(np.isfinite(value) for line in lines for value in line.values())
+    elbos = [line["validation_elbo"] for line in lines]
+    assert elbos[-1] > elbos[0] + 0.5, elbos  # of some 45 nats; the draws are the same at every validation
+
+
+def assert_resumes(again, tmp_path, after):
+    """Another process would see the same: a fresh build goes on from the checkpoint in the middle, bit for bit."""
+    (tmp_path / "resumed" / "checkpoints").mkdir(parents=True)
+    name = f"step-{MIDDLE}.npz"
+    shutil.copy(next((tmp_path / "whole" / "checkpoints").glob(f"step-*{name[5:]}")), tmp_path / "resumed/checkpoints")
+    del again.experiment.splits["validation"]  # no part of the state, and a compilation less
+    trainer = Trainer(again, tmp_path / "resumed", silent)
+    assert trainer.restore() == MIDDLE
+    trainer.train()
+    assert_same_tensors(again.state.read(), after)
+
+
+def assert_samples(built):
+    latent = built.model.latent
+    samples = draw(built, 30)
+    assert samples.x.shape == samples.mean.shape == (30, 64) and samples.z.shape == (30, *latent.event_shape)
+    assert set(np.unique(samples.x)) == {0.0, 1.0}
+    assert samples.mean.min() >= 0 and samples.mean.max() <= 1
+    assert_values_of_the_latent(latent, samples.z)
+
+
+def assert_values_of_the_latent(latent, z):
+    if latent.discrete:
+        assert z.dtype == np.int32 and z.min() >= 0 and z.max() < latent.categories
+        assert len(np.unique(z)) > 1
+    else:
+        assert np.isfinite(z).all() and z.std() > 0.01
+
+
+def assert_exports(built, tmp_path):
+    export(built, Workdir(tmp_path / "whole"), tmp_path / "exported", num_samples=3)
+    loaded = tf.saved_model.load(str(tmp_path / "exported"))
+    seed, latent = tf.constant([0, 1]), built.model.latent
+    drawn = loaded.sample(tf.constant(5), seed)
+    assert drawn["x"].shape == (5, 64) and drawn["z"].shape == (5, *latent.event_shape)
+    assert_values_of_the_latent(latent, drawn["z"].numpy())
+    x = tf.constant(built.experiment.splits["test"].gather(np.arange(7)))
+    assert loaded.encode(x, seed)["z"].shape == (7, *latent.event_shape)
+    mean, log_prob = loaded.reconstruct(x, seed)["mean"].numpy(), loaded.log_prob(x, seed)["log_prob"].numpy()
+    assert mean.shape == (7, 64) and mean.min() >= 0 and mean.max() <= 1
+    assert log_prob.shape == (7,) and np.isfinite(log_prob).all() and (log_prob < 0).all()
+    # the weights travelled along: decoding in here and out there agree, but for float32
+    if latent.deterministic:
+        z = loaded.encode(x, seed)["z"]
+        inside = built.model.decode(built.model.embed(z), context()).mean()
+        np.testing.assert_allclose(mean, inside, atol=1e-5)
+
+
+@pytest.mark.parametrize("prior", plugins("prior"), ids=lambda plugin: plugin.name)
+def test_without_a_posterior_a_prior_is_refused_if_it_needs_one_or_is_over_codes(prior):
+    loaded = make(prior)
+    if loaded.needs_posterior:
+        with pytest.raises(UserError, match=f"{prior.gin_name} needs a posterior"):
+            gan_experiment(prior=loaded)
+    elif loaded.over == "codes":
+        with pytest.raises(UserError, match=f"{prior.gin_name} is over codes, but the latent is a vector"):
+            gan_experiment(prior=loaded)
+    else:
+        model = gan_experiment(prior=loaded).build().model
+        assert model.prior_distribution(context()).event_shape == (2,)

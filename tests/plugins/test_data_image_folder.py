@@ -1,0 +1,216 @@
+"""Image files: which are read, what becomes of them, and what is refused by name."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from small import context, points_experiment, silent
+from tfdgm_data.image_folder import ImageFolder
+from tfdgm_likelihoods.gaussian import Gaussian
+
+from tfdgm import UserError
+from tfdgm.training.run import Trainer
+
+
+def numbered(count, first=0):
+    """Grey images of 4 x 4 of which number i is i all over."""
+    return [np.full((4, 4), first + i, np.uint8) for i in range(count)]
+
+
+def saved(folder, images, suffix="png", **settings):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(images):
+        image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        image.save(folder / f"{number:03}.{suffix}", **settings)
+    return folder
+
+
+def rows_of(folder, split="train", **settings):
+    source = ImageFolder(path=str(folder), **settings).splits()[split]
+    return source.gather(np.arange(len(source)))
+
+
+def one(tmp_path, image, suffix="png", **settings):
+    """What a single image becomes."""
+    saved(tmp_path / "one", [image], suffix)
+    return rows_of(tmp_path / "one", validation_share=0.0, test_share=0.0, **settings)[0]
+
+
+def refused(path, **settings):
+    with pytest.raises(UserError) as raised:
+        ImageFolder(path=str(path), **settings)
+    assert str(path) in str(raised.value)
+    return str(raised.value)
+
+
+def test_subfolders_are_the_splits_in_the_order_of_their_paths(tmp_path):
+    saved(tmp_path / "train", numbered(5))
+    saved(tmp_path / "train" / "deeper" / "still", numbered(2, 50))
+    saved(tmp_path / "test", numbered(3, 100))
+    splits = ImageFolder(path=str(tmp_path), size=4, channels=1).splits()
+    assert {name: len(source) for name, source in splits.items()} == {"train": 7, "test": 3}
+    assert splits["train"].shape == (4, 4, 1) and splits["train"].dtype == np.uint8
+    rows = splits["train"].gather(np.array([6, 0, 4, 0]))
+    np.testing.assert_array_equal(rows, np.array([51, 0, 4, 0])[:, None, None, None] + np.zeros((4, 4, 1)))
+    np.testing.assert_array_equal(splits["test"].gather(np.arange(3))[:, 0, 0, 0], [100, 101, 102])
+    saved(tmp_path / "validation", numbered(2, 200))
+    assert set(ImageFolder(path=str(tmp_path)).splits()) == {"train", "validation", "test"}
+
+
+def test_a_flat_folder_is_divided_by_the_documented_permutation(tmp_path):
+    saved(tmp_path, numbered(29))
+    data = ImageFolder(path=str(tmp_path), size=4, channels=1, validation_share=0.2, test_share=0.1)
+    order = np.random.RandomState(0).permutation(29)
+    expected = {"test": order[:2], "validation": order[2:7], "train": order[7:]}
+    assert set(data.splits()) == set(expected)
+    for name, source in data.splits().items():
+        np.testing.assert_array_equal(source.gather(np.arange(len(source)))[:, 0, 0, 0], expected[name])
+    assert data.describe()["examples"] == {"test": 2, "validation": 5, "train": 22}
+    assert data.describe()["source"] == str(tmp_path) and "RandomState(0)" in data.describe()["split"]
+
+
+def test_shares_too_small_for_one_image_leave_their_splits_out(tmp_path):
+    saved(tmp_path, numbered(4))
+    assert set(ImageFolder(path=str(tmp_path), validation_share=0.2, test_share=0.5).splits()) == {"train", "test"}
+
+
+def test_only_files_with_the_suffix_of_an_image_are_read(tmp_path):
+    saved(tmp_path / "train", numbered(2))
+    saved(tmp_path / "train", numbered(1, 9), suffix="BMP")
+    (tmp_path / "train" / "notes.txt").write_text("not an image")
+    (tmp_path / "train" / "folder.png").mkdir()
+    np.testing.assert_array_equal(np.unique(rows_of(tmp_path, channels=1)), [0, 1, 9])
+
+
+@pytest.mark.parametrize("size", [1, 5, 8, 40])
+@pytest.mark.parametrize("height, width", [(8, 8), (8, 13), (20, 3)])
+def test_one_colour_stays_that_colour_at_every_size(tmp_path, size, height, width):
+    colour = np.array([200, 7, 99], np.uint8)
+    found = one(tmp_path, np.tile(colour, (height, width, 1)), size=size)
+    np.testing.assert_array_equal(found, np.tile(colour, (size, size, 1)))
+
+
+WIDE = np.array([[10, 20, 40, 250], [30, 60, 80, 90]], np.uint8)
+
+
+@pytest.mark.parametrize("image, square", [(WIDE, [[20, 40], [60, 80]]), (WIDE.T, [[20, 60], [40, 80]])])
+def test_the_middle_square_is_kept(tmp_path, image, square):
+    np.testing.assert_array_equal(one(tmp_path, image, size=2, channels=1)[..., 0], square)
+    assert one(tmp_path, image, size=1, channels=1).item() == 50  # the mean of the square
+
+
+def test_an_odd_pixel_too_many_is_cut_from_the_end(tmp_path):
+    image = np.array([[1, 2, 3, 4, 5]] * 2, np.uint8)
+    np.testing.assert_array_equal(one(tmp_path, image, size=2, channels=1)[..., 0], [[2, 3], [2, 3]])
+
+
+def test_smaller_pixels_are_means_over_what_they_cover(tmp_path):
+    image = np.random.RandomState(0).randint(0, 256, (6, 6, 3)).astype(np.uint8)
+    expected = image.reshape(2, 3, 2, 3, 3).mean((1, 3))
+    found = one(tmp_path, image, size=2)
+    assert np.all(np.abs(found - expected) <= 1)  # PIL rounds after each of the two axes
+
+
+def test_larger_images_are_interpolated_between_the_pixels(tmp_path):
+    image = np.array([[0, 200], [0, 200]], np.uint8)
+    found = one(tmp_path, image, size=6, channels=1)[..., 0].astype(int)
+    assert np.all(found == found[0]) and np.all(np.diff(found[0]) >= 0) and found[0, 0] == 0
+    assert len(set(found[0])) > 2
+
+
+def test_grey_and_colour_turn_into_each_other(tmp_path):
+    grey = np.random.RandomState(0).randint(0, 256, (3, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(one(tmp_path, grey, size=3), np.repeat(grey[..., None], 3, -1))
+    colour = np.random.RandomState(0).randint(0, 256, (3, 3, 3)).astype(np.uint8)
+    found = one(tmp_path, colour, size=3, channels=1)[..., 0]
+    luma = colour @ [0.299, 0.587, 0.114]  # ITU-R 601, as PIL documents
+    assert np.all(np.abs(found - luma) <= 1)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P", "1", "CMYK"])
+def test_images_of_every_mode_are_read(tmp_path, mode):
+    colours = np.array([[[255, 255, 255], [0, 0, 0]], [[0, 0, 0], [255, 255, 255]]], np.uint8)
+    image = Image.fromarray(colours).convert(mode)
+    suffix = "tiff" if mode == "CMYK" else "png"
+    np.testing.assert_array_equal(one(tmp_path, image, suffix, size=2), colours)
+    np.testing.assert_array_equal(one(tmp_path, image, suffix, size=2, channels=1), colours[..., :1])
+
+
+def test_a_palette_with_transparency_gives_its_colours(tmp_path):
+    image = Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8), mode="P")
+    image.putpalette([255, 0, 0, 0, 200, 0, 1, 2, 3])
+    image.info["transparency"] = 1
+    expected = np.array([[[255, 0, 0], [0, 200, 0]], [[1, 2, 3], [255, 0, 0]]])
+    np.testing.assert_array_equal(one(tmp_path, image, size=2), expected)
+
+
+def test_x_is_divided_by_255_and_described(tmp_path):
+    saved(tmp_path, [np.array([[0, 255], [51, 204]], np.uint8)])
+    data = ImageFolder(path=str(tmp_path), size=2, channels=1)
+    x = data.observe(tf.constant(data.splits()["train"].gather(np.array([0]))), context())
+    np.testing.assert_allclose(x[0, ..., 0], [[0, 1], [0.2, 0.8]], rtol=1e-6)  # float32
+    assert data.spec.shape == (2, 2, 1) and data.spec.image_shape == (2, 2) and data.spec.levels == 256
+    assert ImageFolder(path=str(tmp_path), size=2).spec.image_shape == (2, 2, 3)
+
+
+def test_folders_without_images_are_refused(tmp_path):
+    assert "there is no folder" in refused(tmp_path / "nowhere")
+    (tmp_path / "file.png").write_bytes(b"")
+    assert "there is no folder" in refused(tmp_path / "file.png")
+    (tmp_path / "empty").mkdir()
+    assert "has no image (.png, .jpg" in refused(tmp_path / "empty")
+    saved(tmp_path / "split" / "train", numbered(2))
+    (tmp_path / "split" / "test").mkdir()
+    assert f"{tmp_path / 'split' / 'test'} has no image" in refused(tmp_path / "split")
+    (tmp_path / "none" / "train").mkdir(parents=True)
+    assert f"{tmp_path / 'none' / 'train'} has no image" in refused(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({"size": 0}, "size must be at least 1, got 0"),
+        ({"channels": 2}, "channels must be 1 or 3, got 2"),
+        ({"validation_share": 0.5, "test_share": 0.5}, "must leave something to train on"),
+        ({"validation_share": -0.1}, "must leave something to train on"),
+    ],
+)
+def test_settings_out_of_range_are_refused(tmp_path, settings, told):
+    saved(tmp_path, numbered(4))
+    with pytest.raises(UserError, match=told):
+        ImageFolder(path=str(tmp_path), **settings)
+
+
+def test_a_file_that_is_no_image_is_refused_when_the_run_starts(tmp_path):
+    saved(tmp_path, numbered(4))
+    (tmp_path / "text.png").write_text("not an image")
+    assert f"{tmp_path / 'text.png'} cannot be read: it is no image" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_pixels_of_more_than_8_bits_are_refused_and_not_cut_off(tmp_path, dtype):
+    saved(tmp_path, [np.arange(16).reshape(4, 4).astype(dtype)], suffix="tiff")
+    assert "000.tiff has more than 8 bits" in refused(tmp_path)
+
+
+def broken_folder(tmp_path):
+    """Twenty JPEGs, of which one was cut after its header, so that it opens and cannot be decoded."""
+    image = np.random.RandomState(0).randint(0, 256, (40, 40, 3)).astype(np.uint8)
+    saved(tmp_path / "train", [image] * 20, "jpg")
+    file = tmp_path / "train" / "013.jpg"
+    file.write_bytes(file.read_bytes()[:700])
+    return file
+
+
+@pytest.mark.parametrize("resident_bytes", [0, 1 << 30])
+def test_a_truncated_file_is_named_when_training_meets_it(tmp_path, resident_bytes):
+    file = broken_folder(tmp_path / "images")
+    experiment = points_experiment(
+        data=ImageFolder(path=str(tmp_path / "images"), size=4),
+        likelihood=Gaussian(),
+        steps=1,
+        resident_bytes=resident_bytes,
+    )
+    with pytest.raises(UserError, match=r"013\.jpg cannot be read: .*truncated") as raised:
+        Trainer(experiment.build(), tmp_path / "run", silent).train()
+    assert str(file) in str(raised.value)
