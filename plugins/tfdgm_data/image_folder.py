@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tfdgm import Context, Data, DataSpec, Source, UserError
 
@@ -103,7 +103,7 @@ class ImageFiles(Source):
         size, _, channels = self.shape
         with _open(file) as image:
             try:
-                square = image.convert("RGB" if channels == 3 else "L")
+                square = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
             except OSError as error:
                 raise UserError(f"data.image_folder: {file} cannot be read: {error}") from None
         side = min(square.size)

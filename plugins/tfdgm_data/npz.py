@@ -21,8 +21,8 @@ class Npz(Data):
 
     Args:
       path: the file.
-      low: lower end of the range of x; None takes the smallest training value.
-      high: upper end of the range; None takes the largest training value. No split may leave the range.
+      low: lower end of the range of x; None takes the smallest value of all splits.
+      high: upper end of the range; None takes the largest. No split may leave the range.
     """
 
     def __init__(self, *, path: str, low: float | None = None, high: float | None = None) -> None:
@@ -36,8 +36,8 @@ class Npz(Data):
         ranges = {name: tuple(end / scale for end in _range(rows)) for name, rows in arrays.items()}
         self.spec = DataSpec(
             shape=train.shape[1:],
-            low=(0.0 if self._integer else ranges["train"][0]) if low is None else low,
-            high=(1.0 if self._integer else ranges["train"][1]) if high is None else high,
+            low=(0.0 if self._integer else min(lowest for lowest, _ in ranges.values())) if low is None else low,
+            high=(1.0 if self._integer else max(highest for _, highest in ranges.values())) if high is None else high,
             levels=256 if self._integer else None,
             image_shape=_image_shape(train.shape[1:]),
         )

@@ -8,9 +8,9 @@ from linear_gaussian import VARIANCES, linear_gaussian, posterior_mean
 from small import context
 
 from tfdgm.evaluation import bounds
+from tfdgm.evaluation.active_units import active_units
 from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.surgery import AggregatedPosterior, elbo_surgery
-from tfdgm.evaluation.active_units import active_units
 
 tfd = tfp.distributions
 

@@ -103,17 +103,21 @@ def test_a_range_that_the_data_leaves_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["validation", "test"])
 @pytest.mark.parametrize("value, end", [(-0.25, "[-0.25, "), (7.5, ", 7.5]")])
-def test_validation_and_test_stay_in_the_range_of_training(tmp_path, monkeypatch, name, value, end):
+def test_every_split_stays_in_the_range_that_is_given(tmp_path, monkeypatch, name, value, end):
     monkeypatch.setattr("tfdgm_data.npz._CHECKED_AT_ONCE", 3 * FLOATS[0].nbytes)
     rows = FLOATS.copy()
     rows[13, 2, 1] = value
     path = saved(tmp_path, **{"train": FLOATS, name: rows})
-    message = refused(path)
+    low, high = float(FLOATS.min()), float(FLOATS.max())
+    message = refused(path, low=low, high=high)
     assert f"the values of {name!r} lie in [" in message and end in message
-    low, high = FLOATS.min(), FLOATS.max()
     assert f"outside of the range [{low:g}, {high:g}]; low and high set the range" in message
     assert Npz(path=path, low=-1.0, high=8.0).spec.low == -1.0
-    assert f"the values of {name!r} lie in" in refused(path, low=-0.2, high=7.0)
+
+
+def test_without_a_given_range_it_is_that_of_all_splits(tmp_path):
+    spec = Npz(path=saved(tmp_path, train=FLOATS, validation=FLOATS - 1, test=FLOATS + 2)).spec
+    assert spec.low == pytest.approx(FLOATS.min() - 1) and spec.high == pytest.approx(FLOATS.max() + 2)
 
 
 def test_bytes_stay_in_a_range_that_is_given(tmp_path):

@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 from tfdgm.errors import UserError
+from tfdgm.evaluation.active_units import active_units
 from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.codes import aggregated_codes, code_scores
 from tfdgm.evaluation.surgery import elbo_surgery
-from tfdgm.evaluation.active_units import active_units
 from tfdgm.experiment import Built
 
 #: Draws of z over the whole split that the ELBO and its surgery use.
