@@ -1,6 +1,7 @@
 """Trains every installed prior with every installed posterior on the digits and prints the table of the documentation.
 
-  python tools/table_digits.py [--seeds 0 1 2] [--output runs/table_digits.csv] [--gin_bindings 'steps = 500' ...]
+  python tools/table_digits.py [--seeds 0 1 2] [--posteriors gaussian ...] [--output runs/table_digits.csv]
+      [--gin_files digits/warmup.gin ...] [--gin_bindings 'steps = 500' ...]
 
 Runs go one after the other in one process. Those that the output already lists are not run again, so that an
 interrupted table goes on where it was. Pairs that have no meaning are listed with the reason.
@@ -32,14 +33,14 @@ def names(kind: str) -> list[str]:
     return sorted(plugin.name for plugin in find() if plugin.kind == kind)
 
 
-def run(posterior: str, prior: str, seed: int, bindings: list[str]) -> dict[str, float]:
+def run(posterior: str, prior: str, seed: int, files: list[str], bindings: list[str]) -> dict[str, float]:
     """Trains one model and scores it on the test split."""
     chosen = [
         f"experiment.posterior = @posterior.{posterior}()",
         f"experiment.prior = @prior.{prior}()",
         f"experiment.seed = {seed}",
     ]
-    config = read_config([CONFIGS.get(posterior, "digits/vae.gin")], [*chosen, *bindings])
+    config = read_config([CONFIGS.get(posterior, "digits/vae.gin"), *files], [*chosen, *bindings])
     built = config.experiment().build()
     with tempfile.TemporaryDirectory() as workdir:
         Trainer(built, Path(workdir), lambda line: None).train()
@@ -71,6 +72,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--output", type=Path, default=Path("runs/table_digits.csv"))
+    parser.add_argument("--posteriors", nargs="+", default=names("posterior"))
+    parser.add_argument("--gin_files", nargs="*", default=[])
     parser.add_argument("--gin_bindings", nargs="*", default=[])
     options = parser.parse_args()
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -79,13 +82,13 @@ def main() -> None:
     done = list(csv.DictReader(options.output.open()))
     refused: dict[tuple[str, str], str] = {}
     for seed in options.seeds:
-        for posterior in names("posterior"):
+        for posterior in options.posteriors:
             for prior in names("prior"):
                 finished = any((r["posterior"], r["prior"], r["seed"]) == (posterior, prior, str(seed)) for r in done)
                 if finished or (posterior, prior) in refused:
                     continue
                 try:
-                    scores = run(posterior, prior, seed, options.gin_bindings)
+                    scores = run(posterior, prior, seed, options.gin_files, options.gin_bindings)
                 except UserError as error:
                     refused[posterior, prior] = str(error)
                     continue
