@@ -42,14 +42,19 @@ def open_trained(path: str | None) -> tuple[Workdir, "Built"]:
 
 
 def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dict[str, Any]:
-    """Evaluates, writes `eval.json` and prints the table."""
+    """Evaluates, writes `eval.json`, for codes `codes.npz`, and prints the table."""
+    import numpy as np
+
+    from tfdgm.evaluation.codes import code_tables
     from tfdgm.evaluation.evaluate import evaluate
 
     scores = evaluate(built, split, num_samples)
     try:
+        if built.model.latent.discrete:
+            np.savez(workdir.path / "codes.npz", **code_tables(built, split))  # type: ignore[arg-type]
         path = workdir.write_json("eval.json", scores)
     except OSError as error:
-        raise UserError(f"eval.json could not be written to {workdir.path}: {error.strerror or error}") from None
+        raise UserError(f"the scores could not be written to {workdir.path}: {error.strerror or error}") from None
     print_scores(scores)
     print(f"written to {path}", flush=True)
     return scores

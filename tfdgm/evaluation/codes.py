@@ -8,6 +8,13 @@ from scipy.special import xlogy
 
 from tfdgm.codes import code_log_probabilities, independent_over_positions
 from tfdgm.evaluation.bounds import Draws
+from tfdgm.experiment import Built
+
+
+def code_tables(built: Built, split: str) -> dict[str, np.ndarray]:
+    """`aggregated_codes` of a trained model on one split, by the moving averages of its weights where there are any."""
+    with built.state.averaged():
+        return aggregated_codes(Draws(built, built.experiment.splits[split]))
 
 
 def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
