@@ -24,6 +24,7 @@ _HOME = {
     "Data": "tfdgm.contracts.data",
     "Source": "tfdgm.contracts.data",
     "ArraySource": "tfdgm.contracts.data",
+    "Modes": "tfdgm.contracts.data",
     "Component": "tfdgm.contracts.component",
     "Context": "tfdgm.contracts.context",
     "Summed": "tfdgm.contracts.context",

@@ -1,6 +1,8 @@
 """Data pi(x): splits of random-access sources."""
 
+import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,20 @@ class ArraySource(Source):
         return np.asarray(self.rows[indices])
 
 
+@dataclasses.dataclass(frozen=True)
+class Modes:
+    """A finite set of modes of pi(x), all of the same probability.
+
+    Attributes:
+      count: how many there are.
+      assign: x `[n, *shape]` -> (mode of each `[n]` in 0..count-1, whether it is of high quality `[n]` bool). What high
+        quality means is the data's to say; for Gaussian modes it is a distance of at most 3 sigma from the mode.
+    """
+
+    count: int
+    assign: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
 class Data(Component):
     """pi(x), as splits named "train", "validation" and "test".
 
@@ -60,6 +76,21 @@ class Data(Component):
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
         """Rows of a source -> x `[batch, *spec.shape]` float32: scaling, dynamic binarisation, augmentation. Traced."""
         return tf.cast(rows, tf.float32)
+
+    def density(self) -> Any:
+        """The true pi(x) as a tfd.Distribution, or None where it is not known."""
+        return None
+
+    def modes(self) -> Modes | None:
+        """The modes of pi(x), or None where it has no finite set of them."""
+        return None
+
+    def features(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """x `[n, *spec.shape]` -> features `[n, f]` in which samples are compared, or None where x itself is.
+
+        Features of a classifier trained on this data, for the Frechet distance and for precision and recall.
+        """
+        return None
 
     def describe(self) -> dict[str, Any]:
         """Facts about the data for `run.json`: source, protocol of the split, binarisation."""
