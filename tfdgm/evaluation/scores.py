@@ -3,7 +3,14 @@
 from typing import Any
 
 #: Units of the scores that are not nats per example.
-_UNITS = {"code_perplexity": "codes", "code_usage": "share of the codes", "code_bits": "bits per code"}
+_UNITS = {
+    "code_perplexity": "codes",
+    "code_usage": "share of the codes",
+    "code_bits": "bits per code",
+    "modes": "modes",
+    "high_quality": "share of the samples",
+    "reverse_kl": "nats",
+}
 
 
 def unit(name: str, value: Any) -> str:

@@ -1,0 +1,31 @@
+"""Modes that samples cover, the share of them near a mode, and how evenly they spread over the modes."""
+
+import numpy as np
+from scipy.special import xlogy
+
+from tfdgm.contracts.data import Modes
+
+
+def mode_scores(x: np.ndarray, modes: Modes) -> dict[str, int | float]:
+    """The protocol of Lin et al. 2018 (PacGAN, section 4.1) for samples x `[n, *shape]`.
+
+    Returns:
+      `modes`: modes with at least one sample of high quality.
+      `high_quality`: share of the samples that are of high quality.
+      `reverse_kl`: KL(p_hat || uniform) in nats, p_hat the share of all samples assigned to each mode.
+    """
+    mode, high_quality = modes.assign(x)
+    return {
+        "modes": len(np.unique(mode[high_quality])),
+        "high_quality": float(np.mean(high_quality)),
+        "reverse_kl": kl_to_uniform(np.bincount(mode, minlength=modes.count)),
+    }
+
+
+def kl_to_uniform(counts: np.ndarray) -> float:
+    """KL(p_hat || uniform) = log M + sum_m p_hat_m log p_hat_m for counts `[M]`, nats, at most log M.
+
+    The plug-in estimate lies above the KL of the true shares by about (M - 1) / (2 n) in expectation (Miller 1955).
+    """
+    share = counts / np.sum(counts)
+    return float(np.log(len(share)) + np.sum(xlogy(share, share)))
