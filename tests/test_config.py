@@ -4,7 +4,8 @@ import pytest
 from small import TINY_BINDINGS, silent
 
 from tfdgm import UserError
-from tfdgm.config import DEFAULT_CONFIG, config_root, find_file, read_config
+from tfdgm.config import DEFAULT_CONFIG, read_config
+from tfdgm.config_files import config_root, find_file
 from tfdgm.training.run import Trainer
 
 PACKAGED = sorted(str(path.relative_to(config_root())) for path in config_root().rglob("*.gin"))

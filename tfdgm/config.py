@@ -11,7 +11,6 @@ import pprint
 import re
 import tokenize
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +18,10 @@ import keras
 
 import gin
 from gin import config_parser
+from tfdgm.config_files import DEFAULT_CONFIG, find_file
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.experiment import Experiment, experiment
 from tfdgm.registry import KINDS, Plugin, find, load, select
-
-DEFAULT_CONFIG = "digits/vae.gin"
-
-
-def config_root() -> Path:
-    """The folder of packaged configs, in a checkout and in an installed wheel alike."""
-    packaged = Path(str(resources.files("tfdgm"))) / "gin_configs"
-    return packaged if packaged.is_dir() else Path(str(resources.files("tfdgm"))).parent / "gin"
-
-
-def find_file(name: str, beside: Path | None = None) -> Path:
-    """A config file: as given, beside the file that includes it, or a packaged one by its short path."""
-    roots = [beside, Path(), config_root()] if beside else [Path(), config_root()]
-    for root in roots:
-        if (root / name).is_file():
-            return root / name
-    packaged = [str(path.relative_to(config_root())) for path in config_root().rglob("*.gin")]
-    raise UserError(f"there is no config file {name!r}. {did_you_mean(name, packaged)}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,21 +70,25 @@ class Workdir:
             raise UserError(f"{self.path} is not a workdir of tfdgm: there is no {self.config.name} in it")
         return text
 
+    def differences(self, config: str) -> list[str]:
+        """The lines in which the run in here and a configuration differ, as a diff; none where there is no run."""
+        saved = self.saved_config()
+        if saved is None or _fixed(saved) == _fixed(config):
+            return []
+        changes = difflib.unified_diff(_fixed(saved), _fixed(config), "in the workdir", "asked for", lineterm="", n=0)
+        return [line for line in changes if not line.startswith("@@")]
+
     def prepare(self, config: str) -> None:
         """Makes the folder, and makes sure that it is writable and of this configuration.
 
         Raises:
           UserError: it is read-only, or holds a run of another configuration.
         """
-        saved = self.saved_config()
-        if saved is not None and _fixed(saved) != _fixed(config):
-            changes = difflib.unified_diff(
-                _fixed(saved), _fixed(config), "in the workdir", "asked for", lineterm="", n=0
-            )
-            lines = [line for line in changes if not line.startswith("@@")]
+        changes = self.differences(config)
+        if changes:
             raise UserError(
                 f"{self.path} holds a run of another configuration; use another --workdir, or leave out what differs "
-                "(a run is resumed exactly as it was begun; it cannot be extended):\n  " + "\n  ".join(lines)
+                "(a run is resumed exactly as it was begun; it cannot be extended):\n  " + "\n  ".join(changes)
             )
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
