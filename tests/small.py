@@ -104,11 +104,11 @@ class MeanGame(Objective):
         self.network.build(context.data.shape, (), context.within("critic"))
 
     def model_loss(self, forward, context) -> Loss:
-        fake = self.network(forward.generated.mean(), context)
+        fake = self.network(forward.generated, context)
         return Loss(-fake, {"fake": fake})
 
     def adversary_loss(self, forward, context) -> Loss:
-        real, fake = self.network(forward.x, context), self.network(forward.generated.mean(), context)
+        real, fake = self.network(forward.x, context), self.network(forward.generated, context)
         return Loss(fake - real + tf.square(real) + tf.square(fake), {"real": real})
 
 

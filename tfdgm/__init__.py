@@ -33,6 +33,7 @@ _HOME = {
     "scheduled": "tfdgm.contracts.schedule",
     "code_log_probabilities": "tfdgm.codes",
     "mixture_densities": "tfdgm.codes",
+    "straight_through": "tfdgm.gradients",
     "Model": "tfdgm.model",
     "Forward": "tfdgm.model",
     "Experiment": "tfdgm.experiment",

@@ -6,6 +6,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfdgm.gradients import straight_through
+
 #: Stands for log 0 where a product with 0 must be 0.
 _LOG_ZERO = -1e9
 
@@ -55,6 +57,26 @@ def log_prob_of_codes(distribution: Any, codes: tf.Tensor, categories: int) -> t
         return distribution.log_prob(codes)
     chosen = tf.one_hot(codes, categories) * code_log_probabilities(distribution, categories)
     return tf.reduce_sum(chosen, axis=[-1 - axis for axis in range(distribution.event_shape.rank + 1)])
+
+
+def differentiable_codes(distribution: Any, number: int, seed: tf.Tensor, categories: int) -> tf.Tensor:
+    """One-hot draws of grids of codes, with the gradient of the probabilities each code was drawn from.
+
+    The straight-through estimator: biased, but it tells a learned prior over codes which codes are wanted. It needs the
+    probabilities: those of independent positions, or what the distribution's own
+    `sample_with_probabilities(number, seed)` returns, codes `[number, *positions]` and `[number, *positions, K]`. A
+    distribution that has neither gets no gradient.
+
+    Returns:
+      `[number, *positions, K]`.
+    """
+    if hasattr(distribution, "sample_with_probabilities"):
+        codes, probabilities = distribution.sample_with_probabilities(number, seed)
+        return straight_through(tf.one_hot(codes, categories), probabilities)
+    one_hot = tf.one_hot(distribution.sample(number, seed=seed), categories)
+    if independent_over_positions(distribution):
+        return straight_through(one_hot, tf.exp(code_log_probabilities(distribution, categories))[None])
+    return one_hot
 
 
 def mixture_densities(grids: tf.Tensor, log_probabilities: tf.Tensor) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -36,6 +36,7 @@ class Experiment:
     posterior: Posterior | None
     encoder: Network | None
     latent_size: int
+    samples: Literal["mean", "draws"] | None
     seed: int
     steps: int
     batch_size: int
@@ -69,6 +70,7 @@ class Experiment:
             encoder=self.encoder,
             data=self.data,
             latent_size=self.latent_size,
+            samples=self.samples,
         )
 
         @tf.function(jit_compile=True, autograph=False)
@@ -113,6 +115,7 @@ def experiment(
     posterior: Posterior | None = None,
     encoder: Network | None = None,
     latent_size: int = 8,
+    samples: Literal["mean", "draws"] | None = None,
     seed: int = 0,
     steps: int = 10_000,
     batch_size: int = 128,
@@ -137,6 +140,9 @@ def experiment(
       posterior: q(z|x); None for a model without inference (a GAN).
       encoder: network from x to what the posterior wants; None exactly where the posterior is.
       latent_size: d, dimension of z; for discrete latents that of a code's embedding.
+      samples: what the model takes for a sample of x, in adversarial objectives, in `sample` and in scores: "draws" of
+        p(x|z), or its "mean", which makes the decoder a generator x = g(z); None is "draws" with a posterior and "mean"
+        without.
       seed: every draw of the run is a function of it.
       steps: number of model moves.
       batch_size: examples in the global batch.
@@ -206,10 +212,14 @@ def _check_parts(
     if posterior is None and encoder is not None:
         raise UserError("experiment.encoder has no use without experiment.posterior: set it to None")
     if posterior is None:
-        needy: list[Prior | Objective] = [prior, *objectives]
-        for part in needy:
-            if part.needs_posterior:
-                raise UserError(f"{part.spoken_name()} needs a posterior, and experiment.posterior is None")
+        if prior.needs_posterior:
+            raise UserError(f"{prior.spoken_name()} needs a posterior, and experiment.posterior is None")
+        for objective in objectives:
+            if objective.needs_posterior:
+                setting = f" for {objective.needs_posterior_for}" if objective.needs_posterior_for else ""
+                raise UserError(
+                    f"{objective.spoken_name()} needs a posterior{setting}, and experiment.posterior is None"
+                )
     discrete = posterior is not None and posterior.latent_spec(latent_size, data.spec).discrete
     if prior.over == "codes" and not discrete:
         raise UserError(

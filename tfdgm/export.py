@@ -36,10 +36,10 @@ class Exported(tf.Module):
         return self._model.with_inference(Context(seed, tf.constant(0, tf.int64)))
 
     def _sample(self, num: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`num` draws: z from the prior, x from p(x|z), and mean = E[x|z]."""
+        """`num` draws: z from the prior, x the model's sample there, and mean = E[x|z]."""
         context = self._context(seed)
         z, likelihood = self._model.generate(num, context)
-        return {"x": likelihood.sample(seed=context.seed_for("x")), "mean": likelihood.mean(), "z": z}
+        return {"x": self._model.example(likelihood, context), "mean": likelihood.mean(), "z": z}
 
     def _encode(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """A draw z from q(z|x) for each row of x, and the mean of q(z|x) where it has one."""

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
-from tfdgm.codes import restrict
+from tfdgm.codes import differentiable_codes, restrict
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Data
@@ -18,6 +19,7 @@ from tfdgm.contracts.posterior import Latent, Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext, LatentSpec
 from tfdgm.errors import UserError
+from tfdgm.gradients import straight_through
 from tfdgm.randomness import root_seed
 from tfdgm.rate import rate
 
@@ -35,6 +37,7 @@ class Model(Component):
         encoder: Network | None,
         data: Data,
         latent_size: int,
+        samples: Literal["mean", "draws"] | None = None,
     ) -> None:
         self.prior = prior
         self.likelihood = likelihood
@@ -42,6 +45,7 @@ class Model(Component):
         self.posterior = posterior
         self.encoder = encoder
         self.data = data
+        self.samples = samples or ("mean" if posterior is None else "draws")
         self.latent = (
             posterior.latent_spec(latent_size, data.spec) if posterior is not None else LatentSpec(size=latent_size)
         )
@@ -96,12 +100,38 @@ class Model(Component):
         """The decoder's input for a value of z."""
         return value if self.posterior is None else self.posterior.embed(value)
 
-    def decode(self, z: tf.Tensor, context: Context) -> Any:
-        """p(x|z) as a tfd.Distribution; `z` is the decoder's input `[..., *decoder_input_shape]`."""
+    def outputs(self, z: tf.Tensor, context: Context) -> tf.Tensor:
+        """The decoder's output for its input `[..., *decoder_input_shape]`, with the same leading dimensions."""
         leading = tf.shape(z)[: -len(self.latent.decoder_input_shape)]
         flat = tf.reshape(z, [-1, *self.latent.decoder_input_shape])
         outputs = self.decoder(flat, context.within("decoder"))
-        return self.likelihood.distribution(tf.reshape(outputs, tf.concat([leading, tf.shape(outputs)[1:]], axis=0)))
+        return tf.reshape(outputs, tf.concat([leading, tf.shape(outputs)[1:]], axis=0))
+
+    def decode(self, z: tf.Tensor, context: Context) -> Any:
+        """p(x|z) as a tfd.Distribution; `z` is the decoder's input `[..., *decoder_input_shape]`."""
+        return self.likelihood.distribution(self.outputs(z, context))
+
+    def example(self, likelihood: Any, context: Context) -> tf.Tensor:
+        """What the model takes for a sample of x, given p(x|z): a draw or the mean, as `samples` says.
+
+        Gradients reach the decoder: through the draw where p(x|z) has a reparametrisation, else straight through to the
+        mean.
+        """
+        if self.samples == "mean":
+            return likelihood.mean()
+        drawn = likelihood.sample(seed=context.seed_for("x"))
+        if likelihood.reparameterization_type == tfd.FULLY_REPARAMETERIZED:
+            return drawn
+        return straight_through(drawn, likelihood.mean())
+
+    def draw_inputs(self, prior: Any, number: int, context: Context) -> tf.Tensor:
+        """The decoder's input at `number` draws from the prior. Gradients reach it, straight through codes."""
+        seed = context.seed_for("generate")
+        if self.latent.categories is None:
+            return prior.sample(number, seed=seed)
+        assert self.posterior is not None
+        one_hot = differentiable_codes(prior, number, seed, self.latent.categories)
+        return tf.tensordot(one_hot, self.posterior.codebook(), axes=1)
 
     def generate(self, number: int, context: Context) -> tuple[tf.Tensor, Any]:
         """`number` draws of z from the prior, and p(x|z) at each."""
@@ -122,10 +152,14 @@ class Forward:
     Attributes:
       x: the batch `[batch, *shape]`.
       latent: q(z|x), a draw, and the decoder's input.
-      observation: p(x|z) at the draw.
+      outputs: the decoder's, at the draw.
+      observation: p(x|z) there.
+      reconstructed: a sample of x from it, as the model takes one (`Model.example`).
       reconstruction: log p(x|z) `[batch]`, nats.
       rate: KL(q(z|x) || p(z)) `[batch]`, nats.
-      generated: p(x|z) at `batch` draws of z from the prior.
+      drawn: the decoder's input at `batch` draws from the prior.
+      generated_outputs: the decoder's, at those.
+      generated: a sample of x at each of them.
     """
 
     def __init__(self, model: Model, x: tf.Tensor, context: Context) -> None:
@@ -156,8 +190,16 @@ class Forward:
         return self.model.prior_distribution(self.context, codebook)
 
     @cached_property
+    def outputs(self) -> tf.Tensor:
+        return self.model.outputs(self.latent.z, self.context)
+
+    @cached_property
     def observation(self) -> Any:
-        return self.model.decode(self.latent.z, self.context)
+        return self.model.likelihood.distribution(self.outputs)
+
+    @cached_property
+    def reconstructed(self) -> tf.Tensor:
+        return self.model.example(self.observation, self.context.within("reconstructed"))
 
     @cached_property
     def reconstruction(self) -> tf.Tensor:
@@ -168,10 +210,17 @@ class Forward:
         return rate(self.latent.distribution, self.prior, self.latent.value, self.latent.relaxed)
 
     @cached_property
-    def generated(self) -> Any:
-        batch = self.x.shape[0]
-        value = self.prior.sample(batch, seed=self.context.seed_for("generate"))
-        return self.model.decode(self.model.embed(value), self.context.within("generated"))
+    def drawn(self) -> tf.Tensor:
+        return self.model.draw_inputs(self.prior, self.x.shape[0], self.context)
+
+    @cached_property
+    def generated_outputs(self) -> tf.Tensor:
+        return self.model.outputs(self.drawn, self.context.within("generated"))
+
+    @cached_property
+    def generated(self) -> tf.Tensor:
+        likelihood = self.model.likelihood.distribution(self.generated_outputs)
+        return self.model.example(likelihood, self.context.within("generated"))
 
     def tensors(self) -> dict[str, tf.Tensor]:
         """What was computed so far, in the order of computation; the search for the first NaN reads it."""
@@ -181,7 +230,12 @@ class Forward:
             named["the encoder's output"] = self.features
         if "latent" in computed:
             named["z ~ q(z|x)"] = tf.cast(self.latent.z, tf.float32)
-        for name, title in (("reconstruction", "log p(x|z)"), ("rate", "rate KL(q||p)")):
+        for name, title in (
+            ("reconstruction", "log p(x|z)"),
+            ("rate", "rate KL(q||p)"),
+            ("generated", "x generated from the prior"),
+            ("reconstructed", "x reconstructed"),
+        ):
             if name in computed:
                 named[title] = computed[name]
         return named

@@ -18,7 +18,7 @@ class Samples:
     """Draws.
 
     Attributes:
-      x: draws from p(x|z), `[num, *shape]`.
+      x: the model's samples, `[num, *shape]`: draws from p(x|z), or its mean where `experiment.samples` says so.
       mean: E[x|z] at the same z, the same shape.
       z: draws from the prior, `[num, *event]`.
     """
@@ -46,7 +46,7 @@ def draw(built: Built, num: int, seed: int = 0) -> Samples:
     def generate(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         context = Context(fold(root_seed(seed, "sample"), block), built.state.step.read_value())
         z, likelihood = built.model.generate(size, context)
-        return likelihood.sample(seed=context.seed_for("x")), likelihood.mean(), z
+        return built.model.example(likelihood, context), likelihood.mean(), z
 
     compiled = tf.function(generate, jit_compile=True, autograph=False)
     with built.state.averaged():

@@ -27,10 +27,8 @@ class ELBO(Objective):
 
     def model_loss(self, forward: Forward, context: Context) -> Loss:
         reconstruction, rate = forward.reconstruction, forward.rate
-        value = scheduled(self.beta, context.step) * rate - reconstruction
+        value = -reconstruction
+        if self.beta != 0:  # else a prior that nothing trains would go unnoticed, with gradients of 0
+            value += scheduled(self.beta, context.step) * rate
         metrics = {"elbo": reconstruction - rate, "reconstruction": reconstruction, "rate": rate}
-        for name, loss in forward.latent.losses.items():
-            value += loss
-            metrics[name] = loss
-        metrics |= forward.latent.metrics
         return Loss(value, {name: tf.convert_to_tensor(metric) for name, metric in metrics.items()})

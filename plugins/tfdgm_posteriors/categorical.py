@@ -8,8 +8,18 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import BuildContext, Context, DataSpec, Latent, LatentSpec, Posterior, Schedule, scheduled
-from tfdgm_posteriors.codes import check_positions, straight_through, usage
+from tfdgm import (
+    BuildContext,
+    Context,
+    DataSpec,
+    Latent,
+    LatentSpec,
+    Posterior,
+    Schedule,
+    scheduled,
+    straight_through,
+)
+from tfdgm_posteriors.codes import check_positions, usage
 
 
 class Categorical(Posterior):

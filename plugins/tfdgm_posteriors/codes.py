@@ -13,11 +13,6 @@ def check_positions(posterior: Posterior, positions: Sequence[int]) -> None:
     posterior.require(good, f"positions must be (N,) or (height, width), all positive, got {tuple(positions)}")
 
 
-def straight_through(value: tf.Tensor, surrogate: tf.Tensor) -> tf.Tensor:
-    """The value of one tensor with the gradient of another (Bengio et al. 2013)."""
-    return tf.stop_gradient(value) + (surrogate - tf.stop_gradient(surrogate))  # the bracket is exactly 0
-
-
 def usage(one_hot: tf.Tensor) -> dict[str, tf.Tensor]:
     """What to log of drawn codes, one-hot `[batch, *positions, K]`: over all positions of the batch together, scalars.
 

@@ -9,8 +9,18 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import BuildContext, Concatenated, Context, DataSpec, Latent, LatentSpec, Posterior, Summed
-from tfdgm_posteriors.codes import check_positions, straight_through, usage
+from tfdgm import (
+    BuildContext,
+    Concatenated,
+    Context,
+    DataSpec,
+    Latent,
+    LatentSpec,
+    Posterior,
+    Summed,
+    straight_through,
+)
+from tfdgm_posteriors.codes import check_positions, usage
 
 #: Encoder outputs per code that k-means sees.
 _ROWS_PER_CODE = 64

@@ -151,6 +151,12 @@ class AutoregressiveCodes(tfd.Distribution):
         leading = tf.shape(codes)[: tf.rank(codes) - len(self._prior.positions)]
         return tf.reshape(-tf.reduce_sum(losses, axis=-1), leading)
 
+    def sample_with_probabilities(self, number: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Codes `[number, *positions]`, and p(c_i | c_<i) that each was drawn from, `[number, *positions, K]`."""
+        codes = self._sample_n(number, seed)
+        logits = self._prior.logits(tf.reshape(codes, [-1, self._prior.length]), self._context)
+        return codes, tf.reshape(tf.nn.softmax(logits), [*codes.shape, logits.shape[-1]])
+
     def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draws one position after the other."""
         length = self._prior.length

@@ -81,10 +81,15 @@ class CategoricalMixture(tfd.Distribution):
             log_prob = tf.reshape(log_prob, [-1])[: flat.shape[0]]
         return tf.reshape(log_prob, tf.shape(codes)[: codes.shape.rank - len(positions)])
 
-    def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def sample_with_probabilities(self, number: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Codes `[number, *positions]`, and the probabilities of the components that they were drawn from."""
         which_seed, code_seed = tf.unstack(tf.random.split(seed, 2))
-        which = tf.random.stateless_uniform([n], which_seed, 0, self._log_probabilities.shape[0], tf.int32)
-        return tfd.Categorical(logits=tf.gather(self._log_probabilities, which)).sample(seed=code_seed)
+        which = tf.random.stateless_uniform([number], which_seed, 0, self._log_probabilities.shape[0], tf.int32)
+        chosen = tfd.Categorical(logits=tf.gather(self._log_probabilities, which))
+        return chosen.sample(seed=code_seed), chosen.probs_parameter()
+
+    def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return self.sample_with_probabilities(n, seed)[0]
 
     def _default_event_space_bijector(self) -> None:
         return None

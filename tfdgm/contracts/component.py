@@ -39,6 +39,10 @@ class Component:
         if not condition:
             raise UserError(f"{self.spoken_name()}: {message}")
 
+    def trainable_variables(self) -> list[Any]:
+        """The variables below this component that a gradient moves, in a fixed order."""
+        return list(trainable(named_variables(self)).values())
+
     def absorb(self, totals: dict[str, tf.Tensor], context: Context) -> None:
         """Applies statistics handed to `context.collect`, now totals over the global batch; once a step."""
 

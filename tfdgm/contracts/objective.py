@@ -34,11 +34,15 @@ class Objective(Component):
     before the model moves.
 
     Attributes:
+      adversarial: True where the term brings an adversary.
       needs_posterior: True where the term has no meaning without q(z|x).
+      needs_posterior_for: the setting that asks for it, where it is one; the refusal names it.
       trains_encoder, trains_decoder: whether gradients of `model_loss` reach them; a player nothing trains is refused.
     """
 
-    needs_posterior: ClassVar[bool] = False
+    adversarial: ClassVar[bool] = False
+    needs_posterior: bool = False
+    needs_posterior_for: str = ""
     trains_encoder: bool = True
     trains_decoder: bool = True
     weight: float = 1.0
@@ -55,3 +59,10 @@ class Objective(Component):
     def adversary_loss(self, forward: "Forward", context: Context) -> Loss:
         """What the adversary minimises; only asked for where `moves` > 0."""
         raise NotImplementedError
+
+    def estimates(self, forward: "Forward", context: Context) -> dict[str, tf.Tensor]:
+        """What the adversary can tell of unseen data: scalars by name, estimated on this batch.
+
+        Asked for in validation, where the names are prefixed by `validation_`, and in evaluation.
+        """
+        return {}

@@ -22,7 +22,7 @@ class Latent:
         codes; None where no gradient does.
       codebook: E `[K, C]` through which the gradient of a density restricted to it goes; None takes
         `Posterior.codebook`.
-      losses: further terms of the ELBO's loss by name, each `[batch]` (commitment).
+      losses: what the model minimises beside its objectives, by name, each `[batch]` (commitment).
       metrics: by name, tensors whose mean is logged (perplexity).
     """
 

@@ -93,7 +93,13 @@ def _model_loss(objectives: dict[str, Objective]) -> Callable[[Forward], Loss]:
         for name, objective in objectives.items():
             term = objective.model_loss(forward, forward.context.within(name))
             total = total + objective.weight * term.value
-            metrics.update(term.metrics)
+            prefix = f"{name}/" if objective.moves else ""
+            metrics.update({prefix + what: metric for what, metric in term.metrics.items()})
+        if forward.model.posterior is not None:
+            for name, value in forward.latent.losses.items():
+                total = total + value
+                metrics[name] = tf.convert_to_tensor(value)
+            metrics |= forward.latent.metrics
         return Loss(total, metrics)
 
     return loss

@@ -1,0 +1,184 @@
+"""What objectives with a critic share: the samples it compares, unrolling, and the balance with the ELBO."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import keras
+import tensorflow as tf
+
+from tfdgm import BuildContext, Context, Forward, Loss, Network, Objective
+from tfdgm_objectives.critic import Critic, Score, mean_by_sample, score_and_slope, unrolled
+
+Space = Literal["data", "latent"]
+Fakes = Literal["prior", "reconstructions", "both"]
+
+#: Bounds of the adaptive weight, and what keeps it finite (Esser et al. 2021, equation 7, and their code's bound).
+_LARGEST_WEIGHT, _SMALLEST_NORM = 1e4, 1e-4
+
+
+class Adversarial(Objective):
+    """A term with a critic f that tells the real from the fake; see the objectives that derive from it.
+
+    In data space x is real, and samples of the model are fake: generated from the prior, reconstructed, or both. In
+    latent space draws from the prior are real and draws of q(z|x) are fake; both sides then belong to the model.
+    """
+
+    adversarial = True
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        optimizer: keras.optimizers.Optimizer | None,
+        moves: int,
+        space: Space,
+        fakes: Fakes | None,
+        weight: float,
+        adaptive_weight: bool,
+        packing: int,
+        unrolling: int,
+        unrolling_rate: float,
+        spectral_normalization: bool,
+    ) -> None:
+        self.require(moves >= 1, f"moves must be at least 1, got {moves}: a critic that never moves tells nothing")
+        self.require(weight > 0, f"weight must be positive, got {weight}")
+        self.require(packing >= 1, f"packing must be at least 1, got {packing}")
+        self.require(unrolling >= 0, f"unrolling must not be negative, got {unrolling}")
+        self.require(unrolling_rate > 0, f"unrolling_rate must be positive, got {unrolling_rate}")
+        self.require(space == "data" or fakes is None, "fakes has no use in latent space, where q(z|x) gives them")
+        self.critic = Critic(network, packing, spectral_normalization)
+        self.optimizer = optimizer or keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99)
+        self.moves = moves
+        self.space = space
+        self.fakes = fakes
+        self.weight = weight
+        self.adaptive_weight = adaptive_weight
+        self.packing = packing
+        self.unrolling = unrolling
+        self.unrolling_rate = unrolling_rate
+        for needs, setting in (
+            (space == "latent", "space = 'latent'"),
+            (fakes in ("reconstructions", "both"), f"fakes = {fakes!r}"),
+            (adaptive_weight, "adaptive_weight"),
+        ):
+            if needs:
+                self.needs_posterior, self.needs_posterior_for = True, setting
+        self.trains_decoder = space == "data"
+        self.trains_encoder = space == "latent" or fakes != "prior"
+
+    def build(self, context: BuildContext) -> None:
+        latent = self.space == "latent"
+        self.critic.build(context.latent.decoder_input_shape if latent else context.data.shape, context)
+
+    def sides(self, forward: Forward) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """The real samples, and one or two batches of fake ones, each `[batch, *shape]`."""
+        if self.space == "latent":
+            return forward.drawn, [forward.latent.z]
+        fakes = self.fakes or ("prior" if forward.model.posterior is None else "both")
+        chosen = []
+        if fakes in ("prior", "both"):
+            chosen.append(forward.generated)
+        if fakes in ("reconstructions", "both"):
+            chosen.append(forward.reconstructed)
+        return forward.x, chosen
+
+    def adversary_loss(self, forward: Forward, context: Context) -> Loss:
+        real, fakes = self.sides(forward)
+        real, *fakes = (self.prepared(x, context, str(i)) for i, x in enumerate([real, *fakes]))
+        real, fakes = tf.stop_gradient(real), [tf.stop_gradient(x) for x in fakes]
+        return self._by_sample(self.critic_loss(self.critic.at(context.within("critic")), real, fakes, context))
+
+    def model_loss(self, forward: Forward, context: Context) -> Loss:
+        real, fakes = self.sides(forward)
+        loss = self._loss_against(forward, real, fakes, context)
+        metrics = {"generator_loss": loss}
+        if self.adaptive_weight:
+            balance = self._balance(forward, context)
+            loss, metrics["adaptive_weight"] = balance * loss, balance
+        return self._by_sample(Loss(loss, metrics))
+
+    def _loss_against(self, forward: Forward, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> tf.Tensor:
+        """The model's loss of these samples, `[batch / packing]`."""
+        real, *fakes = (self.prepared(x, context, str(i)) for i, x in enumerate([real, *fakes]))
+        inner, values = context.within("critic"), None
+        if self.unrolling:
+
+            def virtual_loss(score: Score) -> tf.Tensor:
+                return tf.reduce_mean(self.critic_loss(score, real, fakes, context).value)
+
+            values = unrolled(self.critic, inner, virtual_loss, self.unrolling, self.unrolling_rate)
+        return self.generator_loss(self.critic.at(inner, values), real, fakes)
+
+    def _balance(self, forward: Forward, context: Context) -> tf.Tensor:
+        """|d(-log p(x|z))/do| / |d(this loss)/do|: the weight under which both pull equally hard, a scalar.
+
+        o is the decoder's output, or z in latent space. (Esser et al. 2021 take the decoder's last layer, which a
+        decoder of unknown make does not show.)
+        """
+        if self.space == "latent":
+            return self._balance_at_latent(forward, context)
+        likelihood, example = forward.model.likelihood, forward.model.example
+        generated = self.fakes == "prior"
+        judged = forward.generated_outputs if generated else forward.outputs
+        purpose = forward.context.within("generated" if generated else "reconstructed")
+
+        def adversarial(outputs: tf.Tensor) -> tf.Tensor:
+            return self._loss_against(forward, forward.x, [example(likelihood.distribution(outputs), purpose)], context)
+
+        distortion = gradient_norm(lambda o: -likelihood.distribution(o).log_prob(forward.x), forward.outputs)
+        return _ratio(distortion, gradient_norm(adversarial, judged))
+
+    def _balance_at_latent(self, forward: Forward, context: Context) -> tf.Tensor:
+        z, drawn = forward.latent.z, tf.stop_gradient(forward.drawn)
+        distortion = gradient_norm(lambda z: -forward.model.decode(z, forward.context).log_prob(forward.x), z)
+        return _ratio(distortion, gradient_norm(lambda z: self._loss_against(forward, drawn, [z], context), z))
+
+    def prepared(self, x: tf.Tensor, context: Context, which: str) -> tf.Tensor:
+        """Samples as the critic sees them: packed."""
+        return self.critic.pack(x)
+
+    def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
+        """What the critic minimises, `[batch / packing]`."""
+        raise NotImplementedError
+
+    def generator_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor]) -> tf.Tensor:
+        """What the model minimises, `[batch / packing]`."""
+        raise NotImplementedError
+
+    def observed(self, forward: Forward, context: Context) -> tuple[Score, tf.Tensor, list[tf.Tensor]]:
+        """The critic's scores and prepared samples, for estimates."""
+        real, fakes = self.sides(forward)
+        real, *fakes = (self.prepared(x, context, str(i)) for i, x in enumerate([real, *fakes]))
+        return self.critic.at(context.within("critic")), real, fakes
+
+    def prefix(self) -> str:
+        return "latent_" if self.space == "latent" else ""
+
+    def _by_sample(self, loss: Loss) -> Loss:
+        return Loss(mean_by_sample(loss.value, self.packing), loss.metrics)
+
+
+def scores_of(score: Score, real: tf.Tensor, fakes: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Scores of the real `[batch]` and of the fake samples `[1 or 2, batch]`, all in one call of the critic."""
+    blocks = tf.split(score(tf.concat([real, *fakes], axis=0)), len(fakes) + 1)
+    return blocks[0], tf.stack(blocks[1:])
+
+
+def gradient_norm(loss: Callable[[tf.Tensor], tf.Tensor], point: tf.Tensor) -> tf.Tensor:
+    """The norm over the whole batch of d(mean loss)/d(point)."""
+    point = tf.stop_gradient(point)
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        value = tf.reduce_mean(loss(point))
+    return tf.norm(tape.gradient(value, point))
+
+
+def _ratio(wanted: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+    return tf.stop_gradient(tf.clip_by_value(wanted / (given + _SMALLEST_NORM), 0.0, _LARGEST_WEIGHT))
+
+
+def slopes_between(score: Score, real: tf.Tensor, fake: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """|df/dx| `[batch]` at random points on the lines from real to fake samples (Gulrajani et al. 2017)."""
+    share = tf.random.stateless_uniform([real.shape[0], *[1] * (real.shape.rank - 1)], seed)
+    squared = score_and_slope(score, fake + share * (real - fake))[1]
+    return tf.sqrt(squared + 1e-12)  # the root of 0 has no gradient

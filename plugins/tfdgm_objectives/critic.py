@@ -1,0 +1,148 @@
+"""The critic: a network from samples to scores, also at weights that are not its own."""
+
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdgm import BuildContext, Component, Context, Network, UserError
+
+#: x `[batch, *shape]` -> scores `[batch]`.
+Score = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Critic(Component):
+    """f(x), one score for each sample, or for each `packing` samples seen together (PacGAN; Lin et al. 2018).
+
+    Args:
+      network: from the samples' shape, its last side `packing` times as long, to a scalar.
+      packing: m, number of samples that one score is of.
+      spectral_normalization: whether every kernel W is divided by its largest singular value, followed by one power
+        iteration for each of the critic's moves (Miyato et al. 2018); kernels of convolutions are matrices from all
+        but the last of their sides to the last.
+    """
+
+    def __init__(self, network: Network, packing: int, spectral_normalization: bool) -> None:
+        self.network = network
+        self.packing = packing
+        self.spectral_normalization = spectral_normalization
+
+    def build(self, shape: tuple[int, ...], context: BuildContext) -> None:
+        self.network.build((*shape[:-1], shape[-1] * self.packing), (), context.within("critic"))
+        self.directions: dict[str, keras.Variable] = {}
+        if self.spectral_normalization:
+            for number, kernel in enumerate(self.kernels()):
+                matrix = np.reshape(kernel.numpy(), [-1, kernel.shape[-1]])
+                leading = np.linalg.svd(matrix, full_matrices=False)[2][0]
+                self.directions[str(number)] = keras.Variable(leading, trainable=False, name="direction")
+
+    def variables(self) -> list[keras.Variable]:
+        """The trainable variables of the network.
+
+        Raises:
+          UserError: one is not Keras's, so that it cannot be replaced for a call.
+        """
+        found = self.network.trainable_variables()
+        strange = [variable.name for variable in found if not isinstance(variable, keras.Variable)]
+        if strange:
+            raise UserError(
+                f"{self.network.spoken_name()} keeps {', '.join(strange)} as tf.Variable; spectral normalisation and "
+                "unrolling need keras.Variable"
+            )
+        return found
+
+    def kernels(self) -> list[keras.Variable]:
+        return [variable for variable in self.variables() if len(variable.shape) >= 2]
+
+    def pack(self, x: tf.Tensor) -> tf.Tensor:
+        """`[batch, *shape]` -> `[batch / m, *shape[:-1], m * shape[-1]]`."""
+        if self.packing == 1:
+            return x
+        batch, *shape = x.shape
+        if batch % self.packing:
+            raise UserError(f"a batch of {batch} examples cannot be packed by {self.packing}")
+        rank = len(shape)
+        apart = tf.reshape(x, [batch // self.packing, self.packing, *shape])
+        beside = tf.transpose(apart, [0, *range(2, rank + 1), 1, rank + 1])
+        return tf.reshape(beside, [batch // self.packing, *shape[:-1], self.packing * shape[-1]])
+
+    def at(self, context: Context, values: Mapping[int, tf.Tensor] | None = None) -> Score:
+        """The scores as a function of packed samples.
+
+        Args:
+          context: of the call.
+          values: by the position of a variable, a tensor in its place; gradients reach the tensors.
+        """
+        if values is None and not self.spectral_normalization:
+            return lambda x: self.network(x, context)
+        variables = self.variables()
+        current = [variable.value if values is None else values[i] for i, variable in enumerate(variables)]
+        if self.spectral_normalization:
+            directions = iter(self.directions.values())
+            current = [
+                value / spectral_norm(value, next(directions).value) if len(value.shape) >= 2 else value
+                for value in current
+            ]
+        mapping = list(zip(variables, current, strict=True))
+
+        def score(x: tf.Tensor) -> tf.Tensor:
+            with keras.StatelessScope(state_mapping=mapping):
+                return self.network(x, context)
+
+        return score
+
+    def project(self) -> None:
+        """One power iteration for every kernel."""
+        if self.spectral_normalization:
+            for kernel, direction in zip(self.kernels(), self.directions.values(), strict=True):
+                direction.value.assign(power_iteration(kernel.value, direction.value))
+
+
+def power_iteration(kernel: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
+    """The direction v `[outputs]`, closer to the first right singular vector: W^T W v, normalised."""
+    matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
+    return tf.math.l2_normalize(tf.linalg.matvec(matrix, tf.linalg.matvec(matrix, direction), transpose_a=True))
+
+
+def spectral_norm(kernel: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
+    """u^T W v with u = W v / |W v|: the largest singular value of W if v is its right singular vector.
+
+    Its gradient is u v^T, as that of the singular value itself (Miyato et al. 2018, equation 12).
+    """
+    matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
+    left = tf.stop_gradient(tf.math.l2_normalize(tf.linalg.matvec(matrix, direction)))
+    return tf.tensordot(left, tf.linalg.matvec(matrix, tf.stop_gradient(direction)), 1)
+
+
+def score_and_slope(score: Score, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """f(x) `[batch]` and the squared norm of its gradient, |df/dx|^2 `[batch]`."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        scores = score(x)
+        total = tf.reduce_sum(scores)
+    gradient = tape.gradient(total, x)
+    return scores, tf.reduce_sum(tf.square(gradient), axis=list(range(1, x.shape.rank)))
+
+
+def unrolled(
+    critic: Critic, context: Context, loss: Callable[[Score], tf.Tensor], moves: int, rate: float
+) -> dict[int, tf.Tensor]:
+    """The critic's weights after `moves` virtual steps of gradient descent, as a function of what the loss sees.
+
+    theta_(k+1) = theta_k - rate dL/dtheta(theta_k); gradients of the result go through all steps (Metz et al. 2017,
+    equations 7 to 9).
+    """
+    values = {number: tf.convert_to_tensor(variable.value) for number, variable in enumerate(critic.variables())}
+    for _ in range(moves):
+        with tf.GradientTape() as tape:
+            tape.watch(list(values.values()))
+            value = loss(critic.at(context, values))
+        gradients = tape.gradient(value, values)
+        values = {number: value - rate * gradients[number] for number, value in values.items()}
+    return values
+
+
+def mean_by_sample(scores: tf.Tensor, packing: int) -> tf.Tensor:
+    """A loss of each pack as one of each sample, `[batch / m]` -> `[batch]`, of the same mean."""
+    return tf.repeat(scores, packing) if packing > 1 else scores

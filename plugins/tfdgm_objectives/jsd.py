@@ -1,0 +1,162 @@
+"""The Jensen-Shannon divergence, by a discriminator: the GAN of Goodfellow et al. 2014 and its descendants."""
+
+import math
+from typing import Literal
+
+import keras
+import tensorflow as tf
+
+from tfdgm import Context, Forward, Loss, Network, Schedule, scheduled
+from tfdgm_objectives.adversarial import Adversarial, Fakes, Space, scores_of
+from tfdgm_objectives.critic import Score, score_and_slope
+
+
+class JSD(Adversarial):
+    """min over the model, max over D of V = E log D(x) + E log(1 - D(x')), x real and x' fake, D = sigmoid(f).
+
+    For the best D, V = 2 JSD - 2 log 2 (Goodfellow et al. 2014, theorem 1), so for any D the mean JSD is at least
+    (V + 2 log 2) / 2, which is logged as `jsd_bound`, in nats. All losses are taken from logits.
+
+    Args:
+      network: the critic f, from a sample to a scalar.
+      optimizer: the critic's Keras optimizer; None is Adam with learning rate 1e-3 and betas 0 and 0.99.
+      moves: the critic's moves for each of the model's.
+      space: "data" compares x with the model's samples of it; "latent" draws from the prior with draws of q(z|x), which
+        makes an adversarial autoencoder (Makhzani et al. 2015).
+      fakes: in data space, samples from the "prior", "reconstructions", or "both"; None is both where there is a
+        posterior.
+      generator: the model's loss: "non_saturating" -log D(x'), or "saturating" log(1 - D(x')), which is V's own.
+      relativistic: judges pairs by f(x) - f(x') in both players' losses (Jolicoeur-Martineau 2019; Sun et al. 2020).
+        V is then of pairs in both orders, and `jsd_bound` bounds their divergence.
+      label_smoothing: s; real samples count as real with probability 1 - s (Salimans et al. 2016, section 3.4).
+      instance_noise: standard deviation of Gaussian noise on every sample that the critic sees, in the units of x; a
+        number or a schedule of the step (Sonderby et al. 2017; Arjovsky and Bottou 2017).
+      r1, r2: weights of (1/2) E |df/dx|^2 at real and at fake samples (Mescheder et al. 2018, equation 9);
+        numbers or schedules of the step.
+      unrolling: number of virtual gradient steps of the critic that the model's loss looks ahead (Metz et al. 2017).
+      unrolling_rate: learning rate of the virtual steps.
+      spectral_normalization: divides the critic's kernels by their spectral norms (Miyato et al. 2018).
+      packing: samples that the critic judges together (Lin et al. 2018).
+      weight: of this term among the objectives.
+      adaptive_weight: multiplies the term by the ratio of gradient norms, at the decoder's output, of -log p(x|z) and
+        of this loss (Esser et al. 2021, equation 7).
+    """
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        moves: int = 1,
+        space: Space = "data",
+        fakes: Fakes | None = None,
+        generator: Literal["non_saturating", "saturating"] = "non_saturating",
+        relativistic: bool = False,
+        label_smoothing: float = 0.0,
+        instance_noise: Schedule = 0.0,
+        r1: Schedule = 0.0,
+        r2: Schedule = 0.0,
+        unrolling: int = 0,
+        unrolling_rate: float = 0.1,
+        spectral_normalization: bool = False,
+        packing: int = 1,
+        weight: float = 1.0,
+        adaptive_weight: bool = False,
+    ) -> None:
+        super().__init__(
+            network=network,
+            optimizer=optimizer,
+            moves=moves,
+            space=space,
+            fakes=fakes,
+            weight=weight,
+            adaptive_weight=adaptive_weight,
+            packing=packing,
+            unrolling=unrolling,
+            unrolling_rate=unrolling_rate,
+            spectral_normalization=spectral_normalization,
+        )
+        self.require(0 <= label_smoothing < 0.5, f"label_smoothing must be in [0, 0.5), got {label_smoothing}")
+        self.require(
+            not (relativistic and label_smoothing), "label_smoothing has no labels to smooth in relativistic pairs"
+        )
+        self.require(
+            not (relativistic and generator == "saturating"),
+            "generator = 'saturating' is not defined for relativistic pairs",
+        )
+        for name, value in (("instance_noise", instance_noise), ("r1", r1), ("r2", r2)):
+            if isinstance(value, (int, float)):
+                self.require(value >= 0, f"{name} must not be negative, got {value}")
+        self.generator = generator
+        self.relativistic = relativistic
+        self.label_smoothing = label_smoothing
+        self.instance_noise = instance_noise
+        self.r1 = r1
+        self.r2 = r2
+
+    def prepared(self, x: tf.Tensor, context: Context, which: str) -> tf.Tensor:
+        """Samples with instance noise, packed."""
+        if self.instance_noise != 0.0:
+            noise = tf.random.stateless_normal(x.shape, context.seed_for(f"instance noise {which}"))
+            x += scheduled(self.instance_noise, context.step) * noise
+        return super().prepared(x, context, which)
+
+    def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
+        real_scores, fake_scores = scores_of(score, real, fakes)
+        value = game_value(real_scores, fake_scores, self.relativistic)
+        loss = -value
+        if self.label_smoothing:  # s (log D - log(1 - D)) = s f
+            loss += self.label_smoothing * real_scores
+        metrics = {
+            "discriminator_real": tf.sigmoid(real_scores),
+            "discriminator_fake": tf.sigmoid(fake_scores),
+            "value": value,
+            "jsd_bound": value / 2 + math.log(2),
+        }
+        if self.r1 != 0.0:
+            squared = score_and_slope(score, real)[1]
+            loss += scheduled(self.r1, context.step) / 2 * squared
+            metrics["slope_real"] = tf.sqrt(squared)
+        if self.r2 != 0.0:
+            squared = tf.reduce_mean([score_and_slope(score, fake)[1] for fake in fakes], axis=0)
+            loss += scheduled(self.r2, context.step) / 2 * squared
+            metrics["slope_fake"] = tf.sqrt(squared)
+        return Loss(loss, metrics)
+
+    def generator_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor]) -> tf.Tensor:
+        if self.relativistic:
+            real_scores, fake_scores = scores_of(score, real, fakes)
+            return tf.reduce_mean(tf.nn.softplus(real_scores - fake_scores), axis=0)
+        saturating = self.generator == "saturating"
+        fake_scores = tf.stack([score(fake) for fake in fakes])
+        loss = tf.reduce_mean(-tf.nn.softplus(fake_scores) if saturating else tf.nn.softplus(-fake_scores), axis=0)
+        if self.space == "latent":  # the real side is the model's too
+            real_scores = score(real)
+            loss += -tf.nn.softplus(-real_scores) if saturating else tf.nn.softplus(real_scores)
+        return loss
+
+    def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
+        score, real, fakes = self.observed(forward, context)
+        bound = game_value(*scores_of(score, real, fakes), self.relativistic) / 2 + math.log(2)
+        slopes = tf.sqrt(tf.concat([score_and_slope(score, x)[1] for x in (real, *fakes)], axis=0))
+        return {
+            f"{self.prefix()}jsd_estimate": tf.reduce_mean(bound),
+            f"{self.prefix()}critic_slope": tf.reduce_mean(slopes),
+            f"{self.prefix()}critic_lipschitz": tf.reduce_max(slopes),
+        }
+
+
+def game_value(real: tf.Tensor, fake: tf.Tensor, relativistic: bool) -> tf.Tensor:
+    """V at logits, log sigmoid(f(x)) + log(1 - sigmoid(f(x'))), nats; of pairs 2 log sigmoid(f(x) - f(x')).
+
+    Args:
+      real: logits `[batch]`.
+      fake: logits `[blocks, batch]`, averaged over the blocks.
+      relativistic: whether each pair is judged as one.
+
+    Returns:
+      `[batch]`.
+    """
+    if relativistic:
+        return -2 * tf.reduce_mean(tf.nn.softplus(fake - real), axis=0)
+    return -tf.nn.softplus(-real) - tf.reduce_mean(tf.nn.softplus(fake), axis=0)

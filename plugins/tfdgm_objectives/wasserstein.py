@@ -1,0 +1,125 @@
+"""The Wasserstein distance, by its Kantorovich-Rubinstein dual (Arjovsky et al. 2017)."""
+
+from typing import Literal
+
+import keras
+import tensorflow as tf
+
+from tfdgm import Context, Forward, Loss, Network
+from tfdgm_objectives.adversarial import Adversarial, Fakes, Space, scores_of, slopes_between
+from tfdgm_objectives.critic import Score, score_and_slope
+
+
+class Wasserstein(Adversarial):
+    """min over the model, max over 1-Lipschitz f of E f(x) - E f(x'), x real and x' fake.
+
+    The maximum is W_1, the Wasserstein distance under the Euclidean metric, in the units of x. A critic that is not
+    exactly 1-Lipschitz has its dual value divided by the largest slope seen of it, for `wasserstein_estimate`.
+
+    Args:
+      network: the critic f, from a sample to a scalar.
+      optimizer: the critic's Keras optimizer; None is Adam with learning rate 1e-3 and betas 0 and 0.99.
+      moves: the critic's moves for each of the model's.
+      space: "data" compares x with the model's samples of it; "latent" draws from the prior with draws of q(z|x)
+        (Tolstikhin et al. 2018).
+      fakes: in data space, samples from the "prior", "reconstructions", or "both"; None is both where there is a
+        posterior.
+      lipschitz: how f is kept Lipschitz: "gradient_penalty" on the slope at random points between real and fake samples
+        (Gulrajani et al. 2017); "clipping" of its weights (Arjovsky et al. 2017), which bounds the slope by an unknown
+        number; "spectral_normalization" of its kernels (Miyato et al. 2018), which bounds it by 1 for activations that
+        are 1-Lipschitz.
+      penalty: lambda, weight of the gradient penalty.
+      two_sided: whether slopes below 1 are penalised too: (|df/dx| - 1)^2, else max(0, |df/dx| - 1)^2.
+      clip: c; every weight of the critic is kept in [-c, c].
+      unrolling: number of virtual gradient steps of the critic that the model's loss looks ahead (Metz et al. 2017);
+        not with clipping, which has no gradient.
+      unrolling_rate: learning rate of the virtual steps.
+      packing: samples that the critic judges together (Lin et al. 2018).
+      weight: of this term among the objectives.
+      adaptive_weight: multiplies the term by the ratio of gradient norms, at the decoder's output, of -log p(x|z) and
+        of this loss (Esser et al. 2021, equation 7).
+    """
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        moves: int = 5,
+        space: Space = "data",
+        fakes: Fakes | None = None,
+        lipschitz: Literal["gradient_penalty", "clipping", "spectral_normalization"] = "gradient_penalty",
+        penalty: float = 10.0,
+        two_sided: bool = True,
+        clip: float = 0.01,
+        unrolling: int = 0,
+        unrolling_rate: float = 0.1,
+        packing: int = 1,
+        weight: float = 1.0,
+        adaptive_weight: bool = False,
+    ) -> None:
+        super().__init__(
+            network=network,
+            optimizer=optimizer,
+            moves=moves,
+            space=space,
+            fakes=fakes,
+            weight=weight,
+            adaptive_weight=adaptive_weight,
+            packing=packing,
+            unrolling=unrolling,
+            unrolling_rate=unrolling_rate,
+            spectral_normalization=lipschitz == "spectral_normalization",
+        )
+        self.require(penalty > 0, f"penalty must be positive, got {penalty}")
+        self.require(clip > 0, f"clip must be positive, got {clip}")
+        self.require(
+            not (unrolling and lipschitz == "clipping"),
+            "unrolling differentiates through the critic's moves, and clipping has no gradient; set another lipschitz",
+        )
+        self.lipschitz = lipschitz
+        self.penalty = penalty
+        self.two_sided = two_sided
+        self.clip = clip
+
+    def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
+        real_scores, fake_scores = scores_of(score, real, fakes)
+        dual = real_scores - tf.reduce_mean(fake_scores, axis=0)
+        if self.lipschitz != "gradient_penalty":
+            return Loss(-dual, {"dual": dual})
+        slopes = tf.stack(
+            [
+                slopes_between(score, real, fake, context.seed_for(f"between {number}"))
+                for number, fake in enumerate(fakes)
+            ]
+        )
+        excess = slopes - 1 if self.two_sided else tf.maximum(slopes - 1, 0.0)
+        penalty = self.penalty * tf.reduce_mean(tf.square(excess), axis=0)
+        metrics = {"dual": dual, "gradient_penalty": penalty, "slope": slopes, "lipschitz": tf.reduce_max(slopes)}
+        return Loss(penalty - dual, metrics)
+
+    def generator_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor]) -> tf.Tensor:
+        loss = -tf.reduce_mean(tf.stack([score(fake) for fake in fakes]), axis=0)
+        return loss + score(real) if self.space == "latent" else loss  # the real side is the model's too
+
+    def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
+        score, real, fakes = self.observed(forward, context)
+        real_scores, fake_scores = scores_of(score, real, fakes)
+        dual = tf.reduce_mean(real_scores) - tf.reduce_mean(fake_scores)
+        slopes = [tf.sqrt(score_and_slope(score, x)[1]) for x in (real, *fakes)]
+        slopes += [
+            slopes_between(score, real, fake, context.seed_for(f"between {number}"))
+            for number, fake in enumerate(fakes)
+        ]
+        largest = tf.reduce_max(slopes)
+        return {
+            f"{self.prefix()}wasserstein_estimate": dual / tf.maximum(largest, 1e-12),
+            f"{self.prefix()}critic_slope": tf.reduce_mean(slopes),
+            f"{self.prefix()}critic_lipschitz": largest,
+        }
+
+    def project(self) -> None:
+        """Clips the critic's weights."""
+        if self.lipschitz == "clipping":
+            for variable in self.critic.variables():
+                variable.value.assign(tf.clip_by_value(variable.value, -self.clip, self.clip))
