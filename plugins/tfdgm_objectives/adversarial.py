@@ -158,10 +158,17 @@ class Adversarial(Objective):
         return Loss(mean_by_sample(loss.value, self.packing), loss.metrics)
 
 
-def scores_of(score: Score, real: tf.Tensor, fakes: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Scores of the real `[batch]` and of the fake samples `[1 or 2, batch]`, all in one call of the critic."""
-    blocks = tf.split(score(tf.concat([real, *fakes], axis=0)), len(fakes) + 1)
-    return blocks[0], tf.stack(blocks[1:])
+def scores_of(
+    score: Score, real: tf.Tensor, fakes: list[tf.Tensor], slopes: bool = False
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Scores of the real `[batch]` and of the fake samples `[1 or 2, batch]`, all in one call of the critic.
+
+    The third is |df/dx|^2 `[2 or 3, batch]` at the real and the fake samples if `slopes`, else zeros.
+    """
+    everything, blocks = tf.concat([real, *fakes], axis=0), [len(fakes) + 1, -1]
+    scores, squared = score_and_slope(score, everything) if slopes else (score(everything), None)
+    scores = tf.reshape(scores, blocks)
+    return scores[0], scores[1:], tf.zeros_like(scores) if squared is None else tf.reshape(squared, blocks)
 
 
 def gradient_norm(loss: Callable[[tf.Tensor], tf.Tensor], point: tf.Tensor) -> tf.Tensor:

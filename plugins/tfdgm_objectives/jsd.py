@@ -102,7 +102,8 @@ class JSD(Adversarial):
         return super().prepared(x, context, which)
 
     def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
-        real_scores, fake_scores = scores_of(score, real, fakes)
+        penalised = self.r1 != 0.0 or self.r2 != 0.0
+        real_scores, fake_scores, slopes = scores_of(score, real, fakes, slopes=penalised)
         value = game_value(real_scores, fake_scores, self.relativistic)
         loss = -value
         if self.label_smoothing:  # s (log D - log(1 - D)) = s f
@@ -113,19 +114,15 @@ class JSD(Adversarial):
             "value": value,
             "jsd_bound": value / 2 + math.log(2),
         }
-        if self.r1 != 0.0:
-            squared = score_and_slope(score, real)[1]
-            loss += scheduled(self.r1, context.step) / 2 * squared
-            metrics["slope_real"] = tf.sqrt(squared)
-        if self.r2 != 0.0:
-            squared = tf.reduce_mean([score_and_slope(score, fake)[1] for fake in fakes], axis=0)
-            loss += scheduled(self.r2, context.step) / 2 * squared
-            metrics["slope_fake"] = tf.sqrt(squared)
+        if penalised:
+            at_real, at_fake = slopes[0], tf.reduce_mean(slopes[1:], axis=0)
+            loss += scheduled(self.r1, context.step) / 2 * at_real + scheduled(self.r2, context.step) / 2 * at_fake
+            metrics |= {"slope_real": tf.sqrt(at_real), "slope_fake": tf.sqrt(at_fake)}
         return Loss(loss, metrics)
 
     def generator_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor]) -> tf.Tensor:
         if self.relativistic:
-            real_scores, fake_scores = scores_of(score, real, fakes)
+            real_scores, fake_scores, _ = scores_of(score, real, fakes)
             return tf.reduce_mean(tf.nn.softplus(real_scores - fake_scores), axis=0)
         saturating = self.generator == "saturating"
         fake_scores = tf.stack([score(fake) for fake in fakes])
@@ -137,7 +134,7 @@ class JSD(Adversarial):
 
     def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
         score, real, fakes = self.observed(forward, context)
-        bound = game_value(*scores_of(score, real, fakes), self.relativistic) / 2 + math.log(2)
+        bound = game_value(*scores_of(score, real, fakes)[:2], self.relativistic) / 2 + math.log(2)
         slopes = tf.sqrt(tf.concat([score_and_slope(score, x)[1] for x in (real, *fakes)], axis=0))
         return {
             f"{self.prefix()}jsd_estimate": tf.reduce_mean(bound),

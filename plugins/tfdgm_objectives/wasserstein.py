@@ -83,7 +83,7 @@ class Wasserstein(Adversarial):
         self.clip = clip
 
     def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
-        real_scores, fake_scores = scores_of(score, real, fakes)
+        real_scores, fake_scores, _ = scores_of(score, real, fakes)
         dual = real_scores - tf.reduce_mean(fake_scores, axis=0)
         if self.lipschitz != "gradient_penalty":
             return Loss(-dual, {"dual": dual})
@@ -104,7 +104,7 @@ class Wasserstein(Adversarial):
 
     def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
         score, real, fakes = self.observed(forward, context)
-        real_scores, fake_scores = scores_of(score, real, fakes)
+        real_scores, fake_scores, _ = scores_of(score, real, fakes)
         dual = tf.reduce_mean(real_scores) - tf.reduce_mean(fake_scores)
         slopes = [tf.sqrt(score_and_slope(score, x)[1]) for x in (real, *fakes)]
         slopes += [
