@@ -27,6 +27,10 @@ GRIDS = np.array(list(itertools.product(range(3), repeat=2)), np.int32)
 SCALE = 0.5  # of the likelihood
 BOUNDS = {"elbo", "reconstruction", "rate", "mutual_information", "marginal_kl", "nll_iwae", "nll_iwae_samples"}
 CODES = {"code_perplexity", "code_usage", "code_mutual_information"}
+SAMPLES = {
+    "precision", "recall", "density", "coverage", "mmd", "wasserstein", "sliced_wasserstein", "generation_samples",
+    "wasserstein_samples",
+}  # fmt: skip
 FACTS = {"step", "seed", "data_split", "num_examples"}
 
 
@@ -192,7 +196,7 @@ def test_the_exact_log_likelihood_lies_above_the_bounds_and_the_tighter_one_come
 def test_a_categorical_model_has_every_score():
     built = tiny()
     scores, exact = evaluate(built, "test", 200), Exact(built)
-    assert set(scores) == BOUNDS | CODES | {"code_marginal_kl"} | FACTS
+    assert set(scores) == BOUNDS | CODES | {"code_marginal_kl"} | SAMPLES | FACTS
     assert scores["nll_iwae_samples"] == 200
     assert scores["elbo"] < -scores["nll_iwae"]
     # 8,000 draws of terms with a deviation below 2 nats: five errors are 0.11
@@ -202,7 +206,7 @@ def test_a_categorical_model_has_every_score():
 def test_under_vector_quantisation_the_bound_is_the_elbo_whatever_the_samples():
     built = tiny(posterior=VQ(positions=(2,), num_codes=5))
     scores = evaluate(built, "test", 200)
-    assert set(scores) == BOUNDS | CODES | {"code_marginal_kl", "code_bits"} | FACTS
+    assert set(scores) == BOUNDS | CODES | {"code_marginal_kl", "code_bits"} | SAMPLES | FACTS
     assert scores["nll_iwae_samples"] == 1
     # float32
     assert scores["rate"] == pytest.approx(2 * np.log(5), rel=1e-6)

@@ -52,7 +52,7 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
                     scores["code_bits"] = scores["rate"] / (codes * math.log(2))
             else:
                 scores["active_units"] = active_units(draws)
-    scores |= generation_scores(built, split)
+    scores |= generation_scores(built, source)
     scores |= {
         "step": int(built.state.step.numpy()),
         "seed": built.experiment.seed,

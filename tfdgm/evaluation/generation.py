@@ -1,29 +1,110 @@
-"""Samples from the model against examples of a split."""
+"""Samples from the model against examples of a split: which scores apply, in what space, from how many."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from tfdgm.contracts.data import Source
+from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.frechet import frechet_distance
+from tfdgm.evaluation.mmd import median_distance, mmd
 from tfdgm.evaluation.modes import mode_scores
+from tfdgm.evaluation.precision_recall import NEIGHBOURS, precision_recall
+from tfdgm.evaluation.transport import sliced_wasserstein, wasserstein
 from tfdgm.experiment import Built
 from tfdgm.randomness import integer_seed
 from tfdgm.sampling import draw
 
 #: Samples for the scores of modes, as published (Lin et al. 2018).
 _MODE_SAMPLES = 2_500
+#: Samples for the rest, where they are not larger than 28 x 28 pixels: as many values are compared of larger ones.
+_SAMPLES = 10_000
+_VALUES = _SAMPLES * 28 * 28
+#: Samples for the exact transport, whose time grows with their cube.
+_TRANSPORT_SAMPLES = 1_000
+_FEATURES_AT_ONCE = 500
 
 
-def generation_scores(built: Built, split: str) -> dict[str, Any]:
-    """Scores of samples x ~ p(x|z), z ~ p(z) as far as they apply to the data, with the numbers of samples.
+def generation_scores(built: Built, source: Source) -> dict[str, Any]:
+    """Scores of the model's draws x as far as they apply to the data, with the numbers of draws.
 
     Args:
       built: the experiment with its trained weights; moving averages are used where there are any.
-      split: whose examples the samples are compared with.
+      source: the split whose examples the draws are compared with; at most 10,000, evenly spread, and as many draws.
 
     Returns:
-      `modes`, `high_quality`, `reverse_kl` and `mode_samples` where the data knows its modes.
+      `modes`, `high_quality`, `reverse_kl` and `mode_samples` where the data knows its modes, and what
+      `sample_scores` has. Where a draw is not finite there is only the number of those that are, `finite_samples`.
+    """
+    data = built.experiment.data
+    modes = data.modes()
+    count = min(len(source), _SAMPLES, max(1, _VALUES // data.spec.size))
+    number = max(count, _MODE_SAMPLES if modes is not None else 0)
+    fake = draw(built, number, integer_seed(built.experiment.seed, "generation")).x
+    finite = np.isfinite(fake).reshape(number, -1).all(axis=1)
+    if not finite.all():
+        return {"generation_samples": number, "finite_samples": int(np.sum(finite))}
+    scores: dict[str, Any] = {}
+    if modes is not None:
+        scores |= mode_scores(fake[:_MODE_SAMPLES], modes) | {"mode_samples": _MODE_SAMPLES}
+    return scores | sample_scores(examples(built, source, count), fake[:count], data.features())
+
+
+def sample_scores(
+    real: np.ndarray, fake: np.ndarray, features: Callable[[np.ndarray], np.ndarray] | None
+) -> dict[str, Any]:
+    """Scores of samples against as many examples, both `[n, *shape]`.
+
+    Returns:
+      As far as n allows: `precision`, `recall`, `density`, `coverage` and `mmd` in the features, or in x where there
+      are none; `frechet_distance` in the features only; `wasserstein` and `sliced_wasserstein` always in x; and
+      `generation_samples` n, `wasserstein_samples`.
     """
     scores: dict[str, Any] = {}
-    modes = built.experiment.data.modes()
-    if modes is not None:
-        x = draw(built, _MODE_SAMPLES, integer_seed(built.experiment.seed, "generation")).x
-        scores |= mode_scores(x, modes) | {"mode_samples": len(x)}
-    return scores
+    flat_real, flat_fake = (x.reshape(len(x), -1).astype(np.float64) for x in (real, fake))
+    real_features, fake_features = flat_real, flat_fake
+    if features is not None:
+        real_features, fake_features = (_in_blocks(features, x) for x in (real, fake))
+    if len(real) > NEIGHBOURS:
+        scores |= precision_recall(real_features, fake_features)
+    if features is not None and len(real) > 1:
+        scores["frechet_distance"] = frechet_distance(real_features, fake_features)
+    if len(real) > 1 and (bandwidth := median_distance(real_features)) > 0:
+        scores["mmd"] = mmd(real_features, fake_features, bandwidth)
+    few = min(len(real), _TRANSPORT_SAMPLES)
+    scores["wasserstein"] = wasserstein(flat_real[evenly(len(real), few)], flat_fake[:few])
+    scores["sliced_wasserstein"] = sliced_wasserstein(flat_real, flat_fake)
+    return scores | {"generation_samples": len(fake), "wasserstein_samples": few}
+
+
+def examples(built: Built, source: Source, count: int) -> np.ndarray:
+    """`count` examples x spread evenly over a split, observed as the bounds observe them."""
+    chosen = Chosen(source, evenly(len(source), count))
+    return np.concatenate([x.numpy()[:kept] for _, x, kept in Draws(built, chosen).chunks()])
+
+
+def evenly(size: int, count: int) -> np.ndarray:
+    """`count` positions in 0..size-1, evenly spread; all of them in order where `count` is `size`."""
+    return np.linspace(0, size - 1, count).round().astype(np.int64)
+
+
+class Chosen(Source):
+    """The rows of another source at given positions."""
+
+    def __init__(self, source: Source, positions: np.ndarray) -> None:
+        self.source = source
+        self.positions = positions
+        self.shape = source.shape
+        self.dtype = source.dtype
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        return self.source.gather(self.positions[indices])
+
+
+def _in_blocks(features: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    blocks = [features(x[start : start + _FEATURES_AT_ONCE]) for start in range(0, len(x), _FEATURES_AT_ONCE)]
+    return np.concatenate(blocks).astype(np.float64)

@@ -10,6 +10,14 @@ _UNITS = {
     "modes": "modes",
     "high_quality": "share of the samples",
     "reverse_kl": "nats",
+    "precision": "share of the samples",
+    "recall": "share of the data",
+    "density": "of the data's own",
+    "coverage": "share of the data",
+    "frechet_distance": "squared units of the features",
+    "mmd": "squared, at most 2",
+    "wasserstein": "units of x",
+    "sliced_wasserstein": "units of x",
 }
 
 

@@ -1,0 +1,149 @@
+"""Which scores of samples a run gets, from which examples and draws."""
+
+import numpy as np
+import pytest
+from linear_gaussian import linear_gaussian, rows
+from small import Points, digits_experiment, gan_experiment, points_experiment
+
+from tfdgm import Modes
+from tfdgm.evaluation import generation
+from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.evaluate import evaluate
+from tfdgm.evaluation.frechet import frechet_distance
+from tfdgm.evaluation.generation import evenly, examples, generation_scores, sample_scores
+from tfdgm.evaluation.mmd import median_distance, mmd
+from tfdgm.evaluation.modes import mode_scores
+from tfdgm.evaluation.precision_recall import precision_recall
+from tfdgm.evaluation.scores import unit
+from tfdgm.evaluation.transport import sliced_wasserstein, wasserstein
+from tfdgm.randomness import integer_seed
+from tfdgm.sampling import draw
+
+NEIGHBOURS = {"precision", "recall", "density", "coverage"}
+TRANSPORT = {"wasserstein", "sliced_wasserstein"}
+COUNTS = {"generation_samples", "wasserstein_samples"}
+ALWAYS = NEIGHBOURS | TRANSPORT | COUNTS | {"mmd"}
+MODES = {"modes", "high_quality", "reverse_kl", "mode_samples"}
+HALVES = Modes(2, lambda x: ((x[:, 0] > 0).astype(int), np.linalg.norm(x, axis=1) < 2))
+
+
+class Known(Points):
+    """Points of R^3 that know two modes, and features in R^2."""
+
+    def modes(self):
+        return HALVES
+
+    def features(self):
+        return lambda x: np.stack([x.sum(axis=1), x[:, 0] ** 2], axis=1)
+
+
+def random_rows(count: int, size: int, seed: int = 0) -> np.ndarray:
+    return np.random.RandomState(seed).randn(count, size).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def known():
+    return points_experiment(data=Known(rows=random_rows(100, 3)), seed=3).build()
+
+
+def test_data_with_modes_and_features_has_every_score_from_the_same_draws(known):
+    scores = evaluate(known, "test", 2)
+    assert set(scores) >= ALWAYS | MODES | {"frechet_distance"}
+    fake = draw(known, 2_500, integer_seed(3, "generation")).x
+    expected = mode_scores(fake, HALVES) | {"mode_samples": 2_500, "generation_samples": 40, "wasserstein_samples": 40}
+    real, fake = known.experiment.splits["test"].rows, fake[:40]
+    features = [known.experiment.data.features()(x) for x in (real, fake)]
+    expected |= precision_recall(*features)
+    expected["frechet_distance"] = frechet_distance(*features)
+    expected["mmd"] = mmd(*features, median_distance(features[0]))
+    expected |= {"wasserstein": wasserstein(real, fake), "sliced_wasserstein": sliced_wasserstein(real, fake)}
+    assert {name: scores[name] for name in expected} == pytest.approx(expected, rel=1e-9)  # float64
+
+
+def test_other_data_has_the_scores_that_need_neither_modes_nor_features():
+    built = linear_gaussian()
+    assert set(generation_scores(built, built.experiment.splits["test"])) == ALWAYS
+
+
+def test_a_model_without_a_posterior_has_them_too():
+    scores = evaluate(gan_experiment().build())
+    assert set(scores) == ALWAYS | {"step", "seed", "data_split", "num_examples"}
+
+
+def test_the_true_model_scores_as_a_perfect_sampler():
+    built = linear_gaussian(data=rows(5_000))
+    scores = generation_scores(built, built.experiment.splits["test"])
+    assert scores["generation_samples"] == 2_000
+    # Naeem et al. 2020, lemmas 1 and 2. Ten pairs of samples of this size had deviations of 0.016, 0.006 and 0.0003;
+    # five of them
+    assert scores["density"] == pytest.approx(1, abs=0.08)
+    assert scores["coverage"] == pytest.approx(1 - 0.5**5, abs=0.03)
+    assert scores["mmd"] == pytest.approx(0, abs=0.0016)
+
+
+def test_the_chosen_examples_are_observed_as_the_bounds_observe_them():
+    built = digits_experiment().build()
+    train = built.experiment.splits["train"]  # binarised anew at each observation
+    observed = np.concatenate([x.numpy()[:count] for _, x, count in Draws(built, train).chunks()])
+    np.testing.assert_array_equal(examples(built, train, len(train)), observed)
+
+
+def test_fewer_examples_are_spread_evenly_over_the_split():
+    built = linear_gaussian()
+    source = built.experiment.splits["test"]
+    np.testing.assert_array_equal(examples(built, source, 4), source.rows[[0, 8, 15, 23]])
+    np.testing.assert_array_equal(evenly(5, 5), np.arange(5))
+
+
+def test_large_examples_are_compared_in_smaller_numbers(monkeypatch):
+    built = linear_gaussian()
+    source = built.experiment.splits["test"]
+    monkeypatch.setattr(generation, "_TRANSPORT_SAMPLES", 9)
+    monkeypatch.setattr(generation, "_SAMPLES", 20)
+    counts = generation_scores(built, source)
+    assert (counts["generation_samples"], counts["wasserstein_samples"]) == (20, 9)
+    monkeypatch.setattr(generation, "_VALUES", 7 * 5 + 4)  # of R^5
+    counts = generation_scores(built, source)
+    assert (counts["generation_samples"], counts["wasserstein_samples"]) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    "n, keys",
+    [(1, TRANSPORT | COUNTS), (2, TRANSPORT | COUNTS | {"mmd"}), (5, ALWAYS - NEIGHBOURS), (6, ALWAYS)],
+)
+def test_scores_that_need_more_examples_are_absent(n, keys):
+    scores = sample_scores(random_rows(n, 3), random_rows(n, 3, 1), None)
+    assert set(scores) == keys
+    assert all(np.isfinite(value) for value in scores.values())
+
+
+def test_examples_that_are_all_the_same_have_no_bandwidth():
+    assert set(sample_scores(np.ones((8, 2)), random_rows(8, 2), None)) == ALWAYS - {"mmd"}
+
+
+def test_draws_that_are_not_finite_are_counted_and_not_scored(monkeypatch, known):
+    def broken(*arguments):
+        samples = draw(*arguments)
+        samples.x[7, 1] = np.inf
+        return samples
+
+    monkeypatch.setattr(generation, "draw", broken)
+    scores = generation_scores(known, known.experiment.splits["test"])
+    assert scores == {"generation_samples": 2_500, "finite_samples": 2_499}
+
+
+def test_features_are_computed_a_block_at_a_time():
+    sizes = []
+
+    def features(x):
+        sizes.append(len(x))
+        return x
+
+    sample_scores(random_rows(1_100, 2), random_rows(1_100, 2, 1), features)
+    assert sizes == 2 * [500, 500, 100]
+
+
+def test_no_score_of_samples_is_in_nats_per_example():
+    names = (ALWAYS | MODES | {"frechet_distance"}) - COUNTS
+    assert not [name for name in names if unit(name, 0.5) == "nats per example" and name != "mode_samples"]
+    assert unit("reverse_kl", 0.5) == "nats"
