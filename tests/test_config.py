@@ -251,7 +251,8 @@ STAND_INS = {
 
 
 def files(name):
-    return [ADDED_TO[name], name] if name in ADDED_TO else [name]
+    base = DEFAULT_CONFIG if "/matrix/" in name else ADDED_TO.get(name)
+    return [base, name] if base else [name]
 
 
 @pytest.mark.parametrize("name", PACKAGED)

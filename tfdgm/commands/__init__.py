@@ -17,6 +17,7 @@ COMMANDS = {
     "sample": "draw from a trained model into a .png or .npz file",
     "export": "write a trained model as a self-contained SavedModel",
     "plugins": "list, show or start plugins",
+    "matrix": "train and score every valid combination of what is installed",
 }
 
 _USAGE = """tfdgm {version}: deep generative models on TensorFlow
@@ -36,8 +37,8 @@ def main(argv: Sequence[str]) -> int:
       argv: the arguments after the program's name.
 
     Returns:
-      The exit code: 0 done; 2 a mistake of the user's, told in one message; 1 training became non-finite;
-      128 + signal where one stopped the run.
+      The exit code: 0 done; 2 a mistake of the user's, told in one message; 1 training became non-finite, or a cell of
+      the matrix failed; 128 + signal where one stopped the run.
     """
     if not argv or argv[0] in ("--help", "-h", "help", "--helpfull"):
         print(_usage())

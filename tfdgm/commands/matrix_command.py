@@ -1,0 +1,153 @@
+"""Cells are all combinations of the installed posteriors (and none), priors, and objectives: each alone, and each that
+needs a posterior with each that brings an adversary. Those that have no meaning are refused with the reason; the others
+are trained by processes of `tfdgm train` and scored. Rerunning with the same --workdir goes on; other choices and seeds
+add to it.
+"""
+
+import dataclasses
+import re
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from absl import flags
+
+from tfdgm.commands.train_command import say
+from tfdgm.config_files import DEFAULT_CONFIG
+from tfdgm.errors import UserError
+from tfdgm.matrix.cells import Cell, Settings, chosen, combine, objective_lists
+from tfdgm.matrix.check import Checker
+from tfdgm.matrix.choice_files import read_added
+from tfdgm.matrix.folder import Folder
+from tfdgm.matrix.outcome import FAILED, REFUSED
+from tfdgm.matrix.outputs import write_outputs
+from tfdgm.matrix.plan import Plan, check_settings, described, make_plan, traits_of_objectives
+from tfdgm.matrix.runner import Runner
+from tfdgm.matrix.table import counts
+
+#: The config files for single choices on the data of the default config.
+DEFAULT_ADDED = "digits/matrix"
+
+_CHOSEN_BY_FLAGS = re.compile(r"^\s*experiment\.(posterior|prior|objectives|seed)\s*=", re.MULTILINE)
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    repeatable = "comma separated or repeated; "
+    flags.DEFINE_string("workdir", None, "folder of the matrix; runs/matrix-TIME by default", flag_values=values)
+    flags.DEFINE_multi_string(
+        "gin_file",
+        [],
+        f"config file of every cell; may be repeated; {DEFAULT_CONFIG} with --gin_for={DEFAULT_ADDED} by default",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string("gin_bindings", [], "a gin statement for every cell; may be repeated", flag_values=values)
+    flags.DEFINE_multi_string(
+        "gin_for",
+        [],
+        "KIND.NAME=FILE, a config file to add where that choice is made, or a folder of files KIND.NAME.gin; "
+        "may be repeated",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string("posteriors", [], repeatable + "none is one of them; all by default", flag_values=values)
+    flags.DEFINE_multi_string("priors", [], repeatable + "all by default", flag_values=values)
+    flags.DEFINE_multi_string(
+        "objectives", [], repeatable + "A+B for a list of two; all by default", flag_values=values
+    )
+    flags.DEFINE_multi_string("seeds", ["0"], "comma separated or repeated", flag_values=values)
+    flags.DEFINE_integer("jobs", 1, "processes at a time; they share the cores evenly", flag_values=values)
+    flags.DEFINE_bool(
+        "dry_run", False, "print what would run and what is refused and why, and stop", flag_values=values
+    )
+
+
+def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
+    if values.jobs < 1:
+        raise UserError(f"--jobs must be at least 1, got {values.jobs}")
+    folder = Folder(Path(values.workdir or f"runs/matrix-{time.strftime('%Y%m%d-%H%M%S')}"))
+    folder.check()
+    chosen_cells, settings = _Choices.read(values), _settings(values)
+    if values.dry_run:
+        plan = _plan(chosen_cells, settings, folder)
+        for line in described(plan):
+            print(line)
+        return 0
+    with folder.held():
+        plan = _plan(chosen_cells, settings, folder)
+        write_outputs(folder, plan.results.values())
+        return _train(plan, settings, folder, values.jobs)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Choices:
+    posteriors: list[str]
+    priors: list[str]
+    objectives: list[tuple[str, ...]] | None
+    seeds: list[int]
+
+    @staticmethod
+    def read(values: flags.FlagValues) -> "_Choices":
+        wanted = [text.split("+") for text in _split(values.objectives)]
+        terms = [tuple(name for term in names for name in chosen("objective", [term.strip()])) for names in wanted]
+        return _Choices(
+            chosen("posterior", _split(values.posteriors)),
+            chosen("prior", _split(values.priors)),
+            list(dict.fromkeys(terms)) or None,
+            list(dict.fromkeys(_seed(text) for text in _split(values.seeds))),
+        )
+
+
+def _split(texts: Iterable[str]) -> list[str]:
+    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise UserError(f"--seeds must be integers in [0, 2^31), got {text!r}")
+    return int(text)
+
+
+def _settings(values: flags.FlagValues) -> Settings:
+    for binding in values.gin_bindings:
+        taken = _CHOSEN_BY_FLAGS.search(binding)
+        if taken:
+            flag = f"--{taken[1].rstrip('s')}s"
+            raise UserError(f"--gin_bindings: {binding.strip()}\n  a matrix chooses experiment.{taken[1]} by {flag}")
+    by_default = [] if values.gin_file else [DEFAULT_ADDED]
+    added = read_added([*by_default, *values.gin_for])
+    return Settings(values.gin_file or [DEFAULT_CONFIG], values.gin_bindings, added)
+
+
+def _plan(choices: _Choices, settings: Settings, folder: Folder) -> Plan:
+    """Finds out which cells are refused.
+
+    Raises:
+      UserError: none is left.
+    """
+    with Checker() as checker:
+        say("checking which combinations have a meaning")
+        check_settings(settings, checker.ask)
+        objectives = choices.objectives or objective_lists(traits_of_objectives(checker.ask))
+        cells = combine(choices.posteriors, choices.priors, objectives, choices.seeds)
+        plan = make_plan(cells, settings, folder, checker.ask)
+    asked = [plan.results[cell] for cell in cells]
+    if asked and all(result.status == REFUSED for result in asked):
+        reasons = dict.fromkeys(f"{result.cell}: {result.reason}" for result in asked[:5])
+        raise UserError(f"no cell is left: all {len(asked)} are refused; the first are\n  " + "\n  ".join(reasons))
+    return plan
+
+
+def _train(plan: Plan, settings: Settings, folder: Folder, jobs: int) -> int:
+    told = ", ".join(f"{number} {status}" for status, number in counts(plan.results.values()).items())
+    say(f"{len(plan.waiting)} of {len(plan.results)} cells to train, {jobs} at a time; the folder has {told}")
+    cells: list[Cell] = plan.waiting
+    stopped = Runner(folder, plan.results, settings, jobs).run(cells)
+    write_outputs(folder, plan.results.values())
+    for name in ("matrix.csv", "matrix.md", "index.html"):
+        say(f"written to {folder.path / name}")
+    if stopped is not None:
+        say(f"stopped; to go on, run the same command with --workdir={folder.path}")
+        return 128 + stopped
+    failed = [plan.results[cell] for cell in cells if plan.results[cell].status == FAILED]
+    for result in failed:
+        say(f"failed: {result.cell}: {result.reason}; all it said: {folder.log(result.cell)}")
+    return 1 if failed else 0

@@ -1,0 +1,139 @@
+"""`index.html`: one self-contained page with every combination's samples and scores, and why others have none."""
+
+import base64
+import html
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from tfdgm.matrix.folder import Folder, Result
+from tfdgm.matrix.outcome import DONE, FAILED, REFUSED, UNFINISHED
+from tfdgm.matrix.table import Groups, by_combination, counts, number, shown_scores, spread, without_scores
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; } .wide { overflow-x: auto; }
+td, th { padding: .15rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.cells { display: flex; flex-wrap: wrap; gap: 1rem; }
+.cell { border: 1px solid #ddd; border-radius: 6px; padding: .6rem .8rem; width: 19rem; }
+.cell h3 { margin: 0 0 .4rem; font-size: 1rem; }
+.cell.failed { border-color: #c33; } .cell.unfinished { border-style: dashed; }
+.samples { display: grid; grid-template-columns: repeat(auto-fit, minmax(6rem, 1fr)); gap: .3rem; }
+.samples img { width: 100%; image-rendering: pixelated; display: block; }
+.reason { white-space: pre-wrap; overflow-wrap: anywhere; } .failed .reason { color: #a22; }
+.seed { color: #555; font-size: 13px; }
+pre { background: #f6f6f6; padding: .6rem; font-size: 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
+"""
+
+
+def page(folder: Folder, results: Sequence[Result]) -> str:
+    """The page; links in it are relative to the folder."""
+    groups = by_combination(results)
+    found = counts(results)
+    told = ", ".join(f"{found[status]} {status}" for status in (DONE, FAILED, UNFINISHED, REFUSED) if status in found)
+    title = html.escape(folder.path.resolve().name)
+    tried = {key: group for key, group in groups.items() if any(result.status != REFUSED for result in group)}
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
+<style>{_STYLE}</style>
+<h1>{title}</h1>
+<p>Runs: {told or "none"}. Means over seeds, with standard deviations; <a href="matrix.csv">each run</a>.</p>
+<div class=wide>{_summary(tried, shown_scores(results))}</div>
+{_cards(folder, tried)}
+{_refusals(groups)}
+</html>
+"""
+
+
+def _summary(groups: Groups, scores: Sequence[str]) -> str:
+    head = "".join(f"<th>{name}</th>" for name in ("posterior", "prior", "objectives"))
+    head += "".join(f"<th class=number>{name}</th>" for name in ("seeds", *scores))
+    rows = []
+    for combination, group in groups.items():
+        done = [result for result in group if result.status == DONE]
+        if done:
+            values = [spread([result.scores[name] for result in done if name in result.scores]) for name in scores]
+            names = "".join(f"<td>{html.escape(name)}</td>" for name in combination)
+            numbers = "".join(f"<td class=number>{value}</td>" for value in (str(len(done)), *values))
+            rows.append(f"<tr>{names}{numbers}</tr>")
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>" if rows else ""
+
+
+def _cards(folder: Folder, groups: Groups) -> str:
+    """The cells by posterior and objectives, a card for each prior."""
+    sections: dict[str, list[str]] = {}
+    for (posterior, prior, objectives), group in groups.items():
+        heading = f"posterior {posterior}, {objectives}"
+        sections.setdefault(heading, []).append(_card(folder, f"prior {prior}", group))
+    return "\n".join(
+        f"<h2>{html.escape(heading)}</h2><div class=cells>{''.join(cards)}</div>" for heading, cards in sections.items()
+    )
+
+
+def _card(folder: Folder, heading: str, group: Sequence[Result]) -> str:
+    statuses = {result.status for result in group}
+    status = next(status for status in (FAILED, UNFINISHED, DONE, REFUSED) if status in statuses)
+    done = [result for result in group if result.status == DONE]
+    pictures = "".join(_picture(folder, result) for result in done)
+    scores = "".join(
+        f"<tr><td>{html.escape(name)}</td><td class=number>"
+        f"{spread([result.scores[name] for result in done if name in result.scores])}</td></tr>"
+        for name in shown_scores(done)
+    )
+    reasons = "".join(
+        f"<p><b>{status}</b>, seed {seeds}<br><span class=reason>{html.escape(reason)}</span></p>"
+        for status, reason, seeds in without_scores(group)
+    )
+    links = "".join(_links(folder, result) for result in group if result.status != REFUSED)
+    commands = html.escape("\n".join(result.command for result in group))
+    return (
+        f"<section class='cell {status}'><h3>{html.escape(heading)}</h3><div class=samples>{pictures}</div>{reasons}"
+        f"<table>{scores}</table>{links}<details><summary>command</summary><pre>{commands}</pre></details></section>"
+    )
+
+
+def _picture(folder: Folder, result: Result) -> str:
+    path = newest_samples(folder.workdir(result.cell))
+    if path is None:
+        return ""
+    source = base64.b64encode(path.read_bytes()).decode()
+    return (
+        f"<a href='{_relative(folder, folder.workdir(result.cell) / 'report.html')}'>"
+        f"<img alt='samples of {html.escape(str(result.cell), quote=True)}' src='data:image/png;base64,{source}'></a>"
+    )
+
+
+def newest_samples(workdir: Path) -> Path | None:
+    """The picture of samples of the last step, where the data has pictures."""
+    steps = {path: re.fullmatch(r"samples-(\d+)", path.stem) for path in (workdir / "samples").glob("samples-*.png")}
+    found = {path: int(match[1]) for path, match in steps.items() if match}
+    return max(found, key=lambda path: found[path], default=None)
+
+
+def _links(folder: Folder, result: Result) -> str:
+    workdir = folder.workdir(result.cell)
+    targets = {"report": workdir / "report.html", "workdir": workdir, "log": folder.log(result.cell)}
+    links = ", ".join(
+        f"<a href='{_relative(folder, path)}'>{name}</a>" for name, path in targets.items() if path.exists()
+    )
+    seconds = f", {number(result.seconds / 60)} min" if result.seconds else ""
+    return f"<div class=seed>seed {result.cell.seed}{seconds}{': ' if links else ''}{links}</div>"
+
+
+def _relative(folder: Folder, path: Path) -> str:
+    return quote(path.relative_to(folder.path).as_posix())
+
+
+def _refusals(groups: Groups) -> str:
+    rows = []
+    for combination, group in groups.items():
+        for status, reason, _ in without_scores(group):
+            if status == REFUSED:
+                names = "".join(f"<td>{html.escape(name)}</td>" for name in combination)
+                rows.append(f"<tr>{names}<td class=reason>{html.escape(reason)}</td></tr>")
+    if not rows:
+        return ""
+    head = "".join(f"<th>{name}</th>" for name in ("posterior", "prior", "objectives", "reason"))
+    return f"<h2>Refused</h2><table><tr>{head}</tr>{''.join(rows)}</table>"

@@ -1,0 +1,106 @@
+"""What the user sees while the matrix runs: a line for each cell that ends, and on a terminal one that counts."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tfdgm.matrix.cells import Cell
+from tfdgm.matrix.folder import Result
+from tfdgm.matrix.outcome import DONE, FAILED, REFUSED
+from tfdgm.matrix.table import MAIN_SCORES, number
+
+_SCORES_IN_A_LINE = 4
+_TAIL_BYTES = 8_192
+
+
+class Progress:
+    """Says how far the matrix is."""
+
+    def __init__(self, total: int, jobs: int) -> None:
+        self.total = total
+        self.jobs = jobs
+        self.ended = 0
+        self.durations: list[float] = []
+        self.terminal = sys.stderr.isatty()
+
+    def say(self, line: str) -> None:
+        """Prints a line above the counts."""
+        self._clear()
+        print(line, flush=True)
+
+    def end(self, result: Result, seconds: float, results: Iterable[Result], running: Mapping[Cell, float]) -> None:
+        """Tells that a cell has ended."""
+        self.ended += 1
+        if result.status in (DONE, FAILED):
+            self.durations.append(seconds)
+        first = result.reason.partition("\n")[0]
+        told = first if result.status != DONE else in_a_line(result.scores)
+        self.say(
+            f"[{self.ended}/{self.total}] {result.cell}: {result.status} after {seconds:.0f} s"
+            + (f"; {told}" if told else "")
+            + f"  ({self.counts(results, running)})"
+        )
+
+    def show(self, results: Iterable[Result], running: Mapping[Cell, float], workdirs: Mapping[Cell, Path]) -> None:
+        """On a terminal, rewrites the line that counts, with the step of every running cell."""
+        if self.terminal:
+            steps = ", ".join(f"{cell} {step_of(workdirs[cell])}" for cell in running)
+            self._clear()
+            line = f"{self.counts(results, running)}: {steps}"
+            print(line[: _columns() - 1], end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self._clear()
+
+    def counts(self, results: Iterable[Result], running: Mapping[Cell, float]) -> str:
+        """How many cells are how, and how long the rest may take."""
+        by_status = Counter(result.status for result in results)
+        parts = [f"{by_status[status]} {status}" for status in (DONE, REFUSED, FAILED) if by_status[status]]
+        parts += [f"{len(running)} running", f"{self.total - self.ended - len(running)} waiting"]
+        left = self.seconds_left(running.values())
+        return ", ".join(parts) + (f", about {_duration(left)} left" if left else "")
+
+    def seconds_left(self, elapsed: Iterable[float]) -> float | None:
+        """The time that the rest takes if each cell takes the mean of those that ended; None before one has."""
+        if not self.durations:
+            return None
+        mean = sum(self.durations) / len(self.durations)
+        elapsed = list(elapsed)
+        waiting = self.total - self.ended - len(elapsed)
+        return (waiting * mean + sum(max(mean - seconds, 0.0) for seconds in elapsed)) / self.jobs
+
+    def _clear(self) -> None:
+        if self.terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def in_a_line(scores: Mapping[str, float]) -> str:
+    """The first main scores that there are."""
+    names = [name for name in MAIN_SCORES if name in scores][:_SCORES_IN_A_LINE]
+    return ", ".join(f"{name} {number(scores[name])}" for name in names)
+
+
+def step_of(workdir: Path) -> str:
+    """How far a run is, by the last line of its metrics."""
+    try:
+        with open(workdir / "metrics.jsonl", "rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            lines = file.read().splitlines()
+        return f"at step {json.loads(lines[-1])['step']}"
+    except (OSError, IndexError, ValueError, KeyError, TypeError):
+        return "starting"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
