@@ -74,7 +74,7 @@ def test_the_true_model_scores_as_a_perfect_sampler():
     built = linear_gaussian(data=rows(5_000))
     scores = generation_scores(built, built.experiment.splits["test"])
     assert scores["generation_samples"] == 2_000
-    # Naeem et al. 2020, lemmas 1 and 2. Ten pairs of samples of this size had deviations of 0.016, 0.006 and 0.0003;
+    # Naeem et al. 2020, section 3. Ten pairs of samples of this size had deviations of 0.016, 0.006 and 0.0003;
     # five of them
     assert scores["density"] == pytest.approx(1, abs=0.08)
     assert scores["coverage"] == pytest.approx(1 - 0.5**5, abs=0.03)

@@ -47,11 +47,11 @@ def test_samples_that_are_the_data_are_precise_and_complete():
     assert (scores["precision"], scores["recall"], scores["coverage"]) == (1, 1, 1)
 
 
-def test_in_expectation_a_perfect_sampler_has_density_1_and_the_coverage_of_its_lemma():
+def test_in_expectation_a_perfect_sampler_has_density_1_and_a_coverage_that_is_known():
     n, m, k = 60, 40, 5
     random = np.random.RandomState(0)
     scores = [precision_recall(random.randn(n, 8), random.randn(m, 8), k) for _ in range(400)]
-    # Naeem et al. 2020, lemmas 1 and 2
+    # Naeem et al. 2020, section 3
     steps = np.arange(1, k + 1)
     expected = {"density": 1.0, "coverage": 1 - np.prod((n - steps) / (n + m - steps))}
     for name, exact in expected.items():

@@ -36,7 +36,8 @@ def kernel_sum(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
 def median_distance(points: np.ndarray) -> float:
     """The median of the distances between different points, the usual bandwidth (Gretton et al. 2012, section 8).
 
-    Over at most 1,000 points, spread evenly over those given.
+    They take it over both sets; over the data alone it is the same for every model. At most 1,000 points are used,
+    spread evenly over those given.
     """
     chosen = points[np.linspace(0, len(points) - 1, min(len(points), _BANDWIDTH_POINTS)).round().astype(np.int64)]
     squares = np.concatenate([block for _, block in squared_distances(chosen, chosen)])

@@ -7,7 +7,7 @@ from tfdgm.contracts.data import Modes
 
 
 def mode_scores(x: np.ndarray, modes: Modes) -> dict[str, int | float]:
-    """The protocol of Lin et al. 2018 (PacGAN, section 4.1) for samples x `[n, *shape]`.
+    """The protocol of Lin et al. 2018 (PacGAN) for samples x `[n, *shape]`.
 
     Returns:
       `modes`: modes with at least one sample of high quality.

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfdgm.evaluation.distances import squared_distances
 
-#: Naeem et al. 2020, section 4.
+#: As Naeem et al. 2020 recommend.
 NEIGHBOURS = 5
 
 
@@ -19,8 +19,8 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) ->
     Returns:
       `precision`: share of the y_j in some ball around a x_i (Kynkäänniemi et al. 2019, equation 2).
       `recall`: share of the x_i in some ball around a y_j (the same).
-      `density`: number of pairs with y_j in the ball of x_i, over k m (Naeem et al. 2020, equation 3); may exceed 1.
-      `coverage`: share of the x_i with some y_j in their ball (Naeem et al. 2020, equation 4).
+      `density`: number of pairs with y_j in the ball of x_i, over k m (Naeem et al. 2020, section 3); may exceed 1.
+      `coverage`: share of the x_i with some y_j in their ball (the same).
 
     Raises:
       ValueError: a set has no k-th neighbour.

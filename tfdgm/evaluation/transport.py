@@ -19,7 +19,7 @@ def wasserstein(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def sliced_wasserstein(x: np.ndarray, y: np.ndarray, order: int = 1, directions: int = 1_000, seed: int = 0) -> float:
-    """(E W_p(<u, x>, <u, y>)^p)^(1/p), u uniform on the sphere (Bonneel et al. 2015, definition 1).
+    """(E W_p(<u, x>, <u, y>)^p)^(1/p), u uniform on the sphere (Bonneel et al. 2015).
 
     Args:
       x: `[n, d]`.
