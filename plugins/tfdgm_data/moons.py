@@ -1,0 +1,49 @@
+"""Two half circles that reach into each other."""
+
+from typing import Any
+
+import numpy as np
+
+from tfdgm_data.toy import Toy
+
+
+class Moons(Toy):
+    """(cos t, sin t) or (1 - cos t, 1/2 - sin t), each with probability 1/2, + noise e; t ~ U[0, pi], e ~ N(0, I).
+
+    The two moons of scikit-learn's `make_moons`. There t takes evenly spaced values; here the points are independent.
+
+    Args:
+      noise: standard deviation of the noise in both directions; with 0 the points lie on the half circles.
+      num_train: points to train on.
+      num_validation: points to validate on; 0 for none.
+      num_test: points to test on; 0 for none.
+      sample_seed: seed of the points.
+    """
+
+    def __init__(
+        self,
+        *,
+        noise: float = 0.05,
+        num_train: int = 100_000,
+        num_validation: int = 2_000,
+        num_test: int = 10_000,
+        sample_seed: int = 0,
+    ) -> None:
+        super().__init__(
+            dimensions=2,
+            num_train=num_train,
+            num_validation=num_validation,
+            num_test=num_test,
+            sample_seed=sample_seed,
+        )
+        self.require_noise(noise)
+        self.noise = noise
+
+    def draw(self, random: np.random.RandomState, count: int) -> np.ndarray:
+        t = random.uniform(0, np.pi, count)
+        upper = np.stack([np.cos(t), np.sin(t)], axis=1)
+        moon = np.where(random.randint(2, size=count)[:, None] == 0, upper, [1.0, 0.5] - upper)
+        return moon + self.noise * random.standard_normal((count, 2))
+
+    def describe(self) -> dict[str, Any]:
+        return {"density": f"two half circles, noise {self.noise:g}", **super().describe()}
