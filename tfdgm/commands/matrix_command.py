@@ -71,8 +71,9 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         for line in described(plan):
             print(line)
         return 0
+    new = None if folder.path.exists() else _plan(chosen_cells, settings, folder)  # a mistake leaves no folder behind
     with folder.held():
-        plan = _plan(chosen_cells, settings, folder)
+        plan = new or _plan(chosen_cells, settings, folder)
         write_outputs(folder, plan.results.values())
         return _train(plan, settings, folder, values.jobs)
 

@@ -95,8 +95,10 @@ def spread(values: Sequence[float]) -> str:
     """`mean ± standard deviation`, of as many as there are; nothing of nothing."""
     if not values:
         return ""
+    if len(values) == 1:
+        return number(values[0])
     mean = sum(values) / len(values)
-    if len(values) == 1 or not math.isfinite(mean):
+    if not math.isfinite(mean):
         return number(mean)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
     return f"{number(mean)} ± {number(deviation)}"
@@ -104,7 +106,7 @@ def spread(values: Sequence[float]) -> str:
 
 def number(value: float) -> str:
     """A score for reading: two decimals, or two digits of what is smaller than that shows."""
-    if float(value).is_integer() and isinstance(value, int):
+    if isinstance(value, int):
         return str(value)
     return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 or not math.isfinite(value) else f"{value:.2g}"
 

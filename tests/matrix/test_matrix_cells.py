@@ -1,0 +1,136 @@
+"""Which cells there are, and the flags that train them."""
+
+from pathlib import Path
+
+import pytest
+from third_party import install
+
+from tfdgm import UserError
+from tfdgm.matrix.cells import Cell, Settings, Traits, chosen, combine, installed, objective_lists
+from tfdgm.matrix.choice_files import read_added
+from tfdgm.registry import find
+
+
+@pytest.fixture
+def third_parties(tmp_path, monkeypatch):
+    """Two priors of other distributions, one under a name that tfdgm has too."""
+    install(tmp_path / "site", "other_priors", "tfdgm.prior", {"gaussian": "G", "student_t": "S"}, "G = S = None")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    find.cache_clear()
+    yield
+    find.cache_clear()
+
+
+def test_all_that_is_installed_is_chosen_where_nothing_is_asked_for():
+    for kind in ("prior", "objective"):
+        assert chosen(kind, []) == installed(kind) == [plugin.name for plugin in find() if plugin.kind == kind]
+    assert chosen("posterior", []) == ["none", *installed("posterior")]
+
+
+def test_a_third_partys_prior_is_chosen_by_itself_and_a_shared_name_is_told_apart(third_parties):
+    assert {"student_t", "other_priors.gaussian", "tfdgm.gaussian"} < set(chosen("prior", []))
+    assert "gaussian" not in chosen("prior", [])
+    assert chosen("prior", ["other_priors/gaussian", "student_t"]) == ["other_priors.gaussian", "student_t"]
+    with pytest.raises(UserError, match=r"gaussian is offered by other_priors 1\.2"):
+        chosen("prior", ["gaussian"])
+
+
+@pytest.mark.parametrize(
+    "kind, name, near",
+    [("prior", "gausian", "'gaussian'"), ("posterior", "non", "'none'"), ("objective", "elb", "elbo")],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(kind, name, near):
+    with pytest.raises(UserError, match=f"there is no {kind} named '{name}'. Did you mean .*{near}"):
+        chosen(kind, [name])
+
+
+def test_a_name_given_twice_is_chosen_once():
+    assert chosen("prior", ["gaussian", "maf", "gaussian"]) == ["gaussian", "maf"]
+
+
+def test_objectives_stand_alone_and_those_that_need_a_posterior_pair_with_adversarial_ones():
+    traits = {
+        "bound": Traits(needs_posterior=True),
+        "game": Traits(adversarial=True),
+        "latent_game": Traits(needs_posterior=True, adversarial=True),
+        "moments": Traits(),
+    }
+    pairs = [("bound", "game"), ("bound", "latent_game")]
+    assert objective_lists(traits) == [("bound",), ("game",), ("latent_game",), ("moments",), *pairs]
+
+
+def test_every_combination_is_a_cell_and_the_first_seed_of_all_comes_first():
+    cells = combine(["none", "q"], ["a", "b", "c"], [("x",), ("x", "y")], [3, 1])
+    assert len(cells) == len(set(cells)) == 2 * 3 * 2 * 2
+    assert [cell.seed for cell in cells] == [3] * 12 + [1] * 12
+    assert len({cell.name for cell in cells}) == 24
+    assert cells[0].name == "none-a-x-3" and cells[-1].name == "q-c-x+y-1"
+
+
+def test_tables_list_models_without_inference_and_single_objectives_first():
+    cells = combine(["q", "none"], ["b", "a"], [("x", "y"), ("z",)], [1, 0])
+    ordered = sorted(cells, key=Cell.place)
+    assert [cell.name for cell in ordered[:5]] == [
+        "none-a-z-0",
+        "none-a-z-1",
+        "none-b-z-0",
+        "none-b-z-1",
+        "none-a-x+y-0",
+    ]
+
+
+def test_flags_are_those_of_train_with_files_of_choices_after_shared_ones_and_the_seed_last():
+    settings = Settings(
+        ["base.gin"], ["steps = 3"], {"objective.y": ["y.gin"], "posterior.q": ["q.gin", "r.gin"], "prior.b": ["b.gin"]}
+    )
+    assert settings.flags(Cell("q", "a", ("x", "y"), 7), Path("m/cells/c")) == [
+        "--workdir=m/cells/c",
+        "--gin_file=base.gin",
+        "--gin_file=q.gin",
+        "--gin_file=r.gin",
+        "--gin_file=y.gin",
+        "--posterior=q",
+        "--prior=a",
+        "--objective=x",
+        "--objective=y",
+        "--gin_bindings=steps = 3",
+        "--gin_bindings=experiment.seed = 7",
+    ]
+
+
+# ---- files of choices
+
+
+def test_a_file_is_added_to_the_choice_that_it_is_given_for_and_a_folder_by_the_names_of_its_files(tmp_path):
+    for name in ("prior.maf", "posterior.none"):
+        (tmp_path / f"{name}.gin").write_text("")
+    added = read_added([str(tmp_path), f"prior.maf={tmp_path / 'posterior.none.gin'}"])
+    assert added == {
+        "prior.maf": [f"{tmp_path}/prior.maf.gin", str(tmp_path / "posterior.none.gin")],
+        "posterior.none": [f"{tmp_path}/posterior.none.gin"],
+    }
+
+
+def test_a_packaged_folder_is_found_by_its_short_path_wherever_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_added(["digits/matrix"])["posterior.vq"] == ["digits/matrix/posterior.vq.gin"]
+
+
+@pytest.mark.parametrize(
+    "wanted, told",
+    [
+        ("prior.mfa=digits/vae.gin", "prior.mfa=digits/vae.gin: there is no prior named 'mfa'. Did you mean 'maf'"),
+        ("network.mlp=digits/vae.gin", "'network.mlp' is not posterior.NAME or prior.NAME or objective.NAME"),
+        ("prior.maf=digits/vea.gin", "no config file 'digits/vea.gin'. Did you mean 'digits/vae.gin'"),
+        ("digits/matrx", "'digits/matrx' is neither .* Did you mean 'digits/matrix'"),
+    ],
+)
+def test_what_a_file_is_added_to_must_exist_and_the_file_too(wanted, told):
+    with pytest.raises(UserError, match=told):
+        read_added([wanted])
+
+
+def test_a_file_of_a_folder_that_is_named_after_no_choice_is_refused(tmp_path):
+    (tmp_path / "posterior.vqq.gin").write_text("")
+    with pytest.raises(UserError, match=r"posterior.vqq.gin: there is no posterior named 'vqq'. Did you mean 'vq'"):
+        read_added([str(tmp_path)])

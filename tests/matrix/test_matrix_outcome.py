@@ -1,0 +1,89 @@
+"""How the end of a training process is told."""
+
+import pytest
+
+from tfdgm.matrix.outcome import last_message, numbers, outcome
+
+OWN = "step 10/40\ntfdgm: 'x' is refused;\n  because of y\n"
+TRACE = """tfdgm: an earlier message
+Traceback (most recent call last):
+  File "a.py", line 1, in <module>
+    raise ValueError("it was never tested")
+ValueError: it was never tested
+and a second line of it
+"""
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    return tmp_path
+
+
+def begin(workdir, steps=0):
+    """Leaves what a run leaves that came to its step `steps`."""
+    (workdir / "checkpoints" / "step-0.npz").touch()
+    (workdir / "metrics.jsonl").write_text('{"step": 10}\n' * (steps // 10))
+
+
+def finish(workdir, eval_json='{"elbo": -1.5}'):
+    begin(workdir, 40)
+    (workdir / "eval.json").write_text(eval_json)
+    (workdir / "report.html").touch()
+
+
+def told(*arguments, stopped=False):
+    ended = outcome(*arguments, stopped=stopped)
+    return ended.status, ended.reason
+
+
+def test_done_is_what_ended_well_with_scores_and_report(workdir):
+    assert told(0, "", workdir) == ("failed", "it ended without scores and report")
+    finish(workdir)
+    assert told(0, "", workdir) == ("done", "")
+
+
+def test_code_2_before_the_first_step_is_a_refusal_and_later_a_failure(workdir):
+    assert told(2, OWN, workdir)[0] == "failed"  # it could not even save: nothing was wrong with the combination
+    begin(workdir)
+    assert told(2, OWN, workdir) == ("refused", "'x' is refused;\n  because of y")
+    begin(workdir, 10)
+    assert told(2, OWN, workdir) == ("failed", "'x' is refused;\n  because of y")
+
+
+def test_a_failure_is_told_by_its_last_message(workdir):
+    assert told(1, TRACE, workdir) == ("failed", "ValueError: it was never tested")
+    assert told(3, "", workdir) == ("failed", "exit code 3")
+    assert told(-9, "step 10/40\n", workdir) == ("failed", "killed by SIGKILL: step 10/40")
+    assert told(143, "", workdir) == ("failed", "killed by SIGTERM")
+
+
+def test_what_was_asked_to_stop_and_did_is_unfinished_and_what_ended_by_itself_is_not(workdir):
+    for code, name in [(143, "SIGTERM"), (-15, "SIGTERM"), (130, "SIGINT"), (-9, "SIGKILL")]:
+        assert told(code, "", workdir, stopped=True) == ("unfinished", f"stopped by {name}")
+    assert told(1, TRACE, workdir, stopped=True)[0] == "failed"
+    finish(workdir)
+    assert told(0, "", workdir, stopped=True) == ("done", "")
+
+
+@pytest.mark.parametrize(
+    "said, message",
+    [
+        ("", ""),
+        ("one\ntwo\n\n", "two"),
+        ("\x1b[1mbold\x1b[0m", "bold"),
+        (OWN, "'x' is refused;\n  because of y"),
+        (TRACE, "ValueError: it was never tested"),
+        (TRACE + OWN, "'x' is refused;\n  because of y"),
+        ("Traceback (most recent call last):\n  cut off", "  cut off".strip()),
+    ],
+)
+def test_the_last_message_is_tfdgms_own_or_the_tracebacks_or_the_last_line(said, message):
+    assert last_message(said) == message
+
+
+def test_scores_are_the_numbers_but_for_the_seed(workdir):
+    finish(workdir, '{"elbo": -1.5, "active_units": 8, "seed": 3, "data_split": "test", "flag": true, "bad": NaN}')
+    scores = numbers(workdir)
+    assert scores.pop("bad") != 0
+    assert scores == {"elbo": -1.5, "active_units": 8}

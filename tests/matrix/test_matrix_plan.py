@@ -1,0 +1,203 @@
+"""Which cells are refused before anything is trained, and what a folder's runs must agree with."""
+
+import sys
+
+import pytest
+from third_party import STUDENT_T, install
+
+from tfdgm import UserError
+from tfdgm.config import read_config
+from tfdgm.matrix import check
+from tfdgm.matrix.cells import Cell, Settings, chosen, combine, objective_lists
+from tfdgm.matrix.check import Checker, about_config, about_objective, answer
+from tfdgm.matrix.choice_files import read_added
+from tfdgm.matrix.folder import Folder, Result
+from tfdgm.matrix.outputs import write_outputs
+from tfdgm.matrix.plan import check_settings, described, make_plan, traits_of_objectives
+from tfdgm.registry import find, load, select
+
+SETTINGS = Settings(["digits/vae.gin"], ["network.mlp.hidden = (8,)\nexperiment.latent_size = 2"])
+BROKEN = (
+    STUDENT_T
+    + """
+
+class Broken(StudentT):
+    def build(self, context):
+        raise ZeroDivisionError("it was never tested")
+"""
+)
+
+
+@pytest.fixture
+def third_party(tmp_path, monkeypatch):
+    """A prior of a third party, and one of theirs that fails when it is built."""
+    entries = {"student_t": "StudentT", "broken": "Broken"}
+    install(tmp_path / "site", "student_priors", "tfdgm.prior", entries, BROKEN)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    find.cache_clear()
+    yield
+    find.cache_clear()
+    sys.modules.pop("student_priors", None)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = Folder(tmp_path / "matrix")
+    with made.held():
+        yield made
+
+
+def vae(prior, posterior="gaussian", seed=0):
+    return Cell(posterior, prior, ("elbo",), seed)
+
+
+def statuses(plan):
+    return {cell.combination[:2]: result.status for cell, result in plan.results.items()}
+
+
+def test_cells_without_meaning_are_refused_with_the_reason_and_a_third_partys_prior_is_among_the_rest(
+    folder, third_party
+):
+    cells = combine(["none", "gaussian", "vq"], ["student_t", "uniform"], [("elbo",)], [0])
+    assert {cell.prior for cell in cells} < set(chosen("prior", []))
+    plan = make_plan(cells, SETTINGS, folder, answer)
+    assert statuses(plan) == {
+        ("none", "student_t"): "refused",
+        ("none", "uniform"): "refused",
+        ("gaussian", "student_t"): "unfinished",
+        ("gaussian", "uniform"): "refused",
+        ("vq", "student_t"): "unfinished",
+        ("vq", "uniform"): "unfinished",
+    }
+    assert plan.waiting == [vae("student_t"), vae("student_t", "vq"), vae("uniform", "vq")]
+    assert "objective.elbo needs a posterior" in plan.results[vae("student_t", "none")].reason
+    assert "prior.uniform is over codes" in plan.results[vae("uniform")].reason
+    command = plan.results[vae("student_t")].command
+    assert command.startswith("tfdgm train --workdir=") and "--prior=student_t" in command
+    text = "\n".join(described(plan))
+    assert "refused: 3" in text and "to train: 3" in text and command in text
+
+
+def test_what_fails_otherwise_is_left_to_training_which_tells_it_in_full(folder, third_party):
+    plan = make_plan([vae("broken")], SETTINGS, folder, answer)
+    assert plan.waiting == [vae("broken")]
+    assert plan.doubts == {vae("broken"): "ZeroDivisionError: it was never tested"}
+    assert "it was never tested" in "\n".join(described(plan))
+
+
+def test_a_combination_is_made_once_for_all_its_seeds_and_none_that_is_done(folder):
+    asked = []
+
+    def ask(request):
+        asked.append(request["build"])
+        return {"text": ""}
+
+    cells = [vae("gaussian", seed=seed) for seed in (0, 1, 2)] + [vae("maf")]
+    workdir = folder.workdir(cells[3])
+    workdir.mkdir()
+    for name in ("eval.json", "report.html"):
+        (workdir / name).touch()
+    write_outputs(folder, [Result(cells[3], "done")])
+    assert make_plan(cells, SETTINGS, folder, ask).waiting == cells[:3]
+    assert asked == [True, False, False, False]
+
+
+def test_other_cells_of_the_folder_stay_in_its_tables(folder):
+    write_outputs(folder, [Result(vae("maf", seed=5), "failed", "NaN")])
+    plan = make_plan([vae("gaussian")], SETTINGS, folder, lambda request: {"text": ""})
+    assert statuses(plan) == {("gaussian", "gaussian"): "unfinished", ("gaussian", "maf"): "failed"}
+    assert plan.waiting == [vae("gaussian")]
+
+
+def test_a_folder_of_runs_of_another_configuration_is_refused_with_the_lines_that_differ(folder):
+    cell = vae("gaussian", seed=4)
+    workdir = folder.workdir(cell)
+    workdir.mkdir()
+    bindings = ["experiment.seed = 4", *SETTINGS.bindings]
+    (workdir / "config.gin").write_text(answer(about_config(SETTINGS.files, bindings, build=False))["text"])
+    assert make_plan([cell], SETTINGS, folder, answer).waiting == [cell]
+    other = Settings(SETTINGS.files, [*SETTINGS.bindings, "experiment.latent_size = 3"])
+    with pytest.raises(UserError, match="another configuration") as raised:
+        make_plan([cell, vae("maf")], other, folder, answer)
+    assert "-experiment.latent_size = 2" in str(raised.value) and "+experiment.latent_size = 3" in str(raised.value)
+
+
+def test_a_mistake_in_what_cells_share_is_told_once(third_party):
+    check_settings(SETTINGS, answer)
+    with pytest.raises(UserError, match="no parameter 'stepz'"):
+        check_settings(Settings(SETTINGS.files, ["experiment.stepz = 3"]), answer)
+
+
+def test_a_mistake_in_the_file_of_a_choice_is_told_once(tmp_path):
+    (tmp_path / "vq.gin").write_text("posterior.vq.num_code = 3")
+    with pytest.raises(UserError, match="Did you mean 'num_codes'"):
+        check_settings(Settings(SETTINGS.files, [], {"posterior.vq": [str(tmp_path / "vq.gin")]}), answer)
+
+
+def test_objectives_tell_their_traits_and_first_party_ones_pair():
+    traits = traits_of_objectives(answer)
+    for name, found in traits.items():
+        loaded = load(select(f"objective.{name}"))
+        assert (found.needs_posterior, found.adversarial) == (loaded.needs_posterior, loaded.adversarial)
+    assert {("elbo", "jsd"), ("elbo", "wasserstein")} < set(objective_lists(traits))
+
+
+def test_first_party_combinations_on_the_digits_are_refused_for_what_they_are_and_not_for_want_of_a_setting(folder):
+    settings = Settings(SETTINGS.files, SETTINGS.bindings, read_added(["digits/matrix"]))
+    priors = [plugin.name for plugin in find() if plugin.kind == "prior" and plugin.distribution == "tfdgm"]
+    cells = combine(chosen("posterior", []), priors, objective_lists(traits_of_objectives(answer)), [0])
+
+    def ask(request):
+        try:
+            read_config(request["files"], request["bindings"]).experiment()
+        except UserError as error:
+            return {"refused": str(error)}
+        return {"text": ""}
+
+    plan = make_plan(cells, settings, folder, ask)
+    assert len(plan.waiting) > len(cells) / 2
+    for result in plan.results.values():
+        reasons = ("needs a posterior", "is over codes", "no objective trains")
+        assert result.status != "refused" or any(reason in result.reason for reason in reasons), result
+
+
+# ---- the process that answers
+
+
+@pytest.mark.slow
+def test_the_process_answers_survives_what_plugins_print_and_is_replaced_when_it_dies(tmp_path, monkeypatch):
+    source = (
+        STUDENT_T
+        + """
+import os
+
+class Printing(StudentT):
+    def build(self, context):
+        print("hello")
+        super().build(context)
+
+class Deadly(StudentT):
+    def build(self, context):
+        os._exit(7)
+"""
+    )
+    entries = {"printing": "Printing", "deadly": "Deadly"}
+    install(tmp_path, "odd_priors", "tfdgm.prior", entries, source)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def request(prior):
+        return about_config(["digits/vae.gin"], [f"experiment.prior = @prior.{prior}()"], build=True)
+
+    with Checker() as checker:
+        assert checker.ask(about_objective("elbo")) == {"needs_posterior": True, "adversarial": False}
+        assert "@prior.printing()" in checker.ask(request("printing"))["text"]
+        assert checker.ask(request("deadly"))["raised"].startswith("exit code 7")
+        assert "no prior named 'nothing'" in checker.ask(request("nothing"))["refused"]
+        process = checker.process
+    assert process.poll() is not None
+
+
+def test_a_process_that_does_not_start_is_told(monkeypatch):
+    monkeypatch.setattr(check.sys, "executable", "/bin/false")
+    with Checker() as checker, pytest.raises(UserError, match="could not be checked: exit code 1"):
+        checker.ask(about_objective("elbo"))

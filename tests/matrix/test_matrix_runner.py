@@ -1,0 +1,208 @@
+"""Cells in processes of their own: failures stay where they are, signals are passed on, reruns go on."""
+
+import csv
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tfdgm.matrix import runner
+from tfdgm.matrix.cells import Cell, Settings
+from tfdgm.matrix.folder import Folder, Result
+from tfdgm.matrix.process import environment
+from tfdgm.matrix.runner import Runner
+
+FAKE = (sys.executable, str(Path(__file__).with_name("fake_train.py")))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = Folder(tmp_path / "matrix")
+    with made.held():
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch):
+    monkeypatch.setattr(runner, "_SECONDS_BETWEEN_LOOKS", 0.01)
+
+
+def run(folder, *priors, jobs=1):
+    """Runs a cell for each prior; the signal that stopped it, and by prior (status, reason)."""
+    cells = [Cell("q", prior, ("o",), 3) for prior in priors]
+    results = folder.results()
+    results |= {cell: Result(cell, command=f"tfdgm train {cell.prior}") for cell in cells if cell not in results}
+    waiting = [cell for cell in cells if results[cell].status != "done"]
+    stopped = Runner(folder, results, Settings(["base.gin"]), jobs, FAKE).run(waiting)
+    return stopped, {cell.prior: (result.status, result.reason) for cell, result in folder.results().items()}
+
+
+def starts(folder, prior):
+    return (folder.workdir(Cell("q", prior, ("o",), 3)) / "starts").read_text().split()
+
+
+def when(condition, act):
+    """Does something from another thread as soon as a condition holds."""
+
+    def wait():
+        while not condition():
+            time.sleep(0.01)
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_others_go_on(folder, capsys):
+    stopped, told = run(folder, "crashing", "good", "refusing", "dying", "fine", jobs=2)
+    assert stopped is None
+    assert told == {
+        "crashing": ("failed", "ValueError: it was never tested"),
+        "good": ("done", ""),
+        "refusing": ("refused", "this pair has no meaning"),
+        "dying": ("failed", "killed by SIGKILL: training dying"),
+        "fine": ("done", ""),
+    }
+    rows = {row["prior"]: row for row in csv.DictReader((folder.path / "matrix.csv").open())}
+    assert rows["good"]["elbo"] == "-23.5" and rows["dying"]["elbo"] == ""
+    assert float(rows["good"]["seconds"]) > 0
+    log = folder.log(Cell("q", "crashing", ("o",), 3)).read_text()
+    assert log.startswith("$ tfdgm train crashing\ntraining crashing\n") and "Traceback" in log
+    said = capsys.readouterr().out
+    assert (
+        "[5/5]" in said and "q good o seed 3: done" in said and "elbo -23.50" in said and "it was never tested" in said
+    )
+
+
+def test_failed_cells_are_tried_again_and_finished_ones_are_not(folder):
+    run(folder, "good", "crashing")
+    run(folder, "good", "crashing")
+    assert len(starts(folder, "good")) == 1 and len(starts(folder, "crashing")) == 2
+
+
+def test_as_many_run_at_a_time_as_there_are_jobs(folder):
+    seen = []
+
+    def both_run():
+        paths = [folder.workdir(Cell("q", prior, ("o",), 3)) for prior in ("long", "stubborn")]
+        if all((path / "starts").exists() for path in paths):
+            seen.extend(paths)
+        return bool(seen)
+
+    when(both_run, lambda: [(path / "saved").touch() for path in seen])
+    assert run(folder, "long", "stubborn", jobs=2)[1] == {"long": ("done", ""), "stubborn": ("done", "")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_passed_on_and_the_same_command_goes_on_afterwards(folder, number):
+    started = folder.workdir(Cell("q", "long", ("o",), 3)) / "checkpoints" / "step-0.npz"
+    when(started.exists, lambda: os.kill(os.getpid(), number))
+    stopped, told = run(folder, "long", "good")
+    assert stopped == number
+    assert told == {"long": ("unfinished", f"stopped by {number.name}"), "good": ("unfinished", "")}
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+    assert run(folder, "long", "good") == (None, {"long": ("done", ""), "good": ("done", "")})
+    assert len(starts(folder, "long")) == 2
+
+
+def test_a_second_signal_kills_what_does_not_stop(folder):
+    started = folder.workdir(Cell("q", "stubborn", ("o",), 3)) / "checkpoints" / "step-0.npz"
+
+    def interrupt_twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    when(started.exists, interrupt_twice)
+    assert run(folder, "stubborn") == (signal.SIGINT, {"stubborn": ("unfinished", "stopped by SIGKILL")})
+
+
+def test_a_cell_in_which_another_process_trains_is_waited_for_while_others_run(folder, capsys):
+    workdir = folder.workdir(Cell("q", "held", ("o",), 3))
+    workdir.mkdir()
+    lock = open(workdir / ".lock", "w")  # noqa: SIM115  (let go of by the other thread)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    done = folder.workdir(Cell("q", "good", ("o",), 3)) / "report.html"
+    when(done.exists, lock.close)
+    assert run(folder, "held", "good")[1] == {"held": ("done", ""), "good": ("done", "")}
+    said = capsys.readouterr().out
+    assert (
+        said.index("waiting for another process")
+        < said.index("good o seed 3: done")
+        < said.index("held o seed 3: done")
+    )
+
+
+def test_a_cell_that_another_process_took_just_before_is_tried_again(folder, monkeypatch):
+    workdir = folder.workdir(Cell("q", "good", ("o",), 3))
+    workdir.mkdir()
+    lock = open(workdir / ".lock", "w")  # noqa: SIM115  (let go of by the other thread)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    free, looks = Runner._free, []
+
+    def mistaken_once(self, cell):
+        looks.append(cell)
+        return len(looks) == 1 or free(self, cell)
+
+    monkeypatch.setattr(Runner, "_free", mistaken_once)
+    when(lambda: len(looks) > 1, lock.close)
+    assert run(folder, "good")[1] == {"good": ("done", "")}
+    assert len(starts(folder, "good")) == 2
+
+
+def test_a_full_disk_stops_the_matrix_and_its_processes(folder, monkeypatch):
+    from tfdgm import UserError
+
+    def full(*arguments):
+        raise UserError("no space left")
+
+    monkeypatch.setattr(runner, "write_outputs", full)
+    with pytest.raises(UserError, match="no space left"):
+        run(folder, "good", "long", jobs=2)
+    path = folder.workdir(Cell("q", "long", ("o",), 3)) / "starts"
+    for process in path.read_text().split() if path.exists() else ():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(process), 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
+def test_a_matrix_that_is_killed_takes_its_processes_along_and_they_save(folder, tmp_path):
+    driver = textwrap.dedent(f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from pathlib import Path
+        from test_matrix_runner import run
+        from tfdgm.matrix.folder import Folder
+        run(Folder(Path({str(folder.path)!r})), "good", "long")
+    """)
+    process = subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.DEVNULL)
+    workdir = folder.workdir(Cell("q", "long", ("o",), 3))
+    deadline = time.monotonic() + 30
+    while not (workdir / "checkpoints" / "step-0.npz").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    while not (workdir / "saved").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    told = json.loads((folder.path / "matrix.json").read_text())["cells"]
+    assert [(entry["prior"], entry["status"]) for entry in told] == [("good", "done"), ("long", "unfinished")]
+    assert run(folder, "good", "long")[1] == {"good": ("done", ""), "long": ("done", "")}
+    assert len(starts(folder, "good")) == 1
+
+
+def test_processes_share_the_cores_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert environment(3)["TF_NUM_INTRAOP_THREADS"] == "2" and environment(9)["TF_NUM_INTRAOP_THREADS"] == "1"
+    assert environment(3)["OMP_NUM_THREADS"] == "7"
+    assert "TF_NUM_INTRAOP_THREADS" not in environment(1)

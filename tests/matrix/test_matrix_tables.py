@@ -1,0 +1,200 @@
+"""The record, the tables and the page of results that were made up."""
+
+import csv
+import html.parser
+import io
+import json
+import math
+import re
+
+import pytest
+
+from tfdgm import UserError
+from tfdgm.matrix.cells import Cell
+from tfdgm.matrix.folder import Folder, Result
+from tfdgm.matrix.outputs import write_outputs
+from tfdgm.matrix.page import newest_samples
+from tfdgm.matrix.table import csv_text, markdown, number, spread
+
+NASTY = "<script>alert(\"1\")</script> & 'x' | y,\nsecond line"
+
+
+def result(posterior="q", prior="p", objectives=("elbo",), seed=0, status="done", reason="", **scores):
+    return Result(Cell(posterior, prior, objectives, seed), status, reason, 61.0, scores, "tfdgm train '--x=<y>'")
+
+
+RESULTS = [
+    result("none", "p", ("jsd",), status="refused", reason=NASTY),
+    result(seed=0, elbo=-22.0, nll_iwae=21.5, active_units=8, oddity=0.001),
+    result(seed=1, elbo=-23.0, nll_iwae=21.0, active_units=7),
+    result(seed=2, status="failed", reason="NaN"),
+    result(prior="r", code_usage=0.5),
+    result(prior="s", status="unfinished"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = Folder(tmp_path / "m<1>")
+    with made.held():
+        yield made
+
+
+def test_the_csv_has_a_row_for_each_cell_with_all_its_numbers():
+    rows = list(csv.DictReader(io.StringIO(csv_text(RESULTS))))
+    assert list(rows[0]) == ["posterior", "prior", "objectives", "seed", "status", "reason", "seconds", "nll_iwae",
+                             "elbo", "active_units", "code_usage", "oddity"]  # fmt: skip
+    assert [row["status"] for row in rows] == ["refused", "done", "done", "failed", "done", "unfinished"]
+    assert rows[0]["reason"] == NASTY
+    assert (rows[1]["elbo"], rows[1]["active_units"], rows[1]["oddity"], rows[2]["oddity"]) == (
+        "-22.0",
+        "8",
+        "0.001",
+        "",
+    )
+
+
+def test_the_markdown_has_means_and_deviations_over_seeds_and_leaves_missing_scores_blank():
+    lines = markdown(RESULTS).splitlines()
+    assert lines[0] == "| posterior | prior | objectives | seeds | nll_iwae | elbo | active_units | code_usage |"
+    assert lines[2] == "| `q` | `p` | `elbo` | 2 | 21.25 ± 0.35 | -22.50 ± 0.71 | 7.50 ± 0.71 |  |"
+    assert lines[3] == "| `q` | `r` | `elbo` | 1 |  |  |  | 0.50 |"
+    assert "- `q`, `p`, `elbo`, seed 2: failed: NaN" in lines and "- `q`, `s`, `elbo`, seed 0: unfinished" in lines
+    assert "\\| y, second line" in lines[5] and len(lines) == 8
+
+
+@pytest.mark.parametrize(
+    "values, text",
+    [
+        ([], ""),
+        ([3], "3"),
+        ([2.0], "2.00"),
+        ([0.00123], "0.0012"),
+        ([-14111.26], "-14111.26"),
+        ([1.0, 1.0], "1.00 ± 0.00"),
+        ([math.nan, 1.0], "nan"),
+        ([math.inf], "inf"),
+    ],
+)
+def test_a_score_is_shown_to_two_decimals_or_two_digits(values, text):
+    assert spread(values) == text
+    assert len(values) != 1 or number(values[0]) == text
+
+
+class Parsed(html.parser.HTMLParser):
+    """Tags in use and attributes of them."""
+
+    VOID = ("meta", "img", "br", "!doctype")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.links, self.images, self.text = [], [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        assert tag not in ("script", "x"), "markup came through"
+        found = dict(attributes)
+        self.links += [found["href"]] if "href" in found else []
+        self.images += [found["src"]] if tag == "img" else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_is_well_formed_self_contained_and_escaped(folder):
+    done = RESULTS[1]
+    workdir = folder.workdir(done.cell)
+    (workdir / "samples").mkdir(parents=True)
+    for name in ("samples-9.png", "samples-10.png", "samples-x.png", "reconstructions-10.png"):
+        (workdir / "samples" / name).write_bytes(name.encode())
+    (workdir / "report.html").touch()
+    folder.log(done.cell).touch()
+    write_outputs(folder, RESULTS)
+    page = (folder.path / "index.html").read_text()
+    parsed = Parsed(page)
+    assert parsed.open == []
+    assert NASTY in parsed.text and "tfdgm train '--x=<y>'" in parsed.text
+    assert parsed.images == ["data:image/png;base64,c2FtcGxlcy0xMC5wbmc="]  # samples-10.png, the newest
+    assert {"matrix.csv", "cells/q-p-elbo-0/report.html", "cells/q-p-elbo-0", "logs/q-p-elbo-0.log"} == set(
+        parsed.links
+    )
+    assert all((folder.path / link).exists() for link in parsed.links)
+    assert "m<1>" in parsed.text and not re.search(r"(src|href)=.?https?:", page)
+    for words in ("posterior q, elbo", "prior r", "21.25 ± 0.35", "NaN", "3 done, 1 failed, 1 unfinished, 1 refused"):
+        assert words in parsed.text
+
+
+def test_links_survive_names_that_a_url_would_read_otherwise(folder):
+    paired = result(objectives=("a", "b"))
+    folder.workdir(paired.cell).mkdir()
+    write_outputs(folder, [paired])
+    assert "cells/q-p-a%2Bb-0" in Parsed((folder.path / "index.html").read_text()).links
+
+
+def test_a_run_without_pictures_has_none(tmp_path):
+    assert newest_samples(tmp_path) is None
+
+
+def test_an_empty_matrix_has_tables_too(folder):
+    write_outputs(folder, [])
+    assert Parsed((folder.path / "index.html").read_text()).open == []
+
+
+# ---- the record
+
+
+def test_the_record_reads_back_and_a_done_cell_whose_run_is_gone_is_not_done(folder):
+    for gone in RESULTS[2:3]:
+        assert not folder.workdir(gone.cell).exists()
+    for kept in (RESULTS[1], RESULTS[4]):
+        folder.workdir(kept.cell).mkdir()
+        (folder.workdir(kept.cell) / "eval.json").write_text("{}")
+        (folder.workdir(kept.cell) / "report.html").touch()
+    write_outputs(folder, RESULTS)
+    read = folder.results()
+    assert list(read) == [entry.cell for entry in RESULTS]
+    assert [entry.status for entry in read.values()] == [
+        "refused",
+        "done",
+        "unfinished",
+        "failed",
+        "done",
+        "unfinished",
+    ]
+    assert read[RESULTS[1].cell] == RESULTS[1]
+
+
+def test_damaged_entries_of_the_record_are_passed_over(folder):
+    write_outputs(folder, RESULTS[:1])
+    record = json.loads((folder.path / "matrix.json").read_text())
+    record["cells"] += [3, {"posterior": "q"}, {**record["cells"][0], "status": "odd", "seed": 5}]
+    folder.write("matrix.json", json.dumps(record))
+    assert list(folder.results()) == [RESULTS[0].cell]
+    folder.write("matrix.json", "{cut off")
+    assert folder.results() == {}
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    Folder(tmp_path / "new").check()
+    (tmp_path / "other").mkdir()
+    Folder(tmp_path / "other").check()
+    (tmp_path / "other" / "thesis.tex").touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.gin").touch()
+    for name, told in [
+        ("other", "something else"),
+        ("run", "a run of tfdgm train"),
+        ("run/config.gin", "not a folder"),
+    ]:
+        with pytest.raises(UserError, match=told):
+            Folder(tmp_path / name).check()
+
+
+def test_two_processes_do_not_share_a_folder(folder):
+    with pytest.raises(UserError, match="another process"), Folder(folder.path).held():
+        pass
