@@ -146,8 +146,10 @@ class Adversarial(Objective):
         raise NotImplementedError
 
     def observed(self, forward: Forward, context: Context) -> tuple[Score, tf.Tensor, list[tf.Tensor]]:
-        """The critic's scores and prepared samples, for estimates."""
+        """The critic's scores and prepared samples, for estimates; examples that fill no pack are left out."""
         real, fakes = self.sides(forward)
+        kept = real.shape[0] // self.packing * self.packing
+        real, *fakes = (x[:kept] for x in (real, *fakes))
         real, *fakes = (self.prepared(x, context, str(i)) for i, x in enumerate([real, *fakes]))
         return self.critic.at(context.within("critic")), real, fakes
 

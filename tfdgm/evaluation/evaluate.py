@@ -7,6 +7,7 @@ from tfdgm.errors import UserError
 from tfdgm.evaluation.active_units import active_units
 from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.codes import aggregated_codes, code_scores
+from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.generation import generation_scores
 from tfdgm.evaluation.surgery import elbo_surgery
 from tfdgm.experiment import Built
@@ -27,7 +28,7 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
       As far as they apply: `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`, `nll_iwae`,
       `nll_iwae_samples`; `active_units` of vectors; of codes `code_perplexity`, `code_usage`,
       `code_mutual_information`, `code_marginal_kl`, and `code_bits` (-log2 p(c) per code) where q(z|x) is one point.
-      What `generation_scores` has about samples.
+      What critics estimate, and what `generation_scores` has about samples.
       Always `step`, `seed`, `data_split`, `num_examples`, and `binarization` where the data says so.
     """
     if num_samples < 1:
@@ -52,6 +53,7 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
                     scores["code_bits"] = scores["rate"] / (codes * math.log(2))
             else:
                 scores["active_units"] = active_units(draws)
+        scores |= CriticEstimates(built, source, "evaluation critics")()
     scores |= generation_scores(built, source)
     scores |= {
         "step": int(built.state.step.numpy()),

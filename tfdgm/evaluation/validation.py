@@ -1,4 +1,4 @@
-"""The quick score between loops: the ELBO of the validation split."""
+"""The quick scores between loops: the ELBO of the validation split, and what the critics tell of it."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Source
+from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.experiment import Built
 from tfdgm.model import Forward
 from tfdgm.randomness import fold, root_seed
@@ -20,7 +21,7 @@ def chunks(source: Source, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 class Validation:
-    """ELBO, reconstruction and rate of the validation split, nats per example, one draw of z each.
+    """ELBO, reconstruction and rate of the validation split, nats per example, one draw of z each; critics' estimates.
 
     The draws are the same at every call, so that two values differ by the weights alone.
     """
@@ -29,18 +30,23 @@ class Validation:
         self.built = built
         self.source = built.experiment.splits.get("validation")
         self.seed = root_seed(built.experiment.seed, "validation")
+        self.critics = CriticEstimates(built, self.source, "validation critics")
         self._scores = tf.function(self._chunk_scores, jit_compile=True, autograph=False)
 
     def __call__(self) -> dict[str, float]:
-        """Empty where there is no validation split or no posterior."""
+        """As far as they apply; empty where there is no validation split."""
+        with self.built.state.averaged():
+            estimates = {f"validation_{name}": value for name, value in self.critics().items()}
+            return self._bound() | estimates
+
+    def _bound(self) -> dict[str, float]:
         if self.source is None or self.built.model.posterior is None:
             return {}
         total, count = np.zeros(2), 0
-        with self.built.state.averaged():
-            for number, (rows, _) in enumerate(chunks(self.source, 500)):
-                scores = self._scores(tf.constant(rows), tf.constant(number), self.built.state.step.read_value())
-                total += scores.numpy()
-                count += len(rows)
+        for number, (rows, _) in enumerate(chunks(self.source, 500)):
+            scores = self._scores(tf.constant(rows), tf.constant(number), self.built.state.step.read_value())
+            total += scores.numpy()
+            count += len(rows)
         reconstruction, rate = total / count
         return {
             "validation_elbo": reconstruction - rate,

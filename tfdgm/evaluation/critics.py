@@ -1,0 +1,44 @@
+"""What the critics tell of examples that they were not trained on."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.data import Source
+from tfdgm.experiment import Built
+from tfdgm.model import Forward
+from tfdgm.randomness import root_seed
+
+_EXAMPLES = 2_000
+
+
+class CriticEstimates:
+    """Estimates of every objective with an adversary, on up to 2,000 examples spread evenly over a split.
+
+    The samples of the model are the same at every call, so that two values differ by the weights alone.
+    """
+
+    def __init__(self, built: Built, source: Source | None, purpose: str) -> None:
+        self.built = built
+        self.source = source
+        self.seed = root_seed(built.experiment.seed, purpose)
+        self._scalars = tf.function(self._estimates, jit_compile=True, autograph=False)
+
+    def __call__(self) -> dict[str, float]:
+        """By name; empty where there is no adversary or no split. The weights are those at hand."""
+        if self.source is None or not any(objective.moves for objective in self.built.experiment.objectives.values()):
+            return {}
+        last, count = len(self.source) - 1, min(_EXAMPLES, len(self.source))
+        rows = self.source.gather(np.linspace(0, last, count).round().astype(np.int64))
+        scalars = self._scalars(tf.constant(rows), self.built.state.step.read_value())
+        return {name: float(scalar.numpy()) for name, scalar in scalars.items()}
+
+    def _estimates(self, rows: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        context = Context(self.seed, step)
+        x = self.built.model.data.observe(rows, context.within("observe"))
+        forward = Forward(self.built.model, x, context)
+        found: dict[str, tf.Tensor] = {}
+        for objective in self.built.experiment.objectives.values():
+            if objective.moves:
+                found |= objective.estimates(forward, forward.context)
+        return found

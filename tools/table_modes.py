@@ -1,0 +1,66 @@
+"""Trains a config on a toy with modes for several seeds and prints modes, high quality and reverse KL.
+
+  python tools/table_modes.py --gin_file toy/ring.gin [--seeds 0 ... 9] [--gin_bindings 'steps = 500' ...]
+      [--output runs/modes.csv] [--name ring]
+
+Runs go one after the other in one process; those that the output already lists under this name are not run again.
+"""
+
+import argparse
+import csv
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+from tfdgm.config import read_config
+from tfdgm.evaluation.evaluate import evaluate
+from tfdgm.training.run import Trainer
+
+SCORES = ("modes", "high_quality", "reverse_kl", "wasserstein", "seconds")
+
+
+def run(file: str, seed: int, bindings: list[str]) -> dict[str, float]:
+    """Trains one model and scores it."""
+    began = time.monotonic()
+    built = read_config([file], [*bindings, f"experiment.seed = {seed}"]).experiment().build()
+    with tempfile.TemporaryDirectory() as workdir:
+        Trainer(built, Path(workdir), lambda line: None).train()
+    return evaluate(built) | {"seconds": time.monotonic() - began}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gin_file", required=True)
+    parser.add_argument("--gin_bindings", nargs="*", default=[])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
+    parser.add_argument("--output", type=Path, default=Path("runs/modes.csv"))
+    parser.add_argument("--name", help="of the row; the config's by default")
+    options = parser.parse_args()
+    name = options.name or Path(options.gin_file).stem
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    if not options.output.exists():
+        options.output.write_text(",".join(("name", "seed", *SCORES)) + "\n")
+    for seed in options.seeds:
+        with options.output.open() as file:
+            if any((row["name"], row["seed"]) == (name, str(seed)) for row in csv.DictReader(file)):
+                continue
+        scores = run(options.gin_file, seed, options.gin_bindings)
+        line = ",".join([name, str(seed), *(f"{scores[score]:.4f}" for score in SCORES)])
+        with options.output.open("a") as file:
+            file.write(line + "\n")
+        print(line, flush=True)
+    with options.output.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["name"] == name]
+    for score in SCORES:
+        values = [float(row[score]) for row in rows]
+        spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+        print(f"{name} {score}: {statistics.mean(values):.4f}{spread} over {len(values)} seeds")
+
+
+if __name__ == "__main__":
+    main()
