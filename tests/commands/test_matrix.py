@@ -139,9 +139,8 @@ def test_a_matrix_that_is_stopped_and_killed_goes_on_and_a_cell_that_fails_costs
     process.communicate()
     assert not (cell / "eval.json").exists()
 
-    process = start(
-        [*shared, "--priors=gaussian,a_crashing"], environment
-    )  # waits for the process of the killed one where that is still saving
+    # This one waits for the process of the killed one where that is still saving.
+    process = start([*shared, "--priors=gaussian,a_crashing"], environment)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1, output
     found = rows(folder)

@@ -1,9 +1,10 @@
 """What the user sees while the matrix runs: a line for each cell that ends, and on a terminal one that counts."""
 
 import json
+import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from tfdgm.matrix.cells import Cell
@@ -49,9 +50,10 @@ class Progress:
             steps = ", ".join(f"{cell} {step_of(workdirs[cell])}" for cell in running)
             self._clear()
             line = f"{self.counts(results, running)}: {steps}"
-            print(line[: _columns() - 1], end="", file=sys.stderr, flush=True)
+            print(line[: shutil.get_terminal_size().columns - 1], end="", file=sys.stderr, flush=True)
 
     def close(self) -> None:
+        """Leaves the terminal's line empty."""
         self._clear()
 
     def counts(self, results: Iterable[Result], running: Mapping[Cell, float]) -> str:
@@ -100,7 +102,11 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
 
 
-def _columns() -> int:
-    import shutil
+def told_on_terminal(what: str) -> Callable[[int], None]:
+    """What rewrites a line with a count of `what`; it says nothing where there is no terminal."""
 
-    return shutil.get_terminal_size().columns
+    def tell(number: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{number} {what}", end="", file=sys.stderr, flush=True)
+
+    return tell

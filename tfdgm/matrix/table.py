@@ -101,14 +101,18 @@ def spread(values: Sequence[float]) -> str:
     if not math.isfinite(mean):
         return number(mean)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    return f"{number(mean)} ± {number(deviation)}"
+    return f"{number(mean)} ± {deviation:.{_decimals(mean)}f}"
 
 
 def number(value: float) -> str:
     """A score for reading: two decimals, or two digits of what is smaller than that shows."""
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 or not math.isfinite(value) else f"{value:.2g}"
+    return str(value) if isinstance(value, int) else f"{value:.{_decimals(value)}f}"
+
+
+def _decimals(value: float) -> int:
+    if value == 0 or not math.isfinite(value) or abs(value) >= 0.1:
+        return 2
+    return 1 - math.floor(math.log10(abs(value)))
 
 
 def counts(results: Iterable[Result]) -> Mapping[str, int]:
