@@ -99,7 +99,8 @@ except SystemExit as exit:
     assert not exit.code, exit.code
 print("loaded:", sorted({"tensorflow", "keras", "tensorflow_probability", "gin", "sklearn"} & set(sys.modules)))
 """
-    for arguments in (["--help"], ["train", "--help"], ["--version"], ["plugins"], ["plugins", "list"]):
+    helps = [["--help"], ["train", "--help"], ["matrix", "--help"]]
+    for arguments in [*helps, ["--version"], ["plugins"], ["plugins", "list"]]:
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=60
         )

@@ -22,7 +22,7 @@ from tfdgm.matrix.folder import Folder
 from tfdgm.matrix.outcome import FAILED, REFUSED
 from tfdgm.matrix.outputs import write_outputs
 from tfdgm.matrix.plan import Plan, check_settings, described, make_plan, traits_of_objectives
-from tfdgm.matrix.progress import told_on_terminal
+from tfdgm.matrix.progress import counted
 from tfdgm.matrix.runner import Runner
 from tfdgm.matrix.table import counts
 
@@ -130,7 +130,8 @@ def _plan(choices: _Choices, settings: Settings, folder: Folder) -> Plan:
         check_settings(settings, checker.ask)
         objectives = choices.objectives or objective_lists(traits_of_objectives(checker.ask))
         cells = combine(choices.posteriors, choices.priors, objectives, choices.seeds)
-        plan = make_plan(cells, settings, folder, checker.ask, told_on_terminal(f"of {len(cells)} checked "))
+        with counted(f"of {len(cells)} checked") as told:
+            plan = make_plan(cells, settings, folder, checker.ask, told)
     asked = [plan.results[cell] for cell in cells]
     if asked and all(result.status == REFUSED for result in asked):
         reasons = dict.fromkeys(f"{result.cell}: {result.reason}" for result in asked[:5])

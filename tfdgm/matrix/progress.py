@@ -4,7 +4,8 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from tfdgm.matrix.cells import Cell
@@ -24,11 +25,12 @@ class Progress:
         self.jobs = jobs
         self.ended = 0
         self.durations: list[float] = []
-        self.terminal = sys.stderr.isatty()
+        self.shown = ""
 
     def say(self, line: str) -> None:
         """Prints a line above the counts."""
-        self._clear()
+        _rewrite("")
+        self.shown = ""
         print(line, flush=True)
 
     def end(self, result: Result, seconds: float, results: Iterable[Result], running: Mapping[Cell, float]) -> None:
@@ -46,15 +48,16 @@ class Progress:
 
     def show(self, results: Iterable[Result], running: Mapping[Cell, float], workdirs: Mapping[Cell, Path]) -> None:
         """On a terminal, rewrites the line that counts, with the step of every running cell."""
-        if self.terminal:
-            steps = ", ".join(f"{cell} {step_of(workdirs[cell])}" for cell in running)
-            self._clear()
+        if sys.stderr.isatty():
+            steps = ", ".join(f"{cell.name} {step_of(workdirs[cell])}" for cell in running)
             line = f"{self.counts(results, running)}: {steps}"
-            print(line[: shutil.get_terminal_size().columns - 1], end="", file=sys.stderr, flush=True)
+            if line != self.shown:
+                _rewrite(line)
+                self.shown = line
 
     def close(self) -> None:
         """Leaves the terminal's line empty."""
-        self._clear()
+        _rewrite("")
 
     def counts(self, results: Iterable[Result], running: Mapping[Cell, float]) -> str:
         """How many cells are how, and how long the rest may take."""
@@ -62,7 +65,7 @@ class Progress:
         parts = [f"{by_status[status]} {status}" for status in (DONE, REFUSED, FAILED) if by_status[status]]
         parts += [f"{len(running)} running", f"{self.total - self.ended - len(running)} waiting"]
         left = self.seconds_left(running.values())
-        return ", ".join(parts) + (f", about {_duration(left)} left" if left else "")
+        return ", ".join(parts) + (f", about {_duration(left)} left" if left and left >= 1 else "")
 
     def seconds_left(self, elapsed: Iterable[float]) -> float | None:
         """The time that the rest takes if each cell takes the mean of those that ended; None before one has."""
@@ -72,10 +75,6 @@ class Progress:
         elapsed = list(elapsed)
         waiting = self.total - self.ended - len(elapsed)
         return (waiting * mean + sum(max(mean - seconds, 0.0) for seconds in elapsed)) / self.jobs
-
-    def _clear(self) -> None:
-        if self.terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def in_a_line(scores: Mapping[str, float]) -> str:
@@ -102,11 +101,21 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
 
 
-def told_on_terminal(what: str) -> Callable[[int], None]:
-    """What rewrites a line with a count of `what`; it says nothing where there is no terminal."""
+@contextmanager
+def counted(what: str) -> Iterator[Callable[[int], None]]:
+    """Gives what rewrites a line with a count of `what`; it says nothing where there is no terminal."""
 
     def tell(number: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{number} {what}", end="", file=sys.stderr, flush=True)
+        _rewrite(f"{number} {what}")
 
-    return tell
+    try:
+        yield tell
+    finally:
+        _rewrite("")
+
+
+def _rewrite(line: str) -> None:
+    """Replaces the terminal's last line."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        print(f"\r\x1b[K{line[: width - 1]}", end="", file=sys.stderr, flush=True)
