@@ -43,7 +43,8 @@ def run(posterior: str, prior: str, seed: int, files: list[str], bindings: list[
     config = read_config([CONFIGS.get(posterior, "digits/vae.gin"), *files], [*chosen, *bindings])
     built = config.experiment().build()
     with tempfile.TemporaryDirectory() as workdir:
-        Trainer(built, Path(workdir), lambda line: None).train()
+        if Trainer(built, Path(workdir), lambda line: None).train().signal is not None:
+            raise SystemExit("stopped by a signal; run it again to go on")
     return evaluate(built)
 
 

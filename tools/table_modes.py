@@ -29,7 +29,8 @@ def run(file: str, seed: int, bindings: list[str]) -> dict[str, float]:
     began = time.monotonic()
     built = read_config([file], [*bindings, f"experiment.seed = {seed}"]).experiment().build()
     with tempfile.TemporaryDirectory() as workdir:
-        Trainer(built, Path(workdir), lambda line: None).train()
+        if Trainer(built, Path(workdir), lambda line: None).train().signal is not None:
+            raise SystemExit("stopped by a signal; run it again to go on")
     return evaluate(built) | {"seconds": time.monotonic() - began}
 
 
