@@ -1,13 +1,15 @@
 """Handwritten digits, embedded: no download."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from tfdgm import ArraySource, Context, Data, DataSpec, Source
+from tfdgm import ArraySource, Context, Data, DataSpec, Modes, Source
 from tfdgm_data.binarization import Binarization, draw_pixels
+from tfdgm_data.digit_classifier import DigitClassifier
 
 
 class Digits(Data):
@@ -15,6 +17,10 @@ class Digits(Data):
 
     Split by `numpy.random.RandomState(0).permutation(1797)`: the first 1,297 train, the next 200 validate, the last 300
     test. Grey levels 0..16 are divided by 16.
+
+    The modes are the 10 digits, and the features those of a classifier that finds the right digit in 99.0 % of the test
+    images and in 93.8 % with binary pixels. An image is of high quality if the classifier gives one digit at least 1/3;
+    it does for 99.7 % and 99.1 % of the test images.
 
     Args:
       binarization: "dynamic" draws each training pixel anew from Bernoulli(grey) at every step, with validation and
@@ -35,8 +41,7 @@ class Digits(Data):
         )
 
     def splits(self) -> dict[str, Source]:
-        grey = (load_digits().data / 16.0)[np.random.RandomState(0).permutation(1797)]
-        train, validation, test = grey[:1297], grey[1297:1497], grey[1497:]
+        train, validation, test = (grey for grey, _ in labelled_digits().values())
         if self.binarization == "static":
             train = np.random.RandomState(3).rand(*train.shape) < train
         if self.binarization != "none":
@@ -51,6 +56,13 @@ class Digits(Data):
             return rows
         return draw_pixels(rows, context)
 
+    def modes(self) -> Modes:
+        return DigitClassifier().modes(channels=1)
+
+    def features(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The 64 units before the classifier's last layer."""
+        return DigitClassifier().features
+
     def describe(self) -> dict[str, Any]:
         fixed = "none" if self.binarization == "none" else "static: RandomState({}).rand({}, 64) < x"
         return {
@@ -64,3 +76,11 @@ class Digits(Data):
             "binarization_validation": fixed.format(2, 200),
             "binarization_test": fixed.format(1, 300),
         }
+
+
+def labelled_digits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Grey levels `[n, 64]` in [0, 1] and classes `[n]` of every split."""
+    digits = load_digits()
+    order = np.split(np.random.RandomState(0).permutation(1797), [1297, 1497])
+    names = ("train", "validation", "test")
+    return {name: (digits.data[rows] / 16.0, digits.target[rows]) for name, rows in zip(names, order, strict=True)}

@@ -21,7 +21,7 @@ class GaussianMixture(Toy):
     Args:
       centres: c `[M, d]`.
       sigma: standard deviation of each Gaussian in every direction.
-      num_train, num_validation, num_test, sample_seed: as for every toy.
+      num_train, num_validation, num_test, sample_seed: as for everything that is drawn.
     """
 
     def __init__(

@@ -1,40 +1,25 @@
-"""Points drawn once from a known law: what all toys share."""
+"""Points of a known law: what all toys share."""
 
 import math
-from typing import Any
 
 import numpy as np
 
-from tfdgm import ArraySource, Data, DataSpec, Source
-
-#: Number of the stream that each split is drawn from.
-STREAMS = {"train": 0, "validation": 1, "test": 2}
+from tfdgm import ArraySource, DataSpec, Source
+from tfdgm_data.drawn import Drawn
 
 
-class Toy(Data):
-    """Points x of R^d, float32, drawn once; the splits are independent draws.
-
-    Split number k (0 train, 1 validation, 2 test) is `draw(numpy.random.RandomState([sample_seed, k]), count)`. NumPy
-    keeps the streams of `RandomState` as they are, so that the points are the same in all versions. A split of 0 points
-    does not exist.
+class Toy(Drawn):
+    """Points x of R^d, float32.
 
     Args:
       dimensions: d.
-      num_train: points to train on.
-      num_validation: points to validate on.
-      num_test: points to test on.
-      sample_seed: seed of the points; the run's seed does not change them.
+      num_train, num_validation, num_test, sample_seed: as for everything that is drawn.
     """
 
     def __init__(
         self, *, dimensions: int, num_train: int, num_validation: int, num_test: int, sample_seed: int
     ) -> None:
-        self.require(num_train >= 1, f"num_train must be at least 1, got {num_train}")
-        self.require(num_validation >= 0, f"num_validation must not be negative, got {num_validation}")
-        self.require(num_test >= 0, f"num_test must not be negative, got {num_test}")
-        self.require(0 <= sample_seed < 2**32, f"sample_seed must be from 0 to 2^32 - 1, got {sample_seed}")
-        self.counts = {"train": num_train, "validation": num_validation, "test": num_test}
-        self.sample_seed = sample_seed
+        super().__init__(num_train=num_train, num_validation=num_validation, num_test=num_test, sample_seed=sample_seed)
         self.spec = DataSpec(shape=(dimensions,))
 
     def require_positive(self, **lengths: float) -> None:
@@ -49,15 +34,5 @@ class Toy(Data):
         """`count` points x `[count, d]`."""
         raise NotImplementedError
 
-    def splits(self) -> dict[str, Source]:
-        return {
-            name: ArraySource(self.draw(np.random.RandomState([self.sample_seed, STREAMS[name]]), count).astype("f4"))
-            for name, count in self.counts.items()
-            if count
-        }
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "source": f"drawn from RandomState([{self.sample_seed}, k]), k = 0 train, 1 validation, 2 test",
-            "split": {name: count for name, count in self.counts.items() if count},
-        }
+    def draw_split(self, name: str, random: np.random.RandomState, count: int) -> Source:
+        return ArraySource(self.draw(random, count).astype(np.float32))

@@ -41,7 +41,7 @@ def test_the_splits_have_the_documented_sizes(toy):
         "validation": 2_000,
         "test": 10_000,
     }
-    assert toy().describe()["split"] == {name: len(source) for name, source in splits.items()}
+    assert toy().describe()["examples"] == {name: len(source) for name, source in splits.items()}
     for source in splits.values():
         assert source.shape == (2,) == toy().spec.shape and source.dtype == np.float32
         assert np.all(np.isfinite(source.rows))
@@ -70,7 +70,7 @@ def test_the_splits_are_different_streams(toy):
 @EVERY_TOY
 def test_a_split_of_no_points_does_not_exist(toy):
     data = toy(num_train=10, num_validation=0, num_test=0)
-    assert set(data.splits()) == set(data.describe()["split"]) == {"train"}
+    assert set(data.splits()) == set(data.describe()["examples"]) == {"train"}
 
 
 def test_the_first_points_never_change():

@@ -1,0 +1,92 @@
+"""Three digits as the colours of one image."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm import Context, DataSpec, Modes, Source
+from tfdgm_data.binarization import Binarization
+from tfdgm_data.digit_classifier import DigitClassifier, split_channels
+from tfdgm_data.digits import Digits
+from tfdgm_data.drawn import Drawn
+
+
+class StackedDigits(Drawn):
+    """Images `[8, 8, 3]` whose red, green and blue are three digits of `data.digits`: 1,000 modes.
+
+    Stacked MNIST (Metz et al. 2017) from the digits of scikit-learn. The triples of a split are drawn with replacement
+    from the digits of the same split, by `random.randint(n, size=(count, 3))` with n = 1297, 200 or 300 and
+    `random = RandomState([sample_seed, k])`, k = 0 train, 1 validation, 2 test. Mode 100 r + 10 g + b shows r in red, g
+    in green and b in blue. The digits are not quite even: the KL of the modes from uniform is 0.004 nats in training and
+    0.035 nats in test.
+
+    The classifier of `data.digits` reads the channels. An image is of high quality if each of them gives one digit at
+    least 1/3. So do 99.1 % of the test images, and 97.1 % with binary pixels drawn anew. The mode is right for 97.2 %
+    and 82.6 %.
+
+    Args:
+      binarization: as for `data.digits`; binary pixels that are fixed are those of its split.
+      num_train: triples to train on.
+      num_validation: triples to validate on; 0 for none.
+      num_test: triples to test on; 0 for none.
+      sample_seed: seed of the triples.
+    """
+
+    def __init__(
+        self,
+        *,
+        binarization: Binarization = "none",
+        num_train: int = 50_000,
+        num_validation: int = 2_000,
+        num_test: int = 10_000,
+        sample_seed: int = 0,
+    ) -> None:
+        super().__init__(num_train=num_train, num_validation=num_validation, num_test=num_test, sample_seed=sample_seed)
+        self.digits = Digits(binarization=binarization)
+        single = self.digits.spec
+        self.spec = DataSpec(
+            shape=(8, 8, 3),
+            low=single.low,
+            high=single.high,
+            levels=single.levels,
+            binarized=single.binarized,
+            image_shape=(8, 8, 3),
+        )
+
+    def draw_split(self, name: str, random: np.random.RandomState, count: int) -> Source:
+        digits = self.digits.splits()[name]
+        return Stacked(digits, random.randint(len(digits), size=(count, 3)))
+
+    def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
+        """As for the digits: binary pixels are drawn from grey ones where asked for."""
+        return self.digits.observe(rows, context)
+
+    def modes(self) -> Modes:
+        return DigitClassifier().modes(channels=3)
+
+    def features(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The 64 units before the classifier's last layer, of red, green and blue."""
+        classifier = DigitClassifier()
+        return lambda x: classifier.features(split_channels(x, 3)).reshape(len(x), -1)
+
+    def describe(self) -> dict[str, Any]:
+        return {**self.digits.describe(), **super().describe()}
+
+
+class Stacked(Source):
+    """Images `[8, 8, 3]` of three rows `[64]` of a source each, numbered by triples `[n, 3]`."""
+
+    def __init__(self, digits: Source, triples: np.ndarray) -> None:
+        self.digits = digits
+        self.triples = triples
+        self.shape = (8, 8, 3)
+        self.dtype = digits.dtype
+
+    def __len__(self) -> int:
+        return len(self.triples)
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        channels = self.digits.gather(self.triples[indices].reshape(-1))
+        return channels.reshape(-1, 3, 8, 8).transpose(0, 2, 3, 1)
