@@ -19,8 +19,8 @@ class StackedDigits(Drawn):
     Stacked MNIST (Metz et al. 2017) from the digits of scikit-learn. The triples of a split are drawn with replacement
     from the digits of the same split, by `random.randint(n, size=(count, 3))` with n = 1297, 200 or 300 and
     `random = RandomState([sample_seed, k])`, k = 0 train, 1 validation, 2 test. Mode 100 r + 10 g + b shows r in red, g
-    in green and b in blue. The digits are not quite even: the KL of the modes from uniform is 0.004 nats in training and
-    0.035 nats in test.
+    in green and b in blue. The digits are not quite even: their modes have a KL from uniform of 0.004 nats in training
+    and 0.035 nats in test.
 
     The classifier of `data.digits` reads the channels. An image is of high quality if each of them gives one digit at
     least 1/3. So do 99.1 % of the test images, and 97.1 % with binary pixels drawn anew. The mode is right for 97.2 %
