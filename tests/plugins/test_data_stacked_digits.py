@@ -129,10 +129,9 @@ def test_binary_test_images_have_the_documented_shares():
     x = everything(data.splits()["test"])
     x = (np.random.RandomState(0).rand(*x.shape) < x).astype(np.float32)
     mode, high_quality = data.modes().assign(x)
-    # the digits and not the triples are independent, and the pixels of each are drawn for 100 triples: one standard
-    # error of three means of 10,000 is below 0.4 percentage points
-    assert high_quality.mean() == pytest.approx(0.971, abs=0.01)
-    assert np.mean(mode == classes @ [100, 10, 1]) == pytest.approx(0.826, abs=0.015)
+    # 10,000 images with pixels of their own: standard errors of 0.17 and 0.38 percentage points; four, and rounding
+    assert high_quality.mean() == pytest.approx(0.971, abs=0.008)
+    assert np.mean(mode == classes @ [100, 10, 1]) == pytest.approx(0.826, abs=0.016)
 
 
 def test_training_images_are_as_even_over_the_modes_as_documented():
