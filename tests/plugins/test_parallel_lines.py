@@ -1,4 +1,4 @@
-"""Two parallel lines at distance theta: W = |theta|, while the Jensen-Shannon divergence is log 2 at any distance but 0.
+"""Two parallel lines at distance theta: W is |theta|, the Jensen-Shannon divergence log 2 at any distance but 0.
 
 Arjovsky et al. 2017, example 1.
 """
