@@ -1,0 +1,416 @@
+"""What adversarial objectives share: sides, the balance with the ELBO, and which variables move in which setting."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import expit, softmax
+from small import context, gan_experiment, normal_rows, points_experiment
+from small_critics import one_step, spec
+from tfdgm_likelihoods.bernoulli import Bernoulli
+from tfdgm_likelihoods.gaussian import Gaussian as GaussianLikelihood
+from tfdgm_networks.mlp import MLP
+from tfdgm_objectives.elbo import ELBO
+from tfdgm_objectives.jsd import JSD
+from tfdgm_objectives.wasserstein import Wasserstein
+from tfdgm_posteriors.categorical import Categorical
+from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
+from tfdgm_posteriors.vq import VQ
+from tfdgm_priors.aggregated_posterior import AggregatedPosterior
+from tfdgm_priors.autoregressive import Autoregressive
+from tfdgm_priors.gaussian import Gaussian as GaussianPrior
+from tfdgm_priors.maf import MAF
+from tfdgm_priors.uniform import Uniform
+
+from tfdgm import Forward
+from tfdgm.contracts.component import raw
+from tfdgm.training.run import Trainer
+
+KINDS = [JSD, Wasserstein]
+
+
+def adversarial(kind=JSD, **settings):
+    """With an affine critic; both players of an experiment with it take plain steps, which move what has a gradient."""
+    return kind(network=MLP(hidden=()), **{"optimizer": keras.optimizers.SGD(0.1), "moves": 1, **settings})
+
+
+def forward_of(built, training=True):
+    x = tf.constant(built.experiment.train.gather(np.arange(built.experiment.batch_size)))
+    return Forward(built.model, x, context(training=training))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "fakes, chosen",
+    [
+        ("prior", ["generated"]),
+        ("reconstructions", ["reconstructed"]),
+        ("both", ["generated", "reconstructed"]),
+        (None, ["generated", "reconstructed"]),
+    ],
+)
+def test_in_data_space_x_is_real_and_the_chosen_samples_are_fake(kind, fakes, chosen):
+    objective = adversarial(kind, fakes=fakes)
+    forward = forward_of(points_experiment(objectives=[ELBO(), objective]).build())
+    real, found = objective.sides(forward)
+    assert real is forward.x
+    assert len(found) == len(chosen)
+    for name, fake in zip(chosen, found, strict=True):
+        assert fake is getattr(forward, name)
+        assert fake.shape == (20, 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_posterior_samples_from_the_prior_are_fake(kind):
+    objective = adversarial(kind)
+    forward = forward_of(gan_experiment(objectives=[objective]).build())
+    real, fakes = objective.sides(forward)
+    assert real is forward.x
+    assert len(fakes) == 1 and fakes[0] is forward.generated
+
+
+@pytest.mark.parametrize("posterior", [GaussianPosterior, lambda: VQ(positions=(2,), num_codes=4)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_latent_space_draws_from_the_prior_are_real_and_those_of_the_posterior_fake(kind, posterior):
+    objective = adversarial(kind, space="latent")
+    built = points_experiment(objectives=[ELBO(), objective], posterior=posterior()).build()
+    forward = forward_of(built)
+    real, fakes = objective.sides(forward)
+    assert real is forward.drawn
+    assert len(fakes) == 1 and fakes[0] is forward.latent.z
+    assert real.shape == fakes[0].shape == (20, *built.model.latent.decoder_input_shape)
+    names = set(objective.estimates(forward, context()))
+    assert names and all(name.startswith("latent_") for name in names)
+
+
+def test_the_samples_are_those_of_the_model_at_the_draws():
+    built = gan_experiment(objectives=[adversarial()], samples="mean").build()
+    forward, decoder = forward_of(built), built.model.decoder.layers[0]
+    expected = forward.drawn.numpy() @ decoder.kernel.numpy() + decoder.bias.numpy()
+    np.testing.assert_allclose(forward.generated, expected, rtol=1e-5, atol=1e-6)  # float32
+    assert abs(forward.drawn.numpy().mean()) < 1 and forward.drawn.numpy().std() > 0.5  # of N(0, I)
+
+
+def test_the_critic_sees_samples_that_carry_no_gradient():
+    objective = adversarial()
+    built = gan_experiment(objectives=[objective]).build()
+    weights = [raw(variable) for variable in built.players[-1].variables.values()]
+    with tf.GradientTape() as tape:
+        loss = objective.adversary_loss(forward_of(built), context()).value
+    assert tape.gradient(loss, weights) == [None] * len(weights)
+
+
+def example_of(likelihood, outputs, samples):
+    """A sample as the model takes one, and the gradient of its sum with respect to the decoder's outputs."""
+    model = points_experiment(samples=samples).build().model
+    likelihood.build(spec((3,)))
+    outputs = tf.constant(outputs)
+    with tf.GradientTape() as tape:
+        tape.watch(outputs)
+        example = model.example(likelihood.distribution(outputs), context())
+    return example.numpy(), tape.gradient(example, outputs).numpy()
+
+
+def test_draws_of_a_gaussian_carry_the_gradient_of_their_reparametrisation():
+    mean = normal_rows(4_000, 3)
+    example, gradient = example_of(GaussianLikelihood(scale=0.5), mean, "draws")
+    noise = (example - mean) / 0.5
+    # 12,000 draws: moments of N(0, 1) within five standard errors
+    assert abs(noise.mean()) < 5 / np.sqrt(noise.size) and abs((noise**2).mean() - 1) < 5 * np.sqrt(2 / noise.size)
+    np.testing.assert_array_equal(gradient, np.ones_like(mean))
+
+
+def test_the_gradient_of_a_gaussian_draw_reaches_the_learned_scale():
+    built = points_experiment(likelihood=GaussianLikelihood(scale=0.5, learned_scale=True), samples="draws").build()
+    log_scale = raw(built.model.likelihood.log_scale)
+    with tf.GradientTape() as tape:
+        example = built.model.example(built.model.likelihood.distribution(tf.zeros([6, 3])), context())
+    # x = s eps, so that dx / dlog s = x; float32
+    np.testing.assert_allclose(tape.gradient(example, log_scale), example.numpy().sum(), rtol=1e-5)
+
+
+def test_draws_of_bernoulli_pixels_are_0_or_1_with_the_gradient_of_their_mean():
+    logits = normal_rows(4_000, 3)
+    example, gradient = example_of(Bernoulli(), logits, "draws")
+    assert set(np.unique(example)) == {0.0, 1.0}
+    probability = expit(logits)
+    error = np.sqrt((probability * (1 - probability)).mean() / logits.size)
+    assert abs((example - probability).mean()) < 5 * error  # five standard errors
+    np.testing.assert_allclose(gradient, probability * (1 - probability), rtol=1e-4, atol=1e-6)  # float32
+
+
+@pytest.mark.parametrize("likelihood", [GaussianLikelihood, Bernoulli])
+def test_the_mean_is_the_mean(likelihood):
+    outputs = normal_rows(20, 3)
+    example, _ = example_of(likelihood(), outputs, "mean")
+    expected = outputs if likelihood is GaussianLikelihood else expit(outputs)
+    np.testing.assert_allclose(example, expected, rtol=1e-6)  # float32
+
+
+@pytest.mark.parametrize("make, chosen", [(gan_experiment, "mean"), (points_experiment, "draws")])
+def test_samples_are_draws_with_a_posterior_and_means_without_unless_said_otherwise(make, chosen):
+    assert make().build().model.samples == chosen
+    for samples in ("mean", "draws"):
+        assert make(samples=samples).build().model.samples == samples
+
+
+def affine(network):
+    layer = network.layers[0]
+    return layer.kernel.numpy().astype(np.float64), layer.bias.numpy().astype(np.float64)
+
+
+def ratio(wanted, given):
+    """Of the norms of two gradients over the whole batch, with the constant that keeps it finite."""
+    return np.linalg.norm(wanted) / (np.linalg.norm(given) + 1e-4)
+
+
+def weighted(**settings):
+    """An objective with the adaptive weight beside the ELBO, its pass, and its model loss."""
+    objective = adversarial(adaptive_weight=True, **settings)
+    built = points_experiment(objectives=[ELBO(), objective], likelihood=GaussianLikelihood(scale=0.2)).build()
+    forward = forward_of(built)
+    return objective, forward, objective.model_loss(forward, context())
+
+
+def pull_of_likelihood(forward):
+    """d(-log p(x|z))/do of a Gaussian of scale .2, of the mean over the batch."""
+    return (forward.outputs.numpy().astype(np.float64) - forward.x.numpy()) / 0.2**2 / 20
+
+
+@pytest.mark.parametrize("fakes, sample", [("prior", "generated"), ("reconstructions", "reconstructed"), (None, None)])
+def test_the_adaptive_weight_is_the_ratio_of_the_gradients_at_the_decoders_output(fakes, sample):
+    objective, forward, loss = weighted(fakes=fakes)
+    slope, offset = affine(objective.critic.network)
+    # of reparametrised draws x' = o + s e the gradient at o is that at x'; with both kinds reconstructions are taken
+    fake = getattr(forward, sample or "reconstructed").numpy().astype(np.float64)
+    pull = -expit(-(fake @ slope + offset)) * slope[:, 0] / 20
+    expected = ratio(pull_of_likelihood(forward), pull)
+    np.testing.assert_allclose(loss.metrics["adaptive_weight"], expected, rtol=1e-4)  # float32
+    assert expected > 2  # else a weight of 1 would do
+
+
+def test_in_latent_space_the_adaptive_weight_is_the_ratio_of_the_gradients_at_z():
+    objective, forward, loss = weighted(space="latent")
+    slope, offset = affine(objective.critic.network)
+    decoder, _ = affine(forward.model.decoder)
+    z = forward.latent.z.numpy().astype(np.float64)
+    pull = -expit(-(z @ slope + offset)) * slope[:, 0] / 20
+    expected = ratio(pull_of_likelihood(forward) @ decoder.T, pull)
+    np.testing.assert_allclose(loss.metrics["adaptive_weight"], expected, rtol=1e-4)  # float32
+
+
+def test_the_adaptive_weight_multiplies_the_loss_and_carries_no_gradient():
+    objective, forward, loss = weighted()
+    weight = float(loss.metrics["adaptive_weight"])
+    np.testing.assert_allclose(loss.value, weight * loss.metrics["generator_loss"], rtol=1e-6)  # float32
+    kernel = raw(forward.model.decoder.layers[0].kernel)
+    with tf.GradientTape(persistent=True) as tape:
+        again = Forward(forward.model, forward.x, context(training=True))
+        loss = objective.model_loss(again, context())
+        plain = tf.reduce_mean(loss.metrics["generator_loss"])
+        value = tf.reduce_mean(loss.value)
+    expected = weight * tape.gradient(plain, kernel)
+    np.testing.assert_allclose(tape.gradient(value, kernel), expected, rtol=1e-4)  # float32
+
+
+def test_the_adaptive_weight_is_bounded_where_the_critic_is_flat():
+    objective = adversarial(adaptive_weight=True)
+    built = points_experiment(objectives=[ELBO(), objective], likelihood=GaussianLikelihood(scale=1e-3)).build()
+    objective.critic.network.layers[0].kernel.assign(np.zeros([3, 1]))
+    assert float(objective.model_loss(forward_of(built), context()).metrics["adaptive_weight"]) == 1e4
+
+
+def categorical():
+    return Categorical(positions=(2,), num_categories=4)
+
+
+def vq(**settings):
+    return VQ(positions=(2,), num_codes=4, **settings)
+
+
+#: Every one trains without the ELBO unless it has it among the objectives.
+SETTINGS = {
+    "gan": lambda: {"posterior": None, "encoder": None},
+    "gan with a learned gaussian": lambda: {
+        "posterior": None,
+        "encoder": None,
+        "prior": GaussianPrior(learned_mean=True, learned_scale=True),
+    },
+    "gan with a flow": lambda: {"posterior": None, "encoder": None, "prior": MAF(num_bijectors=2, hidden=(4,))},
+    "gaussian": dict,
+    "gaussian with a flow": lambda: {"prior": MAF(num_bijectors=2, hidden=(4,))},
+    "gaussian with pseudo-inputs": lambda: {"prior": AggregatedPosterior(num_components=6)},
+    "gaussian with a memory": lambda: {"prior": AggregatedPosterior(components="exact")},
+    "categorical": lambda: {"posterior": categorical(), "prior": Uniform()},
+    "categorical with pseudo-inputs": lambda: {
+        "posterior": categorical(),
+        "prior": AggregatedPosterior(num_components=6),
+    },
+    "categorical with a flow": lambda: {"posterior": categorical(), "prior": MAF(num_bijectors=1, hidden=(4,))},
+    "categorical, autoregressive": lambda: {
+        "posterior": categorical(),
+        "prior": Autoregressive(width=8, layers=1, heads=2),
+    },
+    "vq": lambda: {"posterior": vq(), "prior": Uniform()},
+    "vq learned by gradient": lambda: {"posterior": vq(learning="gradient"), "prior": Uniform()},
+    "vq with frequencies": lambda: {"posterior": vq(), "prior": AggregatedPosterior()},
+    "vq with a flow": lambda: {"posterior": vq(), "prior": MAF(num_bijectors=1, hidden=(4,))},
+    "vq, autoregressive": lambda: {"posterior": vq(), "prior": Autoregressive(width=8, layers=1, heads=2)},
+}
+
+
+@pytest.fixture
+def eager_gumbel(monkeypatch):
+    """Noise by a generator that has a kernel outside XLA; compiling each of these steps takes 10 seconds or more."""
+
+    def gumbel(shape, seed):
+        return -tf.math.log(-tf.math.log(tf.random.stateless_uniform(shape, seed, minval=1e-30)))
+
+    monkeypatch.setattr("tfdgm_posteriors.categorical.gumbel", gumbel)
+
+
+def assert_everything_moves(built):
+    variables = {
+        f"{player.name}: {path}": variable for player in built.players for path, variable in player.variables.items()
+    }
+    before = {path: raw(variable).numpy() for path, variable in variables.items()}
+    metrics = [one_step(built, step=step) for step in range(2)]  # a MADE starts at 0 but for its last layer
+    assert {path for path, variable in variables.items() if (raw(variable).numpy() == before[path]).all()} == set()
+    assert all(np.isfinite(value) for step in metrics for value in step.values())
+    return metrics[0]
+
+
+@pytest.mark.usefixtures("eager_gumbel")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_alone_it_moves_every_variable_of_both_players(setting, kind):
+    critic = kind(network=MLP(hidden=(6,)), moves=1, optimizer=keras.optimizers.SGD(0.1))
+    optimizer = keras.optimizers.SGD(0.1)
+    assert_everything_moves(points_experiment(**SETTINGS[setting](), objectives=[critic], optimizer=optimizer).build())
+
+
+@pytest.mark.usefixtures("eager_gumbel")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("setting", [name for name in SETTINGS if not name.startswith("gan")])
+def test_in_latent_space_with_the_bare_reconstruction_it_moves_every_variable_of_both_players(
+    setting, kind, eager_gumbel
+):
+    """The prior has the real side's gradient alone here, and the encoder both."""
+    critic = kind(network=MLP(hidden=(6,)), moves=1, optimizer=keras.optimizers.SGD(0.1), space="latent")
+    changes = {"objectives": [ELBO(beta=0.0), critic], "optimizer": keras.optimizers.SGD(0.01)}
+    assert_everything_moves(points_experiment(**SETTINGS[setting](), **changes).build())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_commitment_is_part_of_the_models_loss_without_the_elbo(kind):
+    critic = adversarial(kind)
+    built = points_experiment(posterior=vq(learning="gradient"), prior=Uniform(), objectives=[critic]).build()
+    name = kind.__name__.lower()
+    metrics = {name: float(value) for name, value in one_step(built).items()}
+    expected = metrics[f"{name}/generator_loss"] + metrics["commitment"] + metrics["codebook"]
+    assert metrics["commitment"] > 0.01 and metrics["codebook"] > 0.01  # else they would not show
+    assert metrics["loss"] == pytest.approx(expected, rel=1e-5)  # float32
+
+
+def test_the_weight_of_the_term_enters_the_models_loss_and_not_the_critics():
+    losses = {}
+    for weight in (1.0, 3.0):
+        metrics = one_step(points_experiment(objectives=[ELBO(), adversarial(weight=weight)]).build())
+        losses[weight] = {name: float(value) for name, value in metrics.items()}
+    for weight, found in losses.items():
+        expected = found["rate"] - found["reconstruction"] + weight * found["jsd/generator_loss"]
+        assert found["loss"] == pytest.approx(expected, rel=1e-5)  # float32
+    assert losses[1.0]["jsd/loss"] == losses[3.0]["jsd/loss"]
+
+
+def test_the_term_pulls_the_models_samples_towards_what_the_critic_takes_for_real():
+    for kind in KINDS:
+        objective = adversarial(kind)
+        built = gan_experiment(objectives=[objective], optimizer=keras.optimizers.SGD(0.1)).build()
+        slope = np.array([1.0, -2.0, 0.5], np.float32)
+        objective.critic.network.layers[0].kernel.assign(slope[:, None])
+        before = forward_of(built).generated.numpy() @ slope
+        one_step(built, built.players[1:])
+        assert (forward_of(built).generated.numpy() @ slope).mean() > before.mean() + 0.05
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_critic_moves_as_often_as_told_on_batches_and_draws_of_its_own(kind, tmp_path):
+    objective = adversarial(kind, moves=3)
+    built = gan_experiment(objectives=[objective], batch_size=20, steps=2).build()
+    trainer = Trainer(built, tmp_path, print)
+    assert trainer.draws_per_step == 4
+    positions = trainer.positions(0, 1)
+    assert np.unique(positions[:3]).size == 60  # an epoch of three batches
+    reals, fakes = [], []
+    critic_loss = objective.critic_loss
+
+    def watched(score, real, fake, now):
+        reals.append(real.numpy())
+        fakes.append(fake[0].numpy())
+        return critic_loss(score, real, fake, now)
+
+    objective.critic_loss = watched
+    draws = [(tf.constant(built.experiment.train.gather(at)), tf.constant(at)) for at in positions]
+    trainer._step(draws, tf.constant(0, tf.int64))
+    assert [int(player.optimizer.iterations) for player in built.players] == [3, 1]
+    assert len(reals) == 3
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert (reals[first] != reals[second]).all()
+        assert (fakes[first] != fakes[second]).all()
+    for real, at in zip(reals, positions, strict=False):
+        np.testing.assert_array_equal(real, built.experiment.train.gather(at))
+
+
+def test_two_objectives_have_a_critic_and_an_optimizer_each():
+    first, second, third = adversarial(), adversarial(space="latent", moves=2), adversarial(Wasserstein)
+    built = points_experiment(objectives=[ELBO(), first, second, third]).build()
+    assert [player.name for player in built.players] == ["jsd", "jsd_2", "wasserstein", "model"]
+    metrics = assert_everything_moves(built)
+    assert {"jsd/generator_loss", "jsd_2/value", "wasserstein/dual"} <= set(metrics)
+    assert [int(player.optimizer.iterations) for player in built.players] == [2, 4, 2, 2]
+    kernels = [objective.critic.network.layers[0].kernel for objective in (first, third)]
+    assert kernels[0].shape == kernels[1].shape and (kernels[0].numpy() != kernels[1].numpy()).any()
+
+
+def test_draws_of_codes_pass_the_gradient_of_their_probabilities_to_the_prior_and_the_codebook():
+    class Learned(Uniform):
+        def build(self, context):
+            super().build(context)
+            values = np.random.RandomState(0).randn(*self.positions, self.categories)
+            self.logits = keras.Variable(values.astype(np.float32), name="logits")
+
+        def distribution(self, context):
+            import tensorflow_probability as tfp
+
+            return tfp.distributions.Independent(tfp.distributions.Categorical(logits=self.logits.value), 1)
+
+    built = points_experiment(posterior=categorical(), prior=Learned(), objectives=[ELBO()]).build()
+    model, weights = built.model, np.random.RandomState(1).randn(50, 2, 2)
+    logits, codebook = raw(model.prior.logits), raw(model.posterior.embeddings)
+    with tf.GradientTape() as tape:
+        drawn = model.draw_inputs(model.prior_distribution(context()), 50, context())
+        total = tf.reduce_sum(drawn * weights.astype(np.float32))
+    of_logits, of_codebook = tape.gradient(total, [logits, codebook])
+    rows_of_codebook = codebook.numpy().astype(np.float64)
+    distances = np.abs(drawn.numpy()[:, :, None] - rows_of_codebook).sum(axis=-1)
+    assert distances.min(axis=-1).max() < 1e-6  # what is drawn are codes
+    one_hot = np.eye(4)[distances.argmin(axis=-1)]
+    probabilities = softmax(logits.numpy().astype(np.float64), axis=-1)
+    assert np.abs(one_hot.mean(axis=0) - probabilities).max() < 5 * 0.5 / np.sqrt(50)  # five standard errors
+    # d sum_b w_b . (y_b E) / dp_ik = sum_b w_bi . e_k, and then through the softmax
+    wanted = np.einsum("bic,kc->ik", weights, rows_of_codebook)
+    expected = probabilities * (wanted - (probabilities * wanted).sum(axis=-1, keepdims=True))
+    np.testing.assert_allclose(of_logits, expected, rtol=1e-3, atol=1e-4)  # float32 sums of 50
+    np.testing.assert_allclose(of_codebook, np.einsum("bik,bic->kc", one_hot, weights), rtol=1e-4, atol=1e-4)
+
+
+def test_the_probabilities_of_an_autoregressive_prior_are_those_that_its_draws_came_from():
+    built = points_experiment(
+        posterior=categorical(), prior=Autoregressive(width=8, layers=1, heads=2), objectives=[ELBO()]
+    ).build()
+    prior = built.model.prior_distribution(context())
+    drawn, probabilities = prior.sample_with_probabilities(30, context().seed_for("x"))
+    chosen = np.take_along_axis(probabilities.numpy(), drawn.numpy()[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(np.log(chosen).sum(axis=1), prior.log_prob(drawn), rtol=1e-5)  # float32
+    np.testing.assert_array_equal(drawn, prior.sample(30, seed=context().seed_for("x")))
