@@ -1,5 +1,6 @@
 """The one configurable function: a whole run hangs off its arguments."""
 
+import copy
 import dataclasses
 import inspect
 from typing import Any, Literal
@@ -81,7 +82,9 @@ class Experiment:
             return observed(tf.constant(self.train.gather(indices)), root_seed(self.seed, "build")).numpy()
 
         context = BuildContext(self.data.spec, model.latent, len(self.train), train_rows, self.seed, self.steps)
+        blank = copy.deepcopy(self.decoder)
         model.build(context.within("model"))
+        context = dataclasses.replace(context, like_decoder=lambda: copy.deepcopy(blank))
         model.prior_distribution(model.with_inference(Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64))))
         for name, objective in self.objectives.items():
             objective.build(context.within(name))

@@ -41,7 +41,6 @@ KINDS = {
     "WGAN-GP": (
         5,
         "experiment.objectives = [@objective.wasserstein()]\n"
-        "objective.wasserstein.network = @critic/network.mlp()\n"
         "objective.wasserstein.optimizer = @keras.optimizers.Adam()\n"
         "objective.wasserstein.moves = 5",
     ),

@@ -28,7 +28,7 @@ class Adversarial(Objective):
     def __init__(
         self,
         *,
-        network: Network,
+        network: Network | None,
         optimizer: keras.optimizers.Optimizer | None,
         moves: int,
         space: Space,

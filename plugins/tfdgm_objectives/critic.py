@@ -16,19 +16,20 @@ class Critic(Component):
     """f(x), one score for each sample, or for each `packing` samples seen together (PacGAN; Lin et al. 2018).
 
     Args:
-      network: from the samples' shape, its last side `packing` times as long, to a scalar.
+      network: from the samples' shape, its last side `packing` times as long, to a scalar; None is like the decoder.
       packing: m, number of samples that one score is of.
       spectral_normalization: whether every kernel W is divided by its largest singular value, followed by one power
         iteration for each of the critic's moves (Miyato et al. 2018); kernels of convolutions are matrices from all
         but the last of their sides to the last.
     """
 
-    def __init__(self, network: Network, packing: int, spectral_normalization: bool) -> None:
-        self.network = network
+    def __init__(self, network: Network | None, packing: int, spectral_normalization: bool) -> None:
+        self._given = network
         self.packing = packing
         self.spectral_normalization = spectral_normalization
 
     def build(self, shape: tuple[int, ...], context: BuildContext) -> None:
+        self.network: Network = self._given or context.like_decoder()
         self.network.build((*shape[:-1], shape[-1] * self.packing), (), context.within("critic"))
         self.directions: dict[str, keras.Variable] = {}
         if self.spectral_normalization:

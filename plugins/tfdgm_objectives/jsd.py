@@ -18,7 +18,7 @@ class JSD(Adversarial):
     (V + 2 log 2) / 2, which is logged as `jsd_bound`, in nats. All losses are taken from logits.
 
     Args:
-      network: the critic f, from a sample to a scalar.
+      network: the critic f, from a sample to a scalar; None is a network like the decoder.
       optimizer: the critic's Keras optimizer; None is Adam with learning rate 1e-3 and betas 0 and 0.99.
       moves: the critic's moves for each of the model's.
       space: "data" compares x with the model's samples of it; "latent" draws from the prior with draws of q(z|x), which
@@ -45,7 +45,7 @@ class JSD(Adversarial):
     def __init__(
         self,
         *,
-        network: Network,
+        network: Network | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
         moves: int = 1,
         space: Space = "data",

@@ -17,7 +17,7 @@ class Wasserstein(Adversarial):
     exactly 1-Lipschitz has its dual value divided by the largest slope seen of it, for `wasserstein_estimate`.
 
     Args:
-      network: the critic f, from a sample to a scalar.
+      network: the critic f, from a sample to a scalar; None is a network like the decoder.
       optimizer: the critic's Keras optimizer; None is Adam with learning rate 1e-3 and betas 0 and 0.99.
       moves: the critic's moves for each of the model's.
       space: "data" compares x with the model's samples of it; "latent" draws from the prior with draws of q(z|x)
@@ -43,7 +43,7 @@ class Wasserstein(Adversarial):
     def __init__(
         self,
         *,
-        network: Network,
+        network: Network | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
         moves: int = 5,
         space: Space = "data",

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,10 @@ class LatentSpec:
         return (*(self.positions or ()), self.size)
 
 
+def _no_decoder() -> Any:
+    raise ValueError("outside an experiment there is no decoder to make a network like")
+
+
 @dataclasses.dataclass(frozen=True)
 class BuildContext:
     """What every component gets in `build`.
@@ -80,6 +85,7 @@ class BuildContext:
         pseudo-inputs and other initialisations from data.
       train_features: indices -> the untrained encoder's features of those examples; None where there is no encoder.
       steps: number of model moves of the whole run; for checking schedules.
+      like_decoder: makes a network of the decoder's kind, not built yet: what a critic is where none is given.
       seed: an integer; `keras.initializers` take it. Derive one per purpose with `seed_for`.
     """
 
@@ -90,6 +96,7 @@ class BuildContext:
     seed: int
     steps: int = 1
     train_features: Callable[[np.ndarray], np.ndarray] | None = None
+    like_decoder: Callable[[], Any] = _no_decoder
 
     def seed_for(self, purpose: str) -> int:
         """A non-negative integer seed that depends on the run's seed and on `purpose` alone."""
