@@ -16,8 +16,8 @@ from tfdgm.experiment import Built
 from tfdgm.randomness import integer_seed
 from tfdgm.sampling import draw
 
-#: Samples for the scores of modes, at least so many and so many for each mode, as published (Lin et al. 2018): 2,500 for
-#: 8 and 25 modes, 26,000 for 1,000.
+#: Samples for the scores of modes, at least so many and so many for each mode, as published (Lin et al. 2018): 2,500
+#: for 8 and 25 modes, 26,000 for 1,000.
 _MODE_SAMPLES, _PER_MODE = 2_500, 26
 #: Samples for the rest, where they are not larger than 28 x 28 pixels: as many values are compared of larger ones.
 _SAMPLES = 10_000
