@@ -198,7 +198,7 @@ def test_the_critics_moves_leave_the_model_and_the_models_moves_leave_the_critic
 def test_an_objective_with_an_adversary_goes_beside_the_elbo():
     built = points_experiment(objectives=[ELBO(), MeanGame(network=MLP(hidden=(4,)), moves=1)]).build()
     metrics = move(built)
-    assert {"loss", "elbo", "fake", "meangame/loss", "meangame/real"} <= set(metrics)
+    assert {"loss", "elbo", "meangame/fake", "meangame/loss", "meangame/real"} <= set(metrics)
 
 
 class Watching(MLP):
