@@ -167,8 +167,8 @@ def ratio(wanted, given):
 def weighted(**settings):
     """An objective with the adaptive weight beside the ELBO, its pass, and its model loss."""
     objective = adversarial(adaptive_weight=True, **settings)
-    built = points_experiment(objectives=[ELBO(), objective], likelihood=GaussianLikelihood(scale=0.2)).build()
-    forward = forward_of(built)
+    likelihood = GaussianLikelihood(scale=0.2, learned_scale=True)
+    forward = forward_of(points_experiment(objectives=[ELBO(), objective], likelihood=likelihood).build())
     return objective, forward, objective.model_loss(forward, context())
 
 
@@ -203,14 +203,14 @@ def test_the_adaptive_weight_multiplies_the_loss_and_carries_no_gradient():
     objective, forward, loss = weighted()
     weight = float(loss.metrics["adaptive_weight"])
     np.testing.assert_allclose(loss.value, weight * loss.metrics["generator_loss"], rtol=1e-6)  # float32
-    kernel = raw(forward.model.decoder.layers[0].kernel)
+    weights = [raw(forward.model.decoder.layers[0].kernel), raw(forward.model.likelihood.log_scale)]
     with tf.GradientTape(persistent=True) as tape:
         again = Forward(forward.model, forward.x, context(training=True))
         loss = objective.model_loss(again, context())
         plain = tf.reduce_mean(loss.metrics["generator_loss"])
         value = tf.reduce_mean(loss.value)
-    expected = weight * tape.gradient(plain, kernel)
-    np.testing.assert_allclose(tape.gradient(value, kernel), expected, rtol=1e-4)  # float32
+    for found, expected in zip(tape.gradient(value, weights), tape.gradient(plain, weights), strict=True):
+        np.testing.assert_allclose(found, weight * expected, rtol=1e-4)  # float32
 
 
 def test_the_adaptive_weight_is_bounded_where_the_critic_is_flat():

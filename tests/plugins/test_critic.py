@@ -55,6 +55,19 @@ def test_the_network_of_a_packing_critic_reads_whole_packs():
     assert critic.at(context())(critic.pack(tf.zeros([9, 2, 4]))).shape == (3,)
 
 
+def test_where_no_network_is_given_the_critic_is_like_the_decoder_with_weights_of_its_own():
+    decoder = MLP(hidden=(5, 4), activation="tanh")
+    built = gan_experiment(objectives=[JSD(), Wasserstein(packing=2)], decoder=decoder).build()
+    for objective, inputs in zip(built.experiment.objectives.values(), (3, 6), strict=True):
+        network = objective.critic.network
+        assert type(network) is MLP and network is not decoder
+        assert (network.hidden, network.activation) == ((5, 4), "tanh")
+        assert [tuple(kernel.shape) for kernel in objective.critic.kernels()] == [(inputs, 5), (5, 4), (4, 1)]
+        inner = (network.layers[1].kernel.numpy(), decoder.layers[1].kernel.numpy())
+        assert (inner[0] != inner[1]).any()
+    one_step(built)
+
+
 def test_a_loss_of_packs_becomes_one_of_samples_with_the_same_mean():
     np.testing.assert_array_equal(mean_by_sample(tf.constant([1.0, 4.0]), 3), [1, 1, 1, 4, 4, 4])
     np.testing.assert_array_equal(mean_by_sample(tf.constant([1.0, 4.0]), 1), [1, 4])

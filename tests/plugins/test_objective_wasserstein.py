@@ -178,6 +178,22 @@ def test_the_estimate_of_an_affine_critic_is_its_dual_value_over_its_slope():
     np.testing.assert_allclose([found["critic_slope"], found["critic_lipschitz"]], [5.0, 5.0], rtol=1e-6)
 
 
+def test_the_estimate_divides_the_dual_value_by_the_largest_slope_seen_at_the_samples_and_between_them():
+    objective = tanh_objective(Wasserstein)
+    weights, real, fake = weights_of(objective.critic), rows(30), rows(30, seed=1, shift=0.5)
+    slopes = np.linalg.norm(tanh_scores(weights, np.concatenate([real, fake, between(real, fake)]))[1], axis=1)
+    dual = tanh_scores(weights, real)[0].mean() - tanh_scores(weights, fake)[0].mean()
+    expected = {
+        "wasserstein_estimate": dual / slopes.max(),
+        "critic_slope": slopes.mean(),
+        "critic_lipschitz": slopes.max(),
+    }
+    found = objective.estimates(gan_pass(real, fake), context())
+    assert set(found) == set(expected)
+    for name, wanted in expected.items():
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-4, err_msg=name)  # float32
+
+
 def test_a_flat_critic_estimates_0():
     objective = affine_objective(Wasserstein, [0.0, 0.0], 2.0)
     found = objective.estimates(gan_pass(rows(30, 2), rows(30, 2, seed=1)), context())
