@@ -57,10 +57,9 @@ def training_step(
                 )
             ]
             gradients, totals, means = reduce_shards(passes)
-            if clip_norm is not None or len(players) > 1:  # a game's balance shows in its players' gradients
-                means["gradient_norm"] = tf.linalg.global_norm(gradients)
             if clip_norm is not None:
-                gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, means["gradient_norm"])
+                gradients, norm = tf.clip_by_global_norm(gradients, clip_norm)
+                means["gradient_norm"] = norm
             player.apply(gradients)
             player.absorb(totals, Context(move_seed, step, training=True))
             player.project()
