@@ -55,6 +55,11 @@ def draw(built: Built, num: int, seed: int = 0) -> Samples:
     return Samples(x, mean, z)
 
 
+def evenly(size: int, count: int) -> np.ndarray:
+    """`count` positions in 0..size-1, evenly spread; all of them in order where `count` is `size`."""
+    return np.linspace(0, size - 1, count).round().astype(np.int64)
+
+
 def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
     """`num` examples spread evenly over a split, and E[x'|z] at one z ~ q(z|x) each.
 
@@ -66,7 +71,7 @@ def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndar
     if split not in built.experiment.splits:
         raise UserError(f"the data has no split {split!r}")
     source = built.experiment.splits[split]
-    positions = np.linspace(0, len(source) - 1, min(num, len(source))).round().astype(np.int64)
+    positions = evenly(len(source), min(num, len(source)))
     rows = tf.constant(source.gather(positions))
 
     def compiled(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

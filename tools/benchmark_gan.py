@@ -13,10 +13,7 @@ import argparse
 import importlib.util
 import itertools
 import os
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -24,6 +21,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
 import tensorflow as tf
+from turns import Loop, report_turns
 
 from tfdgm.config import read_config
 from tfdgm.training.run import Trainer
@@ -45,8 +43,6 @@ KINDS = {
         "objective.wasserstein.moves = 5",
     ),
 }
-
-Loop = Callable[[np.ndarray], float]
 
 
 def framework_loop(kind: str, steps: int, workdir: Path) -> tuple[Loop, np.ndarray]:
@@ -200,21 +196,9 @@ def main() -> None:
             loops = {"tfdgm": ours, "hand-written TensorFlow": tensorflow_loop(kind, options.steps, rows)}
             if importlib.util.find_spec("jax"):
                 loops["JAX scan"] = jax_loop(kind, options.steps, rows)
-            random = np.random.RandomState(0)
-            times: dict[str, list[float]] = {name: [] for name in loops}
-            for round_number in range(options.rounds + 1):
-                shape = (options.steps * (KINDS[kind][0] + 1), BATCH)
-                positions = random.randint(0, len(rows), shape).astype(np.int32)
-                for name, loop in loops.items():
-                    began = time.perf_counter()
-                    loss = loop(positions)
-                    if round_number:  # the first round compiles
-                        times[name].append((time.perf_counter() - began) / options.steps * 1e6)
-                    assert np.isfinite(loss)
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        print(f"{kind:<26}{'us/step':>10}{'fastest':>10}{'tfdgm / it':>12}")
-        for name, median in medians.items():
-            print(f"{name:<26}{median:>10.0f}{min(times[name]):>10.0f}{medians['tfdgm'] / median:>12.3f}", flush=True)
+            report_turns(
+                kind, loops, len(rows), (options.steps * (KINDS[kind][0] + 1), BATCH), options.steps, options.rounds
+            )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,7 @@ With JAX installed, its scan of the same step takes part.
 import argparse
 import importlib.util
 import os
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -21,14 +18,13 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
 import tensorflow as tf
+from turns import Loop, report_turns
 
 from tfdgm.config import DEFAULT_CONFIG, read_config
 from tfdgm.training.run import Trainer
 
 DATA, HIDDEN, LATENT, BATCH, DECAY_STEPS = 64, 256, 8, 128, 10_000
 SHAPES = [(DATA, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, 2 * LATENT), (LATENT, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, DATA)]
-
-Loop = Callable[[np.ndarray], float]
 
 
 def framework_loop(steps: int, workdir: Path) -> tuple[Loop, np.ndarray]:
@@ -150,20 +146,7 @@ def main() -> None:
         loops = {"tfdgm": ours, "hand-written TensorFlow": tensorflow_loop(options.steps, rows)}
         if importlib.util.find_spec("jax"):
             loops["JAX scan"] = jax_loop(options.steps, rows)
-        random = np.random.RandomState(0)
-        times: dict[str, list[float]] = {name: [] for name in loops}
-        for round_number in range(options.rounds + 1):
-            positions = random.randint(0, len(rows), (options.steps, BATCH)).astype(np.int32)
-            for name, loop in loops.items():
-                began = time.perf_counter()
-                loss = loop(positions)
-                if round_number:  # the first round compiles
-                    times[name].append((time.perf_counter() - began) / options.steps * 1e6)
-                assert np.isfinite(loss)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    print(f"{'loop':<26}{'us/step':>10}{'fastest':>10}{'tfdgm / it':>12}")
-    for name, median in medians.items():
-        print(f"{name:<26}{median:>10.0f}{min(times[name]):>10.0f}{medians['tfdgm'] / median:>12.3f}")
+        report_turns("loop", loops, len(rows), (options.steps, BATCH), steps=options.steps, rounds=options.rounds)
 
 
 if __name__ == "__main__":

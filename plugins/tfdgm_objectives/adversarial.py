@@ -84,7 +84,7 @@ class Adversarial(Objective):
 
     def adversary_loss(self, forward: Forward, context: Context) -> Loss:
         real, fakes = self.sides(forward)
-        real, *fakes = (self.prepared(x, context, str(i)) for i, x in enumerate([real, *fakes]))
+        real, *fakes = self._all_prepared([real, *fakes], context)
         real, fakes = tf.stop_gradient(real), [tf.stop_gradient(x) for x in fakes]
         return self._by_sample(self.critic_loss(self.critic.at(context.within("critic")), real, fakes, context))
 
@@ -99,7 +99,7 @@ class Adversarial(Objective):
 
     def _loss_against(self, forward: Forward, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> tf.Tensor:
         """The model's loss of these samples, `[batch / packing]`."""
-        real, *fakes = (self.prepared(x, context, str(i)) for i, x in enumerate([real, *fakes]))
+        real, *fakes = self._all_prepared([real, *fakes], context)
         inner, values = context.within("critic"), None
         if self.unrolling:
 
@@ -137,6 +137,9 @@ class Adversarial(Objective):
         """Samples as the critic sees them: packed."""
         return self.critic.pack(x)
 
+    def _all_prepared(self, samples: list[tf.Tensor], context: Context) -> list[tf.Tensor]:
+        return [self.prepared(x, context, str(number)) for number, x in enumerate(samples)]
+
     def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
         """What the critic minimises, `[batch / packing]`."""
         raise NotImplementedError
@@ -150,11 +153,17 @@ class Adversarial(Objective):
         real, fakes = self.sides(forward)
         kept = real.shape[0] // self.packing * self.packing
         real, *fakes = (x[:kept] for x in (real, *fakes))
-        real, *fakes = (self.prepared(x, context, str(i)) for i, x in enumerate([real, *fakes]))
+        real, *fakes = self._all_prepared([real, *fakes], context)
         return self.critic.at(context.within("critic")), real, fakes
 
-    def prefix(self) -> str:
-        return "latent_" if self.space == "latent" else ""
+    def named(self, what: str, estimate: tf.Tensor, slopes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Estimates by name: `what`, and the mean and the largest of the slopes |df/dx|."""
+        prefix = "latent_" if self.space == "latent" else ""
+        return {
+            f"{prefix}{what}": estimate,
+            f"{prefix}critic_slope": tf.reduce_mean(slopes),
+            f"{prefix}critic_lipschitz": tf.reduce_max(slopes),
+        }
 
     def _by_sample(self, loss: Loss) -> Loss:
         return Loss(mean_by_sample(loss.value, self.packing), loss.metrics)

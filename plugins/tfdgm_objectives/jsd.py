@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfdgm import Context, Forward, Loss, Network, Schedule, scheduled
 from tfdgm_objectives.adversarial import Adversarial, Fakes, Space, scores_of
-from tfdgm_objectives.critic import Score, score_and_slope
+from tfdgm_objectives.critic import Score
 
 
 class JSD(Adversarial):
@@ -134,13 +134,9 @@ class JSD(Adversarial):
 
     def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
         score, real, fakes = self.observed(forward, context)
-        bound = game_value(*scores_of(score, real, fakes)[:2], self.relativistic) / 2 + math.log(2)
-        slopes = tf.sqrt(tf.concat([score_and_slope(score, x)[1] for x in (real, *fakes)], axis=0))
-        return {
-            f"{self.prefix()}jsd_estimate": tf.reduce_mean(bound),
-            f"{self.prefix()}critic_slope": tf.reduce_mean(slopes),
-            f"{self.prefix()}critic_lipschitz": tf.reduce_max(slopes),
-        }
+        real_scores, fake_scores, squared = scores_of(score, real, fakes, slopes=True)
+        bound = game_value(real_scores, fake_scores, self.relativistic) / 2 + math.log(2)
+        return self.named("jsd_estimate", tf.reduce_mean(bound), tf.sqrt(squared))
 
 
 def game_value(real: tf.Tensor, fake: tf.Tensor, relativistic: bool) -> tf.Tensor:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfdgm import Context, Forward, Loss, Network
 from tfdgm_objectives.adversarial import Adversarial, Fakes, Space, scores_of, slopes_between
-from tfdgm_objectives.critic import Score, score_and_slope
+from tfdgm_objectives.critic import Score
 
 
 class Wasserstein(Adversarial):
@@ -87,12 +87,7 @@ class Wasserstein(Adversarial):
         dual = real_scores - tf.reduce_mean(fake_scores, axis=0)
         if self.lipschitz != "gradient_penalty":
             return Loss(-dual, {"dual": dual})
-        slopes = tf.stack(
-            [
-                slopes_between(score, real, fake, context.seed_for(f"between {number}"))
-                for number, fake in enumerate(fakes)
-            ]
-        )
+        slopes = self._slopes_between(score, real, fakes, context)
         excess = slopes - 1 if self.two_sided else tf.maximum(slopes - 1, 0.0)
         penalty = self.penalty * tf.reduce_mean(tf.square(excess), axis=0)
         metrics = {"dual": dual, "gradient_penalty": penalty, "slope": slopes, "lipschitz": tf.reduce_max(slopes)}
@@ -104,19 +99,15 @@ class Wasserstein(Adversarial):
 
     def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
         score, real, fakes = self.observed(forward, context)
-        real_scores, fake_scores, _ = scores_of(score, real, fakes)
+        real_scores, fake_scores, squared = scores_of(score, real, fakes, slopes=True)
         dual = tf.reduce_mean(real_scores) - tf.reduce_mean(fake_scores)
-        slopes = [tf.sqrt(score_and_slope(score, x)[1]) for x in (real, *fakes)]
-        slopes += [
-            slopes_between(score, real, fake, context.seed_for(f"between {number}"))
-            for number, fake in enumerate(fakes)
-        ]
-        largest = tf.reduce_max(slopes)
-        return {
-            f"{self.prefix()}wasserstein_estimate": dual / tf.maximum(largest, 1e-12),
-            f"{self.prefix()}critic_slope": tf.reduce_mean(slopes),
-            f"{self.prefix()}critic_lipschitz": largest,
-        }
+        slopes = tf.concat([tf.sqrt(squared), self._slopes_between(score, real, fakes, context)], axis=0)
+        return self.named("wasserstein_estimate", dual / tf.maximum(tf.reduce_max(slopes), 1e-12), slopes)
+
+    def _slopes_between(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> tf.Tensor:
+        """|df/dx| between the real and each batch of fake samples, `[1 or 2, batch]`."""
+        seeds = [context.seed_for(f"between {number}") for number in range(len(fakes))]
+        return tf.stack([slopes_between(score, real, fake, seed) for fake, seed in zip(fakes, seeds, strict=True)])
 
     def project(self) -> None:
         """Clips the critic's weights."""

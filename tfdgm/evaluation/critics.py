@@ -1,6 +1,5 @@
 """What the critics tell of examples that they were not trained on."""
 
-import numpy as np
 import tensorflow as tf
 
 from tfdgm.contracts.context import Context
@@ -8,6 +7,7 @@ from tfdgm.contracts.data import Source
 from tfdgm.experiment import Built
 from tfdgm.model import Forward
 from tfdgm.randomness import root_seed
+from tfdgm.sampling import evenly
 
 _EXAMPLES = 2_000
 
@@ -28,8 +28,7 @@ class CriticEstimates:
         """By name; empty where there is no adversary or no split. The weights are those at hand."""
         if self.source is None or not any(objective.moves for objective in self.built.experiment.objectives.values()):
             return {}
-        last, count = len(self.source) - 1, min(_EXAMPLES, len(self.source))
-        rows = self.source.gather(np.linspace(0, last, count).round().astype(np.int64))
+        rows = self.source.gather(evenly(len(self.source), min(_EXAMPLES, len(self.source))))
         scalars = self._scalars(tf.constant(rows), self.built.state.step.read_value())
         return {name: float(scalar.numpy()) for name, scalar in scalars.items()}
 

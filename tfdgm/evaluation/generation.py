@@ -14,7 +14,7 @@ from tfdgm.evaluation.precision_recall import NEIGHBOURS, precision_recall
 from tfdgm.evaluation.transport import sliced_wasserstein, wasserstein
 from tfdgm.experiment import Built
 from tfdgm.randomness import integer_seed
-from tfdgm.sampling import draw
+from tfdgm.sampling import draw, evenly
 
 #: Samples for the scores of modes, at least so many and so many for each mode, as published (Lin et al. 2018): 2,500
 #: for 8 and 25 modes, 26,000 for 1,000.
@@ -84,11 +84,6 @@ def examples(built: Built, source: Source, count: int) -> np.ndarray:
     """`count` examples x spread evenly over a split, observed as the bounds observe them."""
     chosen = Chosen(source, evenly(len(source), count))
     return np.concatenate([x.numpy()[:kept] for _, x, kept in Draws(built, chosen).chunks()])
-
-
-def evenly(size: int, count: int) -> np.ndarray:
-    """`count` positions in 0..size-1, evenly spread; all of them in order where `count` is `size`."""
-    return np.linspace(0, size - 1, count).round().astype(np.int64)
 
 
 class Chosen(Source):

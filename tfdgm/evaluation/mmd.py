@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfdgm.evaluation.distances import squared_distances
+from tfdgm.sampling import evenly
 
 #: Points that the median distance is taken over.
 _BANDWIDTH_POINTS = 1_000
@@ -39,6 +40,6 @@ def median_distance(points: np.ndarray) -> float:
     They take it over both sets; over the data alone it is the same for every model. At most 1,000 points are used,
     spread evenly over those given.
     """
-    chosen = points[np.linspace(0, len(points) - 1, min(len(points), _BANDWIDTH_POINTS)).round().astype(np.int64)]
+    chosen = points[evenly(len(points), min(len(points), _BANDWIDTH_POINTS))]
     squares = np.concatenate([block for _, block in squared_distances(chosen, chosen)])
     return float(np.sqrt(np.median(squares[np.triu_indices(len(chosen), 1)])))

@@ -35,6 +35,8 @@ class Validation:
 
     def __call__(self) -> dict[str, float]:
         """As far as they apply; empty where there is no validation split."""
+        if self.source is None:
+            return {}
         with self.built.state.averaged():
             estimates = {f"validation_{name}": value for name, value in self.critics().items()}
             return self._bound() | estimates

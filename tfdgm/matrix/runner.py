@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tfdgm.matrix.outcome import DONE, numbers, outcome
 from tfdgm.matrix.outputs import write_outputs
 from tfdgm.matrix.process import environment, start
 from tfdgm.matrix.progress import Progress
+from tfdgm.signals import signals_noted
 from tfdgm.workdir import Workdir
 
 TRAIN = (sys.executable, "-m", "tfdgm", "train")
@@ -74,7 +74,7 @@ class Runner:
         self.waiting = list(cells)
         self.progress = Progress(len(self.waiting), self.jobs)
         passed_on = 0
-        with _signals_noted() as received:
+        with signals_noted(interruptible=False) as received:
             try:
                 while self.running or (self.waiting and not received):
                     if len(received) > passed_on:
@@ -156,16 +156,3 @@ class Runner:
         for job in self.running.values():
             if job.process.poll() is None:
                 job.process.send_signal(number)
-
-
-@contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Within it SIGINT and SIGTERM are only written down."""
-    received: list[int] = []
-    numbers_noted = (signal.SIGINT, signal.SIGTERM)
-    old = {number: signal.signal(number, lambda number, frame: received.append(number)) for number in numbers_noted}
-    try:
-        yield received
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

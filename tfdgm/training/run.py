@@ -2,10 +2,8 @@
 
 import dataclasses
 import itertools
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import tensorflow as tf
 from tfdgm.errors import NonFiniteError, UserError
 from tfdgm.evaluation.validation import Validation
 from tfdgm.experiment import Built
+from tfdgm.signals import signals_noted
 from tfdgm.training.batches import Batches, stream
 from tfdgm.training.checkpoints import Checkpoints
 from tfdgm.training.diagnosis import first_non_finite
@@ -98,7 +97,10 @@ class Trainer:
         saved_at, step = time.monotonic(), start
         rates: list[float] = []
         stopped: int | None = None
-        with signals_noted() as received, Progress(start, self.experiment.steps, self.say) as progress:
+        with (
+            signals_noted() as received,
+            Progress(start, self.experiment.steps, self.say) as progress,
+        ):
             for first, count, arguments in self._blocks(start):
                 began = time.perf_counter()
                 metrics = self.loop(count, *arguments)
@@ -169,25 +171,3 @@ class Trainer:
     def positions(self, first: int, count: int) -> np.ndarray:
         """Positions of the draws of steps `first` to `first + count`."""
         return self.batches.draws(first * self.draws_per_step, count * self.draws_per_step)
-
-
-@contextmanager
-def signals_noted() -> Iterator[list[int]]:
-    """Within it SIGINT and SIGTERM are only written down; a second SIGINT interrupts at once."""
-    received: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    try:
-        old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: the embedding program handles its signals
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
