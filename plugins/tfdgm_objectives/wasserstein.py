@@ -28,9 +28,9 @@ class Wasserstein(Adversarial):
         (Gulrajani et al. 2017); "clipping" of its weights (Arjovsky et al. 2017), which bounds the slope by an unknown
         number; "spectral_normalization" of its kernels (Miyato et al. 2018), which bounds it by 1 for activations that
         are 1-Lipschitz.
-      penalty: lambda, weight of the gradient penalty.
+      penalty: lambda, weight of the gradient penalty; None is 10. Not with another lipschitz.
       two_sided: whether slopes below 1 are penalised too: (|df/dx| - 1)^2, else max(0, |df/dx| - 1)^2.
-      clip: c; every weight of the critic is kept in [-c, c].
+      clip: c; every weight of the critic is kept in [-c, c]; None is 0.01. Not with another lipschitz.
       unrolling: number of virtual gradient steps of the critic that the model's loss looks ahead (Metz et al. 2017);
         not with clipping, which has no gradient.
       unrolling_rate: learning rate of the virtual steps.
@@ -49,9 +49,9 @@ class Wasserstein(Adversarial):
         space: Space = "data",
         fakes: Fakes | None = None,
         lipschitz: Literal["gradient_penalty", "clipping", "spectral_normalization"] = "gradient_penalty",
-        penalty: float = 10.0,
+        penalty: float | None = None,
         two_sided: bool = True,
-        clip: float = 0.01,
+        clip: float | None = None,
         unrolling: int = 0,
         unrolling_rate: float = 0.1,
         packing: int = 1,
@@ -71,16 +71,20 @@ class Wasserstein(Adversarial):
             unrolling_rate=unrolling_rate,
             spectral_normalization=lipschitz == "spectral_normalization",
         )
-        self.require(penalty > 0, f"penalty must be positive, got {penalty}")
-        self.require(clip > 0, f"clip must be positive, got {clip}")
+        for name, value, used_by in (("penalty", penalty, "gradient_penalty"), ("clip", clip, "clipping")):
+            self.require(value is None or value > 0, f"{name} must be positive, got {value}")
+            self.require(
+                value is None or lipschitz == used_by,
+                f"{name} has no use with lipschitz = {lipschitz!r}; it belongs to lipschitz = {used_by!r}",
+            )
         self.require(
             not (unrolling and lipschitz == "clipping"),
             "unrolling differentiates through the critic's moves, and clipping has no gradient; set another lipschitz",
         )
         self.lipschitz = lipschitz
-        self.penalty = penalty
+        self.penalty = 10.0 if penalty is None else penalty
         self.two_sided = two_sided
-        self.clip = clip
+        self.clip = 0.01 if clip is None else clip
 
     def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
         real_scores, fake_scores, _ = scores_of(score, real, fakes)

@@ -120,7 +120,7 @@ def test_clipping_keeps_every_weight_in_its_range_after_every_step(clip):
 
 
 def test_without_clipping_weights_leave_its_range():
-    built, objective = wgan("gradient_penalty", clip=0.01)
+    built, objective = wgan("gradient_penalty")
     one_step(built)
     assert min(np.abs(weight).max() for weight in weights_of(objective.critic)[::2]) > 0.01  # both kernels
 
@@ -249,6 +249,8 @@ def test_unrolling_with_clipping_is_refused():
         ({"penalty": -1.0}, "penalty must be positive, got -1"),
         ({"clip": 0.0}, "clip must be positive, got 0"),
         ({"lipschitz": "none"}, "lipschitz must be 'gradient_penalty' or 'clipping' or 'spectral_normalization'"),
+        ({"clip": 0.01}, "clip has no use with lipschitz = 'gradient_penalty'; it belongs to lipschitz = 'clipping'"),
+        ({"lipschitz": "clipping", "penalty": 1.0}, "penalty has no use with lipschitz = 'clipping'"),
         ({"two_sided": 1.5}, "two_sided must be bool"),
     ],
     ids=str,
