@@ -39,13 +39,13 @@ class Validation:
             return {}
         with self.built.state.averaged():
             estimates = {f"validation_{name}": value for name, value in self.critics().items()}
-            return self._bound() | estimates
+            return self._bound(self.source) | estimates
 
-    def _bound(self) -> dict[str, float]:
-        if self.source is None or self.built.model.posterior is None:
+    def _bound(self, source: Source) -> dict[str, float]:
+        if self.built.model.posterior is None:
             return {}
         total, count = np.zeros(2), 0
-        for number, (rows, _) in enumerate(chunks(self.source, 500)):
+        for number, (rows, _) in enumerate(chunks(source, 500)):
             scores = self._scores(tf.constant(rows), tf.constant(number), self.built.state.step.read_value())
             total += scores.numpy()
             count += len(rows)

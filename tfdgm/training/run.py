@@ -97,10 +97,7 @@ class Trainer:
         saved_at, step = time.monotonic(), start
         rates: list[float] = []
         stopped: int | None = None
-        with (
-            signals_noted() as received,
-            Progress(start, self.experiment.steps, self.say) as progress,
-        ):
+        with signals_noted() as received, Progress(start, self.experiment.steps, self.say) as progress:
             for first, count, arguments in self._blocks(start):
                 began = time.perf_counter()
                 metrics = self.loop(count, *arguments)
