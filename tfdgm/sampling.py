@@ -41,10 +41,10 @@ def draw(built: Built, num: int, seed: int = 0) -> Samples:
     """
     if num < 1:
         raise UserError(f"the number of samples must be at least 1, got {num}")
-    size = min(num, _AT_ONCE)
+    size, root = min(num, _AT_ONCE), root_seed(seed, "sample")
 
     def generate(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        context = Context(fold(root_seed(seed, "sample"), block), built.state.step.read_value())
+        context = Context(fold(root, block), built.state.step.read_value())
         z, likelihood = built.model.generate(size, context)
         return built.model.example(likelihood, context), likelihood.mean(), z
 

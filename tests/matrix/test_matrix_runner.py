@@ -17,7 +17,7 @@ import pytest
 from tfdgm.matrix import runner
 from tfdgm.matrix.cells import Cell, Settings
 from tfdgm.matrix.folder import Folder, Result
-from tfdgm.matrix.process import environment
+from tfdgm.matrix.process import environment, sharing_programs
 from tfdgm.matrix.runner import Runner
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_train.py")))
@@ -74,7 +74,7 @@ def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_others_go_on(fold
     assert rows["good"]["elbo"] == "-23.5" and rows["dying"]["elbo"] == ""
     assert float(rows["good"]["seconds"]) > 0
     log = folder.log(Cell("q", "crashing", ("o",), 3)).read_text()
-    assert log.startswith("$ tfdgm train crashing\ntraining crashing\n") and "Traceback" in log
+    assert log.startswith("$ tfdgm train crashing\n") and "\ntraining crashing\n" in log and "Traceback" in log
     said = capsys.readouterr().out
     assert (
         "[5/5]" in said and "q good o seed 3: done" in said and "elbo -23.50" in said and "it was never tested" in said
@@ -206,3 +206,16 @@ def test_processes_share_the_cores_unless_the_user_says_otherwise(monkeypatch):
     assert environment(3)["TF_NUM_INTRAOP_THREADS"] == "2" and environment(9)["TF_NUM_INTRAOP_THREADS"] == "1"
     assert environment(3)["OMP_NUM_THREADS"] == "7"
     assert "TF_NUM_INTRAOP_THREADS" not in environment(1)
+
+
+def test_processes_share_compiled_programs_but_none_that_lay_there_before(folder):
+    programs = folder.path / "programs"
+    programs.mkdir()
+    (programs / "strange").touch()
+    with sharing_programs({"TF_XLA_FLAGS": "--mine"}, programs) as shared:
+        assert list(programs.iterdir()) == [] and programs.stat().st_mode & 0o077 == 0
+        assert shared["TF_XLA_FLAGS"].startswith(f"--mine --tf_xla_persistent_cache_directory={programs.resolve()} ")
+    assert not programs.exists()
+    run(folder, "good")
+    assert str(programs.resolve()) in folder.log(Cell("q", "good", ("o",), 3)).read_text()
+    assert not programs.exists()

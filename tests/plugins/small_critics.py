@@ -9,6 +9,7 @@ from tfdgm_networks.mlp import MLP
 
 from tfdgm import BuildContext, DataSpec, LatentSpec, UserError
 from tfdgm.contracts.component import raw
+from tfdgm.randomness import root_seed
 from tfdgm.training.step import training_step
 
 
@@ -103,7 +104,8 @@ def one_step(built, players=None, step=0, shards=1):
     draws = [(tf.constant(built.experiment.train.gather(positions.numpy())), positions)]
     draws *= sum(player.moves for player in players)
     number = tf.constant(step, tf.int64)
-    return training_step(built.model, players, draws, number, seed=0, shards=shards, clip_norm=None)
+    seed = root_seed(0, "training")
+    return training_step(built.model, players, draws, number, seed=seed, shards=shards, clip_norm=None)
 
 
 def refused(make, *told):

@@ -19,6 +19,7 @@ from tfdgm_priors.categorical_mixture import CategoricalMixture
 from tfdgm_priors.gaussian_mixture import component_log_density
 
 from tfdgm import Context, Latent, LatentSpec, Posterior, UserError
+from tfdgm.randomness import root_seed
 from tfdgm.training.run import Trainer
 from tfdgm.training.step import training_step
 
@@ -216,7 +217,7 @@ def test_under_vector_quantisation_it_is_the_running_frequency_of_the_codes_at_e
             built.players,
             [(x, tf.constant(batch))],
             tf.constant(step, tf.int64),
-            seed=0,
+            seed=root_seed(0, "training"),
             shards=1 + step % 2,
             clip_norm=None,
         )

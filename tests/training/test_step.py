@@ -24,7 +24,7 @@ def move(built, step=0, players=None, **settings):
     players = built.players if players is None else players
     rows, positions = rows_of(built), tf.range(20)
     draws = [(rows, positions)] * sum(player.moves for player in players)
-    settings = {"seed": 0, "shards": 1, "clip_norm": None, **settings}
+    settings = {"seed": root_seed(0, "training"), "shards": 1, "clip_norm": None, **settings}
     return training_step(built.model, players, draws, tf.constant(step, tf.int64), **settings)
 
 
@@ -177,7 +177,8 @@ def test_each_move_of_the_critic_takes_a_batch_of_its_own():
     built.model.data.observe = lambda rows, context: seen.append(rows.numpy()) or observe(rows, context)
     rows = tf.reshape(tf.range(4 * 20 * 3, dtype=tf.float32), [4, 20, 3]) / 240
     draws = [(rows[d], tf.range(20)) for d in range(4)]
-    training_step(built.model, built.players, draws, tf.constant(0, tf.int64), seed=0, shards=1, clip_norm=None)
+    seed = root_seed(0, "training")
+    training_step(built.model, built.players, draws, tf.constant(0, tf.int64), seed=seed, shards=1, clip_norm=None)
     np.testing.assert_array_equal(np.stack(seen), rows)
 
 

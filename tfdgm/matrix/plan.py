@@ -96,6 +96,7 @@ def make_plan(
             differing.append((cell, changes))
         told(number + 1)
     _refuse_others(folder, differing)
+    plan.waiting.sort(key=lambda cell: cell.seed)  # the first seed compiles for the others, and fills the table first
     plan.results = dict(sorted(plan.results.items(), key=lambda item: item[0].place()))
     return plan
 

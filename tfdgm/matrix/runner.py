@@ -14,7 +14,7 @@ from tfdgm.matrix.cells import Cell, Settings
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outcome import DONE, numbers, outcome
 from tfdgm.matrix.outputs import write_outputs
-from tfdgm.matrix.process import environment, start
+from tfdgm.matrix.process import environment, sharing_programs, start
 from tfdgm.matrix.progress import Progress
 from tfdgm.signals import signals_noted
 from tfdgm.workdir import Workdir
@@ -61,7 +61,6 @@ class Runner:
         self.settings = settings
         self.jobs = jobs
         self.program = program
-        self.environment = environment(jobs)
         self.waiting: list[Cell] = []
         self.running: dict[Cell, _Job] = {}
         self.waited_for: set[Cell] = set()
@@ -74,7 +73,10 @@ class Runner:
         self.waiting = list(cells)
         self.progress = Progress(len(self.waiting), self.jobs)
         passed_on = 0
-        with signals_noted(interruptible=False) as received:
+        with (
+            signals_noted(interruptible=False) as received,
+            sharing_programs(environment(self.jobs), self.folder.path / "programs") as self.environment,
+        ):
             try:
                 while self.running or (self.waiting and not received):
                     if len(received) > passed_on:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfdgm.errors import NonFiniteError, UserError
 from tfdgm.evaluation.validation import Validation
 from tfdgm.experiment import Built
+from tfdgm.randomness import root_seed
 from tfdgm.signals import signals_noted
 from tfdgm.training.batches import Batches, stream
 from tfdgm.training.checkpoints import Checkpoints
@@ -56,6 +57,8 @@ class Trainer:
         self.draws_per_step = sum(player.moves for player in built.players)
         source = self.experiment.train
         self.batches = Batches(len(source), self.experiment.batch_size, self.experiment.seed)
+        # A tensor, not a number: the compiled loop then takes it as an argument and is the same for every seed.
+        self.seed = root_seed(self.experiment.seed, "training")
         self.resident = None
         if self.experiment.resident:
             self.resident = tf.constant(source.gather(np.arange(len(source))))
@@ -67,7 +70,7 @@ class Trainer:
             self.built.players,
             draws,
             number,
-            seed=self.experiment.seed,
+            seed=self.seed,
             shards=self.experiment.shards,
             clip_norm=self.experiment.clip_norm,
             probe=probe,

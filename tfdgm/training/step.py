@@ -9,7 +9,7 @@ from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Collector, Concatenated, Context, Summed, merge
 from tfdgm.errors import UserError
 from tfdgm.model import Forward, Model
-from tfdgm.randomness import fold, root_seed
+from tfdgm.randomness import fold
 from tfdgm.training.players import Player
 
 Metrics = dict[str, tf.Tensor]
@@ -22,7 +22,7 @@ def training_step(
     draws: Sequence[tuple[tf.Tensor, tf.Tensor]],
     step: tf.Tensor,
     *,
-    seed: int,
+    seed: tf.Tensor,
     shards: int,
     clip_norm: float | None,
     probe: Probe | None = None,
@@ -34,7 +34,7 @@ def training_step(
       players: the adversaries, the model last.
       draws: (rows `[batch, *shape]`, positions `[batch]`) for each move, in order.
       step: int64 scalar, the number of this step.
-      seed: the run's seed.
+      seed: the seed of all training draws, int32 `[2]`.
       shards: the global batch is split in so many parts, each with a seed of its own; gradients are averaged and
         statistics totalled over them before anything is applied.
       clip_norm: bound on the global norm of the averaged gradient, or None.
@@ -44,7 +44,7 @@ def training_step(
       Scalars by name.
     """
     remaining = iter(draws)
-    step_seed = fold(root_seed(seed, "training"), step)
+    step_seed = fold(seed, step)
     metrics: Metrics = {}
     for player in players:
         for move in range(player.moves):
