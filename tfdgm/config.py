@@ -19,6 +19,8 @@ import keras
 import gin
 from gin import config_parser
 from tfdgm.config_files import DEFAULT_CONFIG, find_file
+from tfdgm.contracts.component import check_type
+from tfdgm.distribution.strategies import Placement
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.experiment import Experiment, experiment
 from tfdgm.registry import KINDS, Plugin, find, load, select
@@ -60,10 +62,12 @@ class Config:
     Attributes:
       text: canonical gin, re-runnable as it stands.
       plugins: the plugins that it names.
+      placement: where it says to run; known before anything is made, since optimizers are made for their devices.
     """
 
     text: str
     plugins: list[Plugin]
+    placement: Placement
 
     def experiment(self) -> Experiment:
         """Calls `experiment` with everything bound.
@@ -178,7 +182,17 @@ class _Scan:
         unique = dict.fromkeys(plugins.values())
         if len(unique) < len(plugins):
             raise UserError("one plugin is named in two ways: " + ", ".join(sorted(plugins)))
-        return Config(self.text(), list(unique))
+        return Config(self.text(), list(unique), self._placement())
+
+    def _placement(self) -> Placement:
+        chosen = {}
+        for name, hint in inspect.get_annotations(Placement, eval_str=True).items():
+            if ("", "experiment", name) in self.bindings:
+                value, where = self.bindings["", "experiment", name]
+                chosen[name] = self.macros[value.name][0] if isinstance(value, Macro) else value
+                with _located(where):
+                    check_type(f"experiment.{name}", chosen[name], hint)
+        return Placement(**chosen)
 
     def text(self) -> str:
         """The statements as canonical gin: macros, the experiment, then the rest by name."""

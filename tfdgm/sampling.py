@@ -41,16 +41,15 @@ def draw(built: Built, num: int, seed: int = 0) -> Samples:
     """
     if num < 1:
         raise UserError(f"the number of samples must be at least 1, got {num}")
-    size, root = min(num, _AT_ONCE), root_seed(seed, "sample")
+    size, root, step = min(num, _AT_ONCE), root_seed(seed, "sample"), built.state.step.read_value()
 
     def generate(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        context = Context(fold(root, block), built.state.step.read_value())
+        context = Context(fold(root, block), step)
         z, likelihood = built.model.generate(size, context)
         return built.model.example(likelihood, context), likelihood.mean(), z
 
-    compiled = tf.function(generate, jit_compile=True, autograph=False)
     with built.state.averaged():
-        blocks = [compiled(tf.constant(block)) for block in range(-(-num // size))]
+        blocks = list(built.devices.each(generate)((tf.constant(block),) for block in range(-(-num // size))))
     x, mean, z = (np.concatenate([part.numpy() for part in parts])[:num] for parts in zip(*blocks, strict=True))
     return Samples(x, mean, z)
 
@@ -72,14 +71,14 @@ def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndar
         raise UserError(f"the data has no split {split!r}")
     source = built.experiment.splits[split]
     positions = evenly(len(source), min(num, len(source)))
-    rows = tf.constant(source.gather(positions))
+    rows, step = tf.constant(source.gather(positions)), built.state.step.read_value()
 
-    def compiled(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        context = Context(root_seed(0, "reconstruct"), built.state.step.read_value())
+    def again(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        context = Context(root_seed(0, "reconstruct"), step)
         x = built.model.data.observe(rows, context.within("observe"))
         value = built.model.infer(x, context).sample(seed=context.seed_for("draws"))
         return x, built.model.decode(built.model.embed(value), context).mean()
 
     with built.state.averaged():
-        x, mean = tf.function(compiled, jit_compile=True, autograph=False)(rows)
+        x, mean = next(built.devices.each(again)([(rows,)]))
     return x.numpy(), mean.numpy()

@@ -29,7 +29,21 @@ _VERSIONS = (
 )
 
 #: Settings of how a run is carried out, not of what it computes; a resumed run may change them.
-_FREE_SETTINGS = ("experiment.checkpoint_seconds", "experiment.keep_checkpoints")
+_FREE_SETTINGS = tuple(
+    f"experiment.{name}"
+    for name in (
+        "checkpoint_seconds",
+        "keep_checkpoints",
+        "keep_best",
+        "best_is",
+        "grace_seconds",
+        "strategy",
+        "replicas",
+        "cluster",
+        "kubernetes_selector",
+        "tpu",
+    )
+)
 
 
 class Workdir:

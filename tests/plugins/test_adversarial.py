@@ -24,6 +24,7 @@ from tfdgm_priors.uniform import Uniform
 
 from tfdgm import Forward
 from tfdgm.contracts.component import raw
+from tfdgm.distribution.devices import Draw
 from tfdgm.training.run import Trainer
 
 KINDS = [JSD, Wasserstein]
@@ -351,7 +352,7 @@ def test_the_critic_moves_as_often_as_told_on_batches_and_draws_of_its_own(kind,
         return critic_loss(score, real, fake, now)
 
     objective.critic_loss = watched
-    draws = [(tf.constant(built.experiment.train.gather(at)), tf.constant(at)) for at in positions]
+    draws = [Draw(tf.constant(at), tf.constant(built.experiment.train.gather(at))) for at in positions]
     trainer._step(draws, tf.constant(0, tf.int64))
     assert [int(player.optimizer.iterations) for player in built.players] == [3, 1]
     assert len(reals) == 3

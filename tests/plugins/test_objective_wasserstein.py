@@ -23,6 +23,7 @@ from tfdgm_objectives.adversarial import slopes_between
 from tfdgm_objectives.wasserstein import Wasserstein
 
 from tfdgm.contracts.component import raw
+from tfdgm.distribution.devices import Devices
 
 LIPSCHITZ = ("gradient_penalty", "clipping", "spectral_normalization")
 #: Three slopes: below, at and above what a 1-Lipschitz critic may have.
@@ -214,7 +215,7 @@ def trained_estimate(lipschitz, hidden, real, fake):
     def one_move(step):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(objective.adversary_loss(forward, context(step=step)).value)
-        player.apply(tape.gradient(loss, [raw(variable) for variable in player.variables.values()]))
+        player.apply(tape.gradient(loss, [raw(variable) for variable in player.variables.values()]), Devices())
         player.project()
 
     for step in range(400):

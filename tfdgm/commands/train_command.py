@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tfdgm.commands import import_tensorflow
+from tfdgm.errors import UserError
 from tfdgm.registry import KINDS, gin_identifier, select
 from tfdgm.workdir import Workdir, describe_run
 
@@ -42,6 +43,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     shorthand = shorthand_bindings(values)
     import_tensorflow()
     from tfdgm.config import DEFAULT_CONFIG, read_config
+    from tfdgm.training.run import check_shards
 
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
@@ -50,17 +52,24 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         config = read_config([], [saved, *bindings])
     else:
         config = read_config(files or [DEFAULT_CONFIG], bindings)
-    built = config.experiment().build()
-    if values.dry_run:
-        print(config.text)
-        describe(built, config)
-        return 0
-    if workdir is None:
-        stem = Path((files or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
-        workdir = Workdir(Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}")
-    workdir.prepare(config.text)
-    with workdir.locked():
-        return train(workdir, config, built, began)
+    if workdir is None and config.placement.strategy == "multi_worker" and not values.dry_run:
+        raise UserError("several workers need --workdir: a folder on a file system that all of them share")
+    devices = config.placement.devices()
+    with devices.scope():
+        built = config.experiment().build(devices)
+        check_shards(built.experiment.shards or devices.num_replicas, built.experiment.batch_size, devices.num_replicas)
+        if values.dry_run:
+            print(config.text)
+            describe(built, config)
+            return 0
+        if workdir is None:
+            stem = Path((files or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
+            workdir = Workdir(Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+        if not devices.is_chief:
+            return train(workdir, config, built, began)
+        workdir.prepare(config.text)
+        with workdir.locked():
+            return train(workdir, config, built, began)
 
 
 def shorthand_bindings(values: flags.FlagValues) -> list[str]:
@@ -90,11 +99,17 @@ def _reference(kind: str, name: str) -> str:
 
 
 def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
-    """Trains, or goes on; then scores, draws pictures and writes the report."""
+    """Trains, or goes on; then scores, draws pictures and writes the report. Only the chief writes and speaks."""
     from tfdgm.commands.results import finish
     from tfdgm.training.run import Trainer
 
     experiment = built.experiment
+    if not built.devices.is_chief:
+        outcome = Trainer(built, workdir.path, lambda line: None).train()
+        if outcome.signal is not None:
+            return 128 + outcome.signal
+        finish(workdir, built)
+        return 0
     trainer = Trainer(built, workdir.path, say)
     history = workdir.read_json("run.json")
     facts = describe_run(config.plugins, experiment.seed, experiment.data.describe())
@@ -132,7 +147,8 @@ def describe(built: "Built", config: "Config") -> None:
             f"{type(player.optimizer).__name__}, {player.moves} move(s) a step"
         )
     say(
-        f"{experiment.steps:,} steps of {experiment.batch_size} examples in {experiment.shards} shard(s), "
+        f"{experiment.steps:,} steps of {experiment.batch_size} examples in "
+        f"{experiment.shards or built.devices.num_replicas} shard(s) on {built.devices.num_replicas} device(s), "
         f"{experiment.steps_per_loop} steps a loop, data {'on the device' if experiment.resident else 'streamed'}"
     )
     for plugin in sorted(config.plugins, key=lambda plugin: list(KINDS).index(plugin.kind)):

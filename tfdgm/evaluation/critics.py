@@ -22,14 +22,14 @@ class CriticEstimates:
         self.built = built
         self.source = source
         self.seed = root_seed(built.experiment.seed, purpose)
-        self._scalars = tf.function(self._estimates, jit_compile=True, autograph=False)
+        self._scalars = built.devices.each(self._estimates)
 
     def __call__(self) -> dict[str, float]:
         """By name; empty where there is no adversary or no split. The weights are those at hand."""
         if self.source is None or not any(objective.moves for objective in self.built.experiment.objectives.values()):
             return {}
         rows = self.source.gather(evenly(len(self.source), min(_EXAMPLES, len(self.source))))
-        scalars = self._scalars(tf.constant(rows), self.built.state.step.read_value())
+        scalars = next(self._scalars([(tf.constant(rows), self.built.state.step.read_value())]))
         return {name: float(scalar.numpy()) for name, scalar in scalars.items()}
 
     def _estimates(self, rows: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:

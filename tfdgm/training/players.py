@@ -6,9 +6,11 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from tfdgm.contracts.component import Component, components, named_variables, raw, trainable
 from tfdgm.contracts.objective import Loss, Objective
+from tfdgm.distribution.devices import Devices
 from tfdgm.errors import UserError
 from tfdgm.model import Forward, Model
 
@@ -33,8 +35,16 @@ class Player:
     moves: int = 1
     ema_decay: float | None = None
 
-    def build(self) -> None:
-        """Collects the variables and makes the optimizer's; after the components are built."""
+    def build(self, learning_rate_scale: tf.Variable | None = None) -> None:
+        """Collects the variables and makes the optimizer's; after the components are built.
+
+        Args:
+          learning_rate_scale: a factor on the optimizer's learning rate.
+        """
+        if learning_rate_scale is not None:
+            rate = self.optimizer._learning_rate
+            rate = rate if isinstance(rate, LearningRateSchedule) else float(self.optimizer.learning_rate)
+            self.optimizer.learning_rate = Scaled(rate, learning_rate_scale)
         self.variables = trainable(named_variables(self.owned))
         if not self.variables:
             raise UserError(f"the player {self.name!r} has nothing to train: it has no trainable variables")
@@ -49,9 +59,9 @@ class Player:
         """All of this player's variables that are not the components' own, by name."""
         return named_variables({"optimizer": self.optimizer, "average": self.averages}, f"players/{self.name}")
 
-    def apply(self, gradients: Sequence[tf.Tensor]) -> None:
+    def apply(self, gradients: Sequence[Any], devices: Devices) -> None:
         """One optimizer step, then the moving average."""
-        self.optimizer.apply(gradients, list(self.variables.values()))
+        devices.apply(self.optimizer, gradients, list(self.variables.values()))
         for path, average in self.averages.items():
             old, new = raw(average), raw(self.variables[path])
             old.assign_sub((1.0 - self.ema_decay) * (old - new))  # type: ignore[operator]
@@ -65,6 +75,23 @@ class Player:
     def project(self) -> None:
         for part in self.parts:
             part.project()
+
+
+class Scaled(LearningRateSchedule):
+    """A learning rate times a variable.
+
+    Args:
+      rate: a schedule, or a constant.
+      scale: the factor.
+    """
+
+    def __init__(self, rate: LearningRateSchedule | float, scale: tf.Variable) -> None:
+        self.rate = rate
+        self.scale = scale
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        rate = self.rate(step) if isinstance(self.rate, LearningRateSchedule) else self.rate
+        return rate * tf.convert_to_tensor(self.scale)
 
 
 def make_players(
