@@ -8,7 +8,13 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["MPLBACKEND"] = "Agg"
 
 import pytest
+import tensorflow as tf
 from small import TINY_BINDINGS, command
+
+# for the tests of several devices; all others use the first
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
+)
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,7 @@ class Experiment:
     optimizer: Any
     clip_norm: float | None
     ema_decay: float | None
+    precision: Literal["float32", "bfloat16"]
     shards: int | None
     steps_per_loop: int
     validate_every: int
@@ -93,7 +94,15 @@ class Experiment:
         def train_rows(indices: np.ndarray) -> np.ndarray:
             return observed(tf.constant(self.train.gather(indices)), root_seed(self.seed, "build")).numpy()
 
-        context = BuildContext(self.data.spec, model.latent, len(self.train), train_rows, self.seed, self.steps)
+        context = BuildContext(
+            self.data.spec,
+            model.latent,
+            len(self.train),
+            train_rows,
+            self.seed,
+            self.steps,
+            precision=self.precision,
+        )
         blank = copy.deepcopy(self.decoder)
         model.build(context.within("model"))
         context = dataclasses.replace(context, like_decoder=lambda: copy.deepcopy(blank))
@@ -140,6 +149,7 @@ def experiment(
     optimizer: keras.optimizers.Optimizer | None = None,
     clip_norm: float | None = None,
     ema_decay: float | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
     shards: int | None = None,
     steps_per_loop: int = 100,
     validate_every: int = 1_000,
@@ -176,6 +186,8 @@ def experiment(
       optimizer: the model's Keras optimizer; None is Adam with learning rate 1e-3 decayed to 0 by a cosine.
       clip_norm: bound on the global norm of the gradient averaged over the global batch; None does not clip.
       ema_decay: decay of an exponential moving average of the weights, which evaluation then uses; None keeps none.
+      precision: in which networks compute; "bfloat16" is faster on accelerators that have it. Weights, densities and
+        losses are float32 in any case.
       shards: parts of the global batch, each with draws of its own; the devices share them evenly, and one device
         processes its part one after the other (gradient accumulation). The result depends on their number and not on
         that of the devices. None is one for each device that the run is begun on.

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import BuildContext, Component, Context, Network, UserError
+from tfdgm import BuildContext, Component, Context, Network, UserError, substituted
 
 #: x `[batch, *shape]` -> scores `[batch]`.
 Score = Callable[[tf.Tensor], tf.Tensor]
@@ -85,10 +85,9 @@ class Critic(Component):
                 value / spectral_norm(value, next(directions).value) if len(value.shape) >= 2 else value
                 for value in current
             ]
-        mapping = list(zip(variables, current, strict=True))
 
         def score(x: tf.Tensor) -> tf.Tensor:
-            with keras.StatelessScope(state_mapping=mapping):
+            with substituted(variables, current):
                 return self.network(x, context)
 
         return score
