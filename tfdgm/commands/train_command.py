@@ -2,17 +2,21 @@
 --gin_bindings.
 """
 
+import os
 import signal
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tfdgm.commands import import_tensorflow
+from tfdgm.config_files import DEFAULT_CONFIG
 from tfdgm.errors import UserError
 from tfdgm.registry import KINDS, gin_identifier, select
+from tfdgm.supervisor import LOST, supervise
 from tfdgm.workdir import Workdir, describe_run
 
 if TYPE_CHECKING:
@@ -36,13 +40,24 @@ def define_flags(values: flags.FlagValues) -> None:
         "objective", [], "shorthand for experiment.objectives; may be repeated", flag_values=values
     )
     flags.DEFINE_string("data", None, "shorthand for experiment.data", flag_values=values)
+    flags.DEFINE_integer(
+        "max_restarts", 0, "how often a run that crashes, or loses another worker, is started again", flag_values=values
+    )
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     began = time.monotonic()
     shorthand = shorthand_bindings(values)
+    if values.max_restarts < 0:
+        raise UserError(f"--max_restarts must not be negative, got {values.max_restarts}")
+    if values.max_restarts and not values.dry_run:
+        arguments = _as_arguments(values)
+        if not values.workdir:  # the same after every restart
+            arguments.append(f"--workdir={default_workdir(values.gin_file)}")
+        command = [sys.executable, "-m", "tfdgm", "train", *arguments]
+        return supervise([command], [os.environ], values.max_restarts, say)
     import_tensorflow()
-    from tfdgm.config import DEFAULT_CONFIG, read_config
+    from tfdgm.config import read_config
     from tfdgm.training.run import check_shards
 
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
@@ -63,13 +78,39 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
             describe(built, config)
             return 0
         if workdir is None:
-            stem = Path((files or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
-            workdir = Workdir(Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+            workdir = Workdir(default_workdir(files))
         if not devices.is_chief:
-            return train(workdir, config, built, began)
+            return _or_lost(lambda: train(workdir, config, built, began))
         workdir.prepare(config.text)
         with workdir.locked():
-            return train(workdir, config, built, began)
+            return _or_lost(lambda: train(workdir, config, built, began))
+
+
+def _or_lost(work: Callable[[], int]) -> int:
+    """The exit code of some work; one of its own where another worker is gone, which only a restart of all mends."""
+    from tensorflow import errors
+
+    try:
+        return work()
+    except (errors.UnavailableError, errors.AbortedError, errors.CancelledError, errors.DeadlineExceededError) as error:
+        print(f"tfdgm: another worker was lost: {error.message.splitlines()[0]}", file=sys.stderr, flush=True)
+        return LOST
+
+
+def default_workdir(files: Sequence[str]) -> Path:
+    """Of a run that is given none: named after its last config file, and the time."""
+    stem = Path((list(files) or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
+    return Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _as_arguments(values: flags.FlagValues) -> list[str]:
+    """The flags of the process that trains, for the one that only watches it."""
+    given = []
+    for name in values:
+        value = values[name].value
+        if name != "max_restarts" and value not in (None, [], False):
+            given += [f"--{name}={item}" for item in (value if isinstance(value, list) else [value])]
+    return given
 
 
 def shorthand_bindings(values: flags.FlagValues) -> list[str]:

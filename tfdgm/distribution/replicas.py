@@ -164,7 +164,8 @@ class Replicas(Devices):
         @tf.function(autograph=False)
         def sums(mine: tf.Tensor) -> Any:
             def replica(vote: tf.Tensor) -> tf.Tensor:
-                return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, vote)
+                here = tf.identity(vote)  # an argument has no device yet
+                return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
 
             return self.strategy.run(replica, args=(mine,))
 

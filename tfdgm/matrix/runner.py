@@ -14,8 +14,8 @@ from tfdgm.matrix.cells import Cell, Settings
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outcome import DONE, numbers, outcome
 from tfdgm.matrix.outputs import write_outputs
-from tfdgm.matrix.process import environment, sharing_programs, start
 from tfdgm.matrix.progress import Progress
+from tfdgm.processes import environment, sharing_programs, start
 from tfdgm.signals import signals_noted
 from tfdgm.workdir import Workdir
 
