@@ -34,10 +34,11 @@ def test_what_would_happen_again_is_not_started_again(code):
 
 
 def test_after_a_crash_all_are_started_again_each_in_its_environment(tmp_path):
-    script = f"echo $NUMBER >> {tmp_path}/starts; "
-    crash = f"if [ ! -e {tmp_path}/crashed ]; then touch {tmp_path}/crashed; kill -9 $$; fi"
-    code, said = run(script + crash, script + f"while [ ! -e {tmp_path}/crashed ]; do sleep 0.05; done; sleep 0.3",
-                     max_restarts=2)  # fmt: skip
+    start = f"echo $NUMBER >> {tmp_path}/starts; "
+    both = f"while [ $(wc -l < {tmp_path}/starts) -lt 2 ]; do sleep 0.05; done; "
+    crash = f"if [ ! -e {tmp_path}/crashed ]; then {both} touch {tmp_path}/crashed; kill -9 $$; fi"
+    wait = f"while [ ! -e {tmp_path}/crashed ]; do sleep 0.05; done; sleep 0.3"
+    code, said = run(start + crash, start + wait, max_restarts=2)
     assert code == 0
     assert said == ["process 0 of 2 was killed by SIGKILL; starting again, 1 of at most 2"]
     assert sorted((tmp_path / "starts").read_text().split()) == ["0", "0", "1", "1"]

@@ -25,7 +25,7 @@ def network(**settings):
 
 
 def adam():
-    return keras.optimizers.Adam(1e-2)
+    return keras.optimizers.Adam(1e-3)
 
 
 def wgan_gp():

@@ -16,14 +16,12 @@ from tfdgm.training.run import Trainer
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["vae", "exact", "adversarial_autoencoder"])
-def test_a_run_stopped_on_two_devices_goes_on_with_one_or_four_to_the_same_weights(kind, tmp_path):
+@pytest.mark.parametrize("kind, then", [("vae", 1), ("exact", 4)])
+def test_a_run_stopped_on_two_devices_goes_on_with_one_or_four_to_the_same_weights(kind, then, tmp_path):
     whole = train(tmp_path / "whole", kind, 2)
-    for then in (1, 4):
-        workdir = tmp_path / str(then)
-        train(workdir, kind, 2, steps=25)
-        difference, name = largest_difference(whole, train(workdir, kind, then))
-        assert difference < 1e-5, name  # float32 sums in another order
+    train(tmp_path / "broken", kind, 2, steps=25)
+    difference, name = largest_difference(whole, train(tmp_path / "broken", kind, then))
+    assert difference < 1e-5, name  # float32 sums in another order
 
 
 def test_the_number_of_shards_is_the_runs_and_devices_that_do_not_divide_it_are_refused(tmp_path):
@@ -38,7 +36,7 @@ def test_the_number_of_shards_is_the_runs_and_devices_that_do_not_divide_it_are_
 
 def test_a_move_has_one_all_reduce_of_gradients_and_little_more(tmp_path, monkeypatch):
     reduced, gathered = [], []
-    context = type(tf.distribute.get_replica_context())
+    context = tf.distribute.ReplicaContext
     all_reduce, all_gather = context.all_reduce, context.all_gather
 
     def counted(self, operation, value, options=None):
@@ -59,10 +57,11 @@ def test_a_move_has_one_all_reduce_of_gradients_and_little_more(tmp_path, monkey
         player.name: sum(int(np.prod(variable.shape)) for variable in player.variables.values())
         for player in built.players
     }
-    # each of 2 replicas traces each of 2 + 1 moves once; the loop is traced twice, once to count its metrics
-    assert len(reduced) == 2 * 3 * 2 and gathered == []
-    # besides gradients: metrics, and sums of batch normalisation for 8 channels
-    assert {max(n for n in reduced if n < sizes[name] + 40) - sizes[name] < 40 for name in sizes} == {True}
+    # each of 2 replicas traces each of 2 + 1 moves
+    assert len(reduced) == 2 * 3 and gathered == []
+    critic, model = reduced[0], reduced[-1]
+    assert sizes["wasserstein"] < critic < sizes["wasserstein"] + 10  # and metrics
+    assert sizes["model"] + 3 * 8 < model < sizes["model"] + 3 * 8 + 10  # and sums of 8 normalised channels
 
 
 def test_every_shard_draws_noise_of_its_own(tmp_path):
@@ -100,21 +99,21 @@ def test_every_shard_draws_noise_of_its_own(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["vae", "categorical", "adversarial_autoencoder"])
-def test_evaluation_and_samples_are_split_over_devices_and_agree_with_one(kind, monkeypatch):
+def test_evaluation_and_samples_are_split_over_devices_and_agree_with_one(monkeypatch):
     from tfdgm.evaluation import bounds
 
     monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", 9)  # several chunks, and devices without one in the last round
-    built, _ = replicated(kind, 1)
-    many, devices = replicated(kind, 4)
+    built, _ = replicated("adversarial_autoencoder", 1)
+    many, devices = replicated("adversarial_autoencoder", 4)
     expected = evaluate(built, "train", 7)
     with devices.scope():
         found = evaluate(many, "train", 7)
         samples = draw(many, 1_100, seed=3)
         mean = reconstruct(many, "train", 10)[1]
     assert set(found) == set(expected)
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-5) if isinstance(value, float) else value  # float32
+    numbers = {name: value for name, value in expected.items() if name != "data_split"}
+    for name, value in numbers.items():
+        assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name  # float32; counts agree exactly
     alone = draw(built, 1_100, seed=3)
     np.testing.assert_allclose(samples.mean, alone.mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(mean, reconstruct(built, "train", 10)[1], rtol=1e-4, atol=1e-5)

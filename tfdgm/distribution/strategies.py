@@ -61,8 +61,8 @@ def mirrored(replicas: int | None) -> Devices:
 
 def logical_cpus(count: int) -> list[str]:
     """Splits the CPU; as many devices may exist already, or more."""
-    if count > 1:
-        cpu = tf.config.list_physical_devices("CPU")[0]
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if count > len(tf.config.get_logical_device_configuration(cpu) or [None]):
         with contextlib.suppress(RuntimeError):  # in a process that has used its devices before, they stay
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
     found = [device.name for device in tf.config.list_logical_devices("CPU")]
@@ -125,6 +125,6 @@ def tpu(address: str) -> Devices:
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return Replicas(tf.distribute.TPUStrategy(resolver))
-    except (ValueError, tf.errors.OpError, RuntimeError) as error:
+    except (ValueError, OSError, tf.errors.OpError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f'strategy = "tpu": no TPU answers at experiment.tpu = {address!r}: {reason}') from None

@@ -37,5 +37,5 @@ class Best:
         """The score, where these metrics have one and it is better than all before."""
         if self.metric is None or self.metric not in metrics or self.sign * metrics[self.metric] <= self.value:
             return None
-        self.value = self.sign * metrics[self.metric]
-        return metrics[self.metric]
+        self.value = self.sign * float(metrics[self.metric])
+        return float(metrics[self.metric])

@@ -136,6 +136,13 @@ class Checkpoints:
             )
         return None
 
+    def drop_newest(self) -> None:
+        """Forgets the newest one, unless it is the only one."""
+        self.wait()
+        steps = self.steps()
+        if len(steps) > 1:
+            self.path(steps[-1]).unlink(missing_ok=True)
+
     def at(self, step: int) -> Checkpoint:
         """The checkpoint of one step.
 

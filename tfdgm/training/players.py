@@ -69,8 +69,7 @@ class Player:
     def absorb(self, totals: dict[Component, dict[str, tf.Tensor]], context: Any) -> None:
         """Hands this step's totals to the components they came from."""
         for part, mine in totals.items():
-            if any(part is owned for owned in self.parts):
-                part.absorb(mine, context)
+            part.absorb(mine, context)
 
     def project(self) -> None:
         for part in self.parts:

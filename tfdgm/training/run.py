@@ -58,6 +58,7 @@ class Trainer:
         self.checkpoints = Checkpoints(workdir / "checkpoints", self.experiment.keep_checkpoints, say)
         self.shards = self.experiment.shards or built.devices.num_replicas
         self.metrics = MetricsLog(workdir)
+        self._went_back_to = -1
         self.draws_per_step = sum(player.moves for player in built.players)
         source, self.devices = self.experiment.train, built.devices
         self.batches = Batches(len(source), self.experiment.batch_size, self.experiment.seed)
@@ -177,17 +178,25 @@ class Trainer:
             self.checkpoints.save_later(checkpoint)
 
     def _go_back(self, error: NonFiniteError) -> int:
-        """To the newest sound checkpoint, with half the learning rates; raises the error if that was tried enough."""
-        state, allowed = self.built.state, self.experiment.recoveries
-        if state.learning_rate_scale is None:
+        """To the newest sound checkpoint, with half the learning rates; raises the error if that was tried enough.
+
+        Where that gave no newer one, it is dropped for the one before it.
+        """
+        variable, allowed = self.built.state.learning_rate_scale, self.experiment.recoveries
+        if variable is None:
             raise error
-        step = self.restore()
-        scale = state.learning_rate_scale
-        if float(scale.numpy()) <= 0.5**allowed:
+        scale = float(variable.numpy())
+        if scale <= 0.5**allowed:
             raise NonFiniteError(f"{error}; the learning rates were halved {allowed} time(s) before") from None
-        scale.assign(scale / 2)
-        self.say(f"{error}; going on from step {step} with {float(scale.numpy()):g} of the learning rates")
-        self.save(Checkpoint(step, state.read(), self.shards))
+        step = self.restore()
+        if step == self._went_back_to:  # it was too late already
+            if self.devices.is_chief:
+                self.checkpoints.drop_newest()
+            step = self.restore()
+        self._went_back_to = step
+        variable.assign(scale / 2)  # the checkpoint may be of before the last halving
+        self.say(f"{error}; going on from step {step} with {scale / 2:g} of the learning rates")
+        self.save(Checkpoint(step, self.built.state.read(), self.shards))
         if self.devices.is_chief:
             self.metrics.cut_after(step)
         return step

@@ -73,7 +73,7 @@ def shard_pass(
     seed: tf.Tensor,
     probe: Probe | None = None,
 ) -> Pass:
-    """Gradients, statistics and metrics of one player on one shard."""
+    """Gradients, statistics of the player's own components, and metrics of one player on one shard."""
     collector = Collector()
     context = Context(seed, step, training=True, index=positions, collector=collector)
     variables = [raw(variable) for variable in player.variables.values()]
@@ -98,4 +98,5 @@ def shard_pass(
         for path, gradient in zip(player.variables, gradients, strict=True):
             probe(player.name, f"the gradient of {path}", gradient)
     metrics = {"loss": value} | {name: tf.reduce_mean(metric) for name, metric in loss.metrics.items()}
-    return Pass(gradients, collector.statistics, metrics)
+    own = {part: mine for part, mine in collector.statistics.items() if any(part is owned for owned in player.parts)}
+    return Pass(gradients, own, metrics)
