@@ -175,6 +175,7 @@ class Trainer:
     def save(self, checkpoint: Checkpoint) -> None:
         """Hands it to the thread that writes; a full or read-only disk ends the run with the reason."""
         if self.devices.is_chief:
+            self.metrics.sync()
             self.checkpoints.save_later(checkpoint)
 
     def _go_back(self, error: NonFiniteError) -> int:
