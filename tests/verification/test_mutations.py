@@ -54,7 +54,7 @@ MUTATIONS = [
         "tfdgm/rate.py",
         "return q.log_prob(value) - p.log_prob(value)",
         "return q.log_prob(value) + p.log_prob(value)",
-        "codes.quantised",
+        "bounds.single_draw",
     ),
     Mutation(
         "the sign of the KL in the ELBO",
@@ -125,6 +125,13 @@ MUTATIONS = [
         "tf.reduce_logsumexp(densities, axis=-1) - math.log(count)",
         "tf.reduce_logsumexp(densities, axis=-1)",
         "codes.normalised",
+    ),
+    Mutation(
+        "the farthest code in place of the nearest",
+        "plugins/tfdgm_posteriors/vq.py",
+        "tf.argmin(distances",
+        "tf.argmax(distances",
+        "codes.quantised",
     ),
     Mutation(
         "the sign of Gumbel noise",
