@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import log_softmax, logsumexp
 from scipy.stats import norm
 
+from tfdgm.contracts.component import named_variables
 from tfdgm.experiment import Built
 from tfdgm.model import Forward
 from tfdgm.rate import rate
@@ -40,7 +41,11 @@ def mixture_prior() -> Iterator[Finding]:
     built = build("codes_mixture")
     model = built.model
     log_p = model.prior_distribution(model.with_inference(context())).log_prob(GRIDS).numpy().astype(np.float64)
-    features = model.features(tf.constant(model.prior.inputs.numpy()), context()).numpy().astype(np.float64)
+    features = (
+        model.features(tf.constant(named_variables(model.prior)["inputs"].numpy()), context())
+        .numpy()
+        .astype(np.float64)
+    )
     components = _grids_under(log_softmax(features, axis=-1))
     exact_log_p = logsumexp(components, axis=0) - math.log(5)
     worst = np.argmax(np.abs(log_p - exact_log_p))
@@ -55,7 +60,7 @@ def mixture_prior() -> Iterator[Finding]:
 def restricted_prior() -> Iterator[Finding]:
     """N(0, I) restricted to the codebook: p(c_i = k) = p(e_k) / sum_j p(e_j)."""
     built = build("codes_restricted")
-    codebook = built.model.posterior.codebook().numpy().astype(np.float64)
+    codebook = _codebook(built).astype(np.float64)
     log_p = log_softmax(norm.logpdf(codebook).sum(axis=1))
     expected = _grids_under(np.tile(log_p, (1, 2, 1)))[0]
     got = built.model.prior_distribution(context()).log_prob(GRIDS).numpy()
@@ -80,12 +85,17 @@ def quantised() -> Iterator[Finding]:
     built = build("codes_quantised")
     x = tf.constant(rows(built.experiment, "test"))
     forward = Forward(built.model, x, context())
-    features, codebook = forward.features.numpy(), built.model.posterior.codebook().numpy()
+    features, codebook = forward.features.numpy(), _codebook(built)
     nearest = cdist(features.reshape(-1, 2), codebook).argmin(axis=1).reshape(-1, 2)
     rates = forward.rate.numpy()
     yield Finding("smallest rate", 2 * math.log(8), rates.min(), 1e-5, "64 examples, float32")
     yield Finding("largest rate", 2 * math.log(8), rates.max(), 1e-5, "64 examples, float32")
     yield Finding("share of nearest codes", 1, np.mean(forward.latent.value.numpy() == nearest), 0, "64 examples")
+
+
+def _codebook(built: Built) -> np.ndarray:
+    assert built.model.posterior is not None
+    return built.model.posterior.codebook().numpy()
 
 
 def _rates(built: Built, logits: np.ndarray, draws: int) -> np.ndarray:

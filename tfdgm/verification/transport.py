@@ -68,12 +68,12 @@ def gaussians() -> Iterator[Finding]:
     yield Finding("W_2^2, one covariance", np.sum((first - second) ** 2), same, 1e-9, "closed form")
     mean, scale = 0.7, -0.5  # N(0.7, 0.5^2) against N(0, 1): the optimal map leaves 0.7 - 0.5 z
     quantiles = norm.ppf((np.arange(20_000) + 0.5) / 20_000)
-    lines = [(0.7 + 0.5 * quantiles)[None], quantiles[None]]
+    narrow, standard = (0.7 + 0.5 * quantiles)[None], quantiles[None]
     folded = abs(scale) * math.sqrt(2 / math.pi) * math.exp(-(mean**2) / (2 * scale**2))
     folded += mean * (1 - 2 * norm.cdf(-mean / abs(scale)))
     # the mid-quantiles cut off the tails beyond 1 / 20,000
-    yield Finding("W_1 on the line", folded, line_cost(*lines, order=1)[0], 1e-4, "20,000 quantiles")
-    yield Finding("W_2^2 on the line", mean**2 + scale**2, line_cost(*lines, order=2)[0], 2e-4, "20,000 quantiles")
+    yield Finding("W_1 on the line", folded, line_cost(narrow, standard, 1)[0], 1e-4, "20,000 quantiles")
+    yield Finding("W_2^2 on the line", mean**2 + scale**2, line_cost(narrow, standard, 2)[0], 2e-4, "20,000 quantiles")
 
 
 @oracle
