@@ -1,0 +1,64 @@
+"""Divergences and transport between laws that are known: probabilities on a common finite support, or a fine grid.
+
+A density on a grid counts as probabilities when it is multiplied by the size of a cell.
+"""
+
+import numpy as np
+from scipy.special import rel_entr
+
+
+def kl(p: np.ndarray, q: np.ndarray) -> float:
+    """KL(p || q) = sum_i p_i log(p_i / q_i), nats; infinite where p has mass and q has none.
+
+    Args:
+      p, q: probabilities `[n]` of the same n points, as are those of every function below.
+    """
+    return float(np.sum(rel_entr(p, q)))
+
+
+def jsd(p: np.ndarray, q: np.ndarray) -> float:
+    """JSD = KL(p || m) / 2 + KL(q || m) / 2 with m = (p + q) / 2, nats; at most log 2 (Lin 1991)."""
+    middle = (p + q) / 2
+    return (kl(p, middle) + kl(q, middle)) / 2
+
+
+def total_variation(p: np.ndarray, q: np.ndarray) -> float:
+    """max over events A of |p(A) - q(A)| = sum_i |p_i - q_i| / 2; at most 1."""
+    return float(np.sum(np.abs(p - q)) / 2)
+
+
+def optimal_discriminator(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    """D* = pi / (pi + p), which maximises E_pi log D + E_p log(1 - D) (Goodfellow et al. 2014, proposition 1).
+
+    Args:
+      real, fake: pi and p, probabilities or densities at the same points, not both 0 at any.
+    """
+    return real / (real + fake)
+
+
+def on_common_support(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The uniform measures on two sets of points, `[n, d]` and `[m, d]`, as probabilities on the union of both.
+
+    Returns:
+      The different points `[k, d]`, and what either measure gives them, `[k]` and `[k]`.
+    """
+    points, places = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
+    places = places.reshape(-1)
+    p, q = (np.bincount(part, minlength=len(points)) / len(part) for part in (places[: len(x)], places[len(x) :]))
+    return points, p, q
+
+
+def transport_plan(p: np.ndarray, q: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """argmin over P >= 0 of sum_ij P_ij c_ij with marginals p and q (Peyré and Cuturi 2019, equation 2.11).
+
+    Args:
+      p: `[n]`, adds up to the same as `q`.
+      q: `[m]`.
+      cost: c `[n, m]`; a metric gives W_1 as the least cost, its s-th power W_s^s.
+
+    Returns:
+      P `[n, m]`, a vertex of the polytope of plans: at most n + m - 1 entries are not 0.
+    """
+    from ot import emd  # here, since it takes half a second after TensorFlow, and imports that by itself
+
+    return emd(p.astype(np.float64), q.astype(np.float64), cost.astype(np.float64), numItermax=1_000_000)
