@@ -275,6 +275,13 @@ def _check_parts(
                 raise UserError(
                     f"{objective.spoken_name()} needs a posterior{setting}, and experiment.posterior is None"
                 )
+    reconstructs = any(objective.trains_decoder and not objective.moves for objective in objectives)
+    for objective in objectives:
+        if objective.balanced_for and not reconstructs:
+            raise UserError(
+                f"{objective.spoken_name()}: {objective.balanced_for} weighs the term against one that minimises "
+                "-log p(x|z), and experiment.objectives has none"
+            )
     discrete = posterior is not None and posterior.latent_spec(latent_size, data.spec).discrete
     if prior.over == "codes" and not discrete:
         raise UserError(

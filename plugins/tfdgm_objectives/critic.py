@@ -42,7 +42,8 @@ class Critic(Component):
         """The trainable variables of the network.
 
         Raises:
-          UserError: one is not Keras's, so that it cannot be replaced for a call.
+          UserError: one is not Keras's, so that it cannot be replaced for a call, as spectral normalisation and
+            unrolling do.
         """
         found = self.network.trainable_variables()
         strange = [variable.name for variable in found if not isinstance(variable, keras.Variable)]

@@ -183,6 +183,19 @@ def test_each_move_of_the_critic_takes_a_batch_of_its_own():
     np.testing.assert_array_equal(np.stack(seen), rows)
 
 
+def test_the_models_draws_are_those_of_a_run_without_adversaries():
+    class Noisy(MLP):
+        def __call__(self, x, context):
+            seen.append(context.seed.numpy().tolist())
+            return super().__call__(x, context)
+
+    seen = []
+    adversary = MeanGame(network=MLP(hidden=(4,)), moves=2)
+    for objectives in ([ELBO()], [ELBO(), adversary]):
+        move(points_experiment(encoder=Noisy(hidden=()), objectives=objectives).build())
+    assert len(seen) == 2 and seen[0] == seen[1]
+
+
 def test_the_critics_moves_leave_the_model_and_the_models_moves_leave_the_critic():
     built = gan_experiment().build()
     critic, model = built.players

@@ -66,6 +66,7 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dic
 
     from tfdgm.evaluation.codes import code_tables
     from tfdgm.evaluation.evaluate import evaluate
+    from tfdgm.evaluation.modes import too_narrow
 
     scores = evaluate(built, split, num_samples)
     tables = code_tables(built, split) if built.model.latent.discrete else {}
@@ -78,6 +79,8 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dic
     except OSError as error:
         raise UserError(f"the scores could not be written to {workdir.path}: {error.strerror or error}") from None
     print_scores(scores)
+    if remark := too_narrow(scores, built.experiment.data.modes()):
+        print(remark)
     print(f"written to {path}", flush=True)
     return scores
 
@@ -95,6 +98,7 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
 def finish(workdir: Workdir, built: "Built") -> None:
     """Scores the test split, draws samples and reconstructions, and on the chief writes them and the report."""
+    from tfdgm.evaluation.modes import too_narrow
     from tfdgm.report import write_report
 
     split = "test" if "test" in built.experiment.splits else "train"
@@ -104,7 +108,7 @@ def finish(workdir: Workdir, built: "Built") -> None:
     pictures = draw_pictures(workdir, built, split)
     if not built.devices.is_chief:
         return
-    report = write_report(workdir, scores, pictures)
+    report = write_report(workdir, scores, pictures, too_narrow(scores, built.experiment.data.modes()))
     if pictures:
         print(f"pictures {', '.join(str(path) for path in pictures)}", flush=True)
     print(f"report {report}", flush=True)

@@ -121,6 +121,8 @@ def _model_loss(objectives: dict[str, Objective]) -> Callable[[Forward], Loss]:
             total = total + objective.weight * term.value
             prefix = f"{name}/" if objective.moves else ""
             metrics.update({prefix + what: metric for what, metric in term.metrics.items()})
+        if forward.model.prior.needs_posterior:
+            _ = forward.prior  # it collects statistics when read, which would go stale where no objective reads it
         if forward.model.posterior is not None:
             for name, value in forward.latent.losses.items():
                 total = total + value

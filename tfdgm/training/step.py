@@ -33,7 +33,7 @@ def training_step(
     Args:
       model: all variables live here and in the players.
       players: the adversaries, the model last.
-      draws: the global batch of each move, in order.
+      draws: the global batch of each move, in order; each move draws with a seed of its own.
       step: int64 scalar, the number of this step.
       devices: where the shards are computed.
       seed: the seed of all training draws, int32 `[2]`.
@@ -45,14 +45,16 @@ def training_step(
     Returns:
       Scalars by name.
     """
-    remaining = iter(draws)
+    numbered = enumerate(draws, start=1)
     step_seed = fold(seed, step)
     metrics: Metrics = {}
     for player in players:
-        for move in range(player.moves):
-            move_seed = fold(step_seed, move)
+        for _ in range(player.moves):
+            number, draw = next(numbered)
+            # The model's, the last, is number 0, and so the same as in a run without adversaries.
+            move_seed = fold(step_seed, number % len(draws))
             run = partial(shard_pass, model, player, probe=probe)
-            total = devices.total(player.name, run, next(remaining), step, move_seed, shards, clip_norm)
+            total = devices.total(player.name, run, draw, step, move_seed, shards, clip_norm)
             player.apply(total.gradients, devices)
             player.absorb(total.totals, Context(move_seed, step, training=True))
             player.project()
