@@ -17,7 +17,7 @@ def posterior() -> Iterator[Finding]:
     built = exact.linear_gaussian()
     x = rows(built.experiment, "train").astype(np.float64)
     draws = draws_over(built, x, 10)
-    (block,) = draws.blocks(0, tf.constant(x, tf.float32), 10)
+    ((_, _, block),) = draws.blocks(10)
     evidence = block.log_likelihood + block.log_prior - block.log_posterior
     worst = np.unravel_index(np.argmax(np.abs(evidence - exact.log_evidence(x))), evidence.shape)
     truth = exact.log_evidence(x)[worst[1]]
@@ -64,9 +64,8 @@ def importance_weighted() -> Iterator[Finding]:
     x = rows(built.experiment, "train")
     truth = exact.log_evidence(x).mean()
     draws = draws_over(built, np.tile(x, (7, 1)), 2_000)
-    (number, batch, _), how = next(draws.chunks()), "448 examples"
-    blocks = draws.blocks(number, batch, draws.per_block)
-    weights = np.concatenate([b.log_likelihood + b.log_prior - b.log_posterior for b in blocks])
+    blocks, how = draws.blocks(draws.per_block), "448 examples"
+    weights = np.concatenate([b.log_likelihood + b.log_prior - b.log_posterior for _, _, b in blocks])
     once, some, many = weights.mean(), *(-draws.importance_weighted_nll(samples) for samples in (10, 2_000))
     gap = exact.widened_gap(widen)
     # log weights of standard deviation near 1, a million draws: standard error 0.001
