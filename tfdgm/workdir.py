@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -149,7 +150,13 @@ class Workdir:
 def _fixed(config: str) -> list[str]:
     """The lines that fix what a run computes."""
     lines = [line.strip() for line in config.splitlines() if line.strip()]
-    return [line for line in lines if not line.startswith(_FREE_SETTINGS)]
+    return [line for line in lines if not line.startswith(_FREE_SETTINGS) and not _unread_macro(line, config)]
+
+
+def _unread_macro(line: str, config: str) -> bool:
+    """Whether a line sets a macro that nothing reads: such lines have been in configurations."""
+    macro = re.match(r"([\w/]+) = ", line)
+    return macro is not None and f"%{macro[1]}" not in config
 
 
 def describe_run(plugins: list[Plugin], seed: int, data: Mapping[str, Any]) -> dict[str, Any]:

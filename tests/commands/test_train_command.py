@@ -1,5 +1,9 @@
 """The flags of `tfdgm train`, and what is refused before anything is written."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 from small import command
 
@@ -47,6 +51,28 @@ def test_a_mistake_costs_one_message_and_code_2_and_starts_nothing(tmp_path, mon
     error = capsys.readouterr().err
     assert told in error and "Traceback" not in error and "In call to configurable" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+SLIPS = [
+    ["train", "--gin_bindings=step = 500"],
+    ["train", "--gin_bindings=steps = "],
+    ["train", "--gin_bindings=experiment.batchsize = 5"],
+    ["train", "--gin_bindings=experiment.prior = @prior.gausian()"],
+    ["train", "--gin_file=digits/vea.gin"],
+    ["train", "--seed=3"],
+    ["matrix", "--gin_bindings=step = 500"],
+    ["matrix", "--gin_file=digits/vea.gin"],
+]
+
+
+def test_most_slips_are_told_without_waiting_for_tensorflow():
+    source = (
+        "import json, sys; from tfdgm.commands import main\n"
+        "codes = [main(arguments) for arguments in json.loads(sys.argv[1])]\n"
+        "print('TOLD', codes, {'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", source, json.dumps(SLIPS)], capture_output=True, text=True)
+    assert f"TOLD {[2] * len(SLIPS)} set()" in told.stdout, told.stdout + told.stderr
 
 
 def test_an_unknown_command_is_answered_with_the_nearest(capsys):

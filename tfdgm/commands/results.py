@@ -47,7 +47,7 @@ def open_trained(path: str | None, replicas: int = 1, checkpoint: str = "latest"
     found = Checkpoints(workdir.checkpoints).named(checkpoint)
     devices = mirrored(replicas)
     with devices.scope():
-        built = read_config([], [text]).experiment().build(devices)
+        built = read_config([], base=text).experiment().build(devices)
         built.state.assign(found.tensors)
         yield workdir, built
 

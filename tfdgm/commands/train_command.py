@@ -16,6 +16,7 @@ from tfdgm.commands import import_tensorflow
 from tfdgm.config_files import DEFAULT_CONFIG
 from tfdgm.errors import UserError
 from tfdgm.registry import KINDS, gin_identifier, select
+from tfdgm.statements import read_statements
 from tfdgm.supervisor import LOST, supervise
 from tfdgm.workdir import Workdir, describe_run
 
@@ -56,17 +57,16 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
             arguments.append(f"--workdir={default_workdir(values.gin_file)}")
         command = [sys.executable, "-m", "tfdgm", "train", *arguments]
         return supervise([command], [os.environ], values.max_restarts, say)
-    import_tensorflow()
-    from tfdgm.config import read_config
-    from tfdgm.training.run import check_shards
-
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
-    saved = workdir.saved_config() if workdir else None
-    if saved is not None and not files:
-        config = read_config([], [saved, *bindings])
-    else:
-        config = read_config(files or [DEFAULT_CONFIG], bindings)
+    base = workdir.saved_config() if workdir and not files else None
+    # before TensorFlow, which takes its time, since most slips show here
+    statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base)
+    import_tensorflow()
+    from tfdgm.config import resolve
+    from tfdgm.training.run import check_shards
+
+    config = resolve(statements)
     if workdir is None and config.placement.strategy == "multi_worker" and not values.dry_run:
         raise UserError("several workers need --workdir: a folder on a file system that all of them share")
     devices = config.placement.devices()

@@ -13,6 +13,7 @@ from tfdgm.matrix.cells import Cell, Settings, Traits, installed
 from tfdgm.matrix.check import Ask, about_config, about_objective
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outcome import DONE, REFUSED, UNFINISHED
+from tfdgm.statements import read_statements
 from tfdgm.workdir import Workdir
 
 #: Stands for the choices of a cell while what all cells share is read.
@@ -47,9 +48,12 @@ def check_settings(settings: Settings, ask: Ask) -> None:
     Raises:
       UserError: a file or name is unknown, or the syntax is wrong.
     """
-    together = [[], *settings.added.values()]
-    for added in together:
-        answer = ask(about_config([*settings.files, *added], [_NO_CHOICE, *settings.bindings], build=False))
+    together = [[*settings.files, *added] for added in ([], *settings.added.values())]
+    bindings = [_NO_CHOICE, *settings.bindings]
+    for files in together:
+        read_statements(files, bindings)  # most slips show without TensorFlow, which the answers need
+    for files in together:
+        answer = ask(about_config(files, bindings, build=False))
         if "refused" in answer:
             raise UserError(answer["refused"])
 
