@@ -2,7 +2,7 @@
 
 import dataclasses
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -120,17 +120,3 @@ def _refuse_others(folder: Folder, differing: Sequence[tuple[Cell, list[str]]]) 
             f"{folder.path} holds {len(differing)} run(s) of another configuration; use another --workdir, or leave "
             f"out what differs, or delete the runs' folders. Of {folder.workdir(cell)}:\n  " + "\n  ".join(changes)
         )
-
-
-def described(plan: Plan) -> Iterator[str]:
-    """What would run, what is done, and what is refused and why, by lines."""
-    by_status: dict[str, list[Result]] = {}
-    for result in plan.results.values():
-        by_status.setdefault("to train" if result.cell in set(plan.waiting) else result.status, []).append(result)
-    for status, results in by_status.items():
-        yield f"{status}: {len(results)}"
-        for result in results:
-            reason = result.reason or plan.doubts.get(result.cell, "")
-            yield f"  {result.cell}" + (f": {reason}" if reason else "")
-            if status == "to train":
-                yield f"    {result.command}"
