@@ -159,18 +159,32 @@ def _unread_macro(line: str, config: str) -> bool:
     return macro is not None and f"%{macro[1]}" not in config
 
 
-def describe_run(plugins: list[Plugin], seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What `run.json` says: how this run was started, and by which versions of everything."""
-    return {
+def describe_run(
+    plugins: list[Plugin], seed: int, data: Mapping[str, Any], history: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What `run.json` says: how this run was first started, by which versions of everything it goes on, and each start.
+
+    Args:
+      plugins: those that the run uses.
+      seed: of the run.
+      data: what its data says of itself.
+      history: what `run.json` said before, empty for a new run.
+    """
+    start = {
         "argv": sys.argv,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "git_commit": _git_commit(),
+    }
+    starts = [*history.get("starts", []), start]
+    return {
+        **starts[0],
         "seed": seed,
         "data": dict(data),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _VERSIONS},
         "plugins": {p.gin_name: {"distribution": p.distribution, "version": p.version} for p in plugins},
-        "git_commit": _git_commit(),
+        "starts": starts,
     }
 
 

@@ -154,6 +154,6 @@ def test_a_matrix_that_is_stopped_and_killed_goes_on_and_a_cell_that_fails_costs
     assert found["a_crashing"]["reason"] == "ZeroDivisionError: it was never tested"
     scores = json.loads((cell / "eval.json").read_text())
     assert scores["step"] == 3_000 and float(found["gaussian"]["elbo"]) == scores["elbo"]
-    assert len(json.loads((cell / "run.json").read_text())["resumed_from"]) == 2
+    assert len(json.loads((cell / "run.json").read_text())["starts"]) == 3
     page = (folder / "index.html").read_text()
     assert "data:image/png;base64," in page and "cells/gaussian-gaussian-elbo-0/report.html" in page

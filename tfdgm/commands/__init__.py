@@ -9,6 +9,7 @@ from absl import flags
 
 from tfdgm.commands.slips import binding_for, unquoted_binding
 from tfdgm.errors import NonFiniteError, UserError, did_you_mean, nearest
+from tfdgm.signals import Stopped
 from tfdgm.version import __version__
 
 #: What each command does, in one line; its module is `tfdgm.commands.NAME_command`.
@@ -55,6 +56,9 @@ def main(argv: Sequence[str]) -> int:
     except NonFiniteError as error:
         print(f"tfdgm: {error}", file=sys.stderr)
         return 1
+    except Stopped as stopped:
+        print(f"tfdgm: {stopped}", file=sys.stderr)
+        return 128 + stopped.number
     except KeyboardInterrupt:
         print("tfdgm: interrupted", file=sys.stderr)
         return 130

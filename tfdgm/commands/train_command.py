@@ -153,16 +153,15 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
         return 0
     trainer = Trainer(built, workdir.path, say)
     history = workdir.read_json("run.json")
-    facts = describe_run(config.plugins, experiment.seed, experiment.data.describe())
-    workdir.write_json("run.json", {**facts, "resumed_from": [*history.get("resumed_from", []), history["started"]]}
-                       if history else facts)  # fmt: skip
+    workdir.write_json("run.json", describe_run(config.plugins, experiment.seed, experiment.data.describe(), history))
     describe(built, config)
     say(f"workdir {workdir.path}")
     outcome = trainer.train()
     workdir.write(f"operative_config-{outcome.step}.gin", config.operative())
-    if outcome.step < experiment.steps and outcome.signal is not None:
+    if outcome.signal is not None:
         name = signal.Signals(outcome.signal).name
-        say(f"{name}: stopped and saved at step {outcome.step}; to go on: tfdgm train --workdir={workdir.path}")
+        rest = "to go on" if outcome.step < experiment.steps else "all steps are made; to score"
+        say(f"{name}: stopped and saved at step {outcome.step}; {rest}: tfdgm train --workdir={workdir.path}")
         return 128 + outcome.signal
     finish(workdir, built)
     say(f"done in {time.monotonic() - began:.0f} s; {_rate(outcome)}")
@@ -171,7 +170,7 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
 
 def _rate(outcome: "Outcome") -> str:
     rate = outcome.steps_per_second
-    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left; it was only scored"
+    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left"
 
 
 def describe(built: "Built", config: "Config") -> None:
