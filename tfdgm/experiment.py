@@ -284,9 +284,7 @@ def _check_parts(
             )
     discrete = posterior is not None and posterior.latent_spec(latent_size, data.spec).discrete
     if prior.over == "codes" and not discrete:
-        raise UserError(
-            f"the prior {prior.spoken_name()} is over codes, but the latent is a vector: choose a posterior of codes"
-        )
+        raise UserError(f"{prior.spoken_name()} is over codes, but the latent is a vector: choose a posterior of codes")
     untrained = [] if any(objective.trains_decoder for objective in objectives) else ["decoder"]
     if encoder is not None and not any(objective.trains_encoder for objective in objectives):
         untrained.append("encoder")

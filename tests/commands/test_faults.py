@@ -13,7 +13,12 @@ CAMPAIGN = Path(__file__).parents[2] / "tools" / "fault_campaign.py"
 @pytest.mark.parametrize(
     "faults",
     [
-        {"kill": 3, "kill while a checkpoint is written": 2, "SIGSTOP for a second": 1, "two processes on one workdir": 1},
+        {
+            "kill": 3,
+            "kill while a checkpoint is written": 2,
+            "SIGSTOP for a second": 1,
+            "two processes on one workdir": 1,
+        },
         {"newest checkpoint: a bit flipped": 1, "config.gin: garbage": 1, "full disk": 1, "run.json: garbage": 1},
     ],
 )

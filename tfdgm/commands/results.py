@@ -13,6 +13,7 @@ from rich.table import Table
 from tfdgm.commands import import_tensorflow
 from tfdgm.errors import UserError
 from tfdgm.evaluation.scores import unit
+from tfdgm.signals import signals_raised
 from tfdgm.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def open_trained(path: str | None, replicas: int = 1, checkpoint: str = "latest"
     found = Checkpoints(workdir.checkpoints).named(checkpoint)
     devices = mirrored(replicas)
     with devices.scope():
-        built = read_config([], [text]).experiment().build(devices)
+        built = read_config([], base=text).experiment().build(devices)
         built.state.assign(found.tensors)
         yield workdir, built
 
@@ -97,16 +98,38 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
 
 def finish(workdir: Workdir, built: "Built") -> None:
-    """Scores the test split, draws samples and reconstructions, and on the chief writes them and the report."""
+    """Scores the test split, draws samples and reconstructions, and on the chief writes them and the report.
+
+    What is there already of this step is left as it is. SIGINT and SIGTERM raise `tfdgm.signals.Stopped`.
+    """
+    to_score = f"to score: tfdgm eval --workdir={workdir.path}"
+    with signals_raised(f"stopped while scoring; the model is saved; {to_score}"):
+        _finish(workdir, built)
+
+
+def _finish(workdir: Workdir, built: "Built") -> None:
     from tfdgm.evaluation.modes import too_narrow
     from tfdgm.report import write_report
 
-    split = "test" if "test" in built.experiment.splits else "train"
-    if split != "test" and built.devices.is_chief:
-        print("the data has no test split: scored on the training split", flush=True)
-    scores = score(workdir, built, split, 1_000)
+    chief, splits = built.devices.is_chief, built.experiment.splits
+    split = "test" if "test" in splits else "train"
+    scores = workdir.read_json("eval.json")
+    is_scored = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
+    is_reported = is_scored and (workdir.path / "report.html").exists()
+    # what the chief sees counts for all workers, since they score together
+    scored, reported = (vote > 0 for vote in built.devices.agreed([chief and is_scored, chief and is_reported]))
+    if chief and scored:
+        again = f"to score it again: tfdgm eval --workdir={workdir.path}"
+        print(f"step {scores['step']} is scored already, in {workdir.path / 'eval.json'}; {again}", flush=True)
+    if reported:
+        return
+    if not scored:
+        if chief:
+            missing = "" if split == "test" else "; the data has no test split"
+            print(f"scoring {len(splits[split]):,} examples of the {split} split{missing}", flush=True)
+        scores = score(workdir, built, split, 1_000)
     pictures = draw_pictures(workdir, built, split)
-    if not built.devices.is_chief:
+    if not chief:
         return
     report = write_report(workdir, scores, pictures, too_narrow(scores, built.experiment.data.modes()))
     if pictures:

@@ -16,6 +16,7 @@ from tfdgm.commands import import_tensorflow
 from tfdgm.config_files import DEFAULT_CONFIG
 from tfdgm.errors import UserError
 from tfdgm.registry import KINDS, gin_identifier, select
+from tfdgm.statements import read_statements
 from tfdgm.supervisor import LOST, supervise
 from tfdgm.workdir import Workdir, describe_run
 
@@ -56,17 +57,16 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
             arguments.append(f"--workdir={default_workdir(values.gin_file)}")
         command = [sys.executable, "-m", "tfdgm", "train", *arguments]
         return supervise([command], [os.environ], values.max_restarts, say)
-    import_tensorflow()
-    from tfdgm.config import read_config
-    from tfdgm.training.run import check_shards
-
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
-    saved = workdir.saved_config() if workdir else None
-    if saved is not None and not files:
-        config = read_config([], [saved, *bindings])
-    else:
-        config = read_config(files or [DEFAULT_CONFIG], bindings)
+    base = workdir.saved_config() if workdir and not files else None
+    # before TensorFlow, which takes its time, since most slips show here
+    statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base)
+    import_tensorflow()
+    from tfdgm.config import resolve
+    from tfdgm.training.run import check_shards
+
+    config = resolve(statements)
     if workdir is None and config.placement.strategy == "multi_worker" and not values.dry_run:
         raise UserError("several workers need --workdir: a folder on a file system that all of them share")
     devices = config.placement.devices()
@@ -153,16 +153,15 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
         return 0
     trainer = Trainer(built, workdir.path, say)
     history = workdir.read_json("run.json")
-    facts = describe_run(config.plugins, experiment.seed, experiment.data.describe())
-    workdir.write_json("run.json", {**facts, "resumed_from": [*history.get("resumed_from", []), history["started"]]}
-                       if history else facts)  # fmt: skip
+    workdir.write_json("run.json", describe_run(config.plugins, experiment.seed, experiment.data.describe(), history))
     describe(built, config)
     say(f"workdir {workdir.path}")
     outcome = trainer.train()
     workdir.write(f"operative_config-{outcome.step}.gin", config.operative())
-    if outcome.step < experiment.steps and outcome.signal is not None:
+    if outcome.signal is not None:
         name = signal.Signals(outcome.signal).name
-        say(f"{name}: stopped and saved at step {outcome.step}; to go on: tfdgm train --workdir={workdir.path}")
+        rest = "to go on" if outcome.step < experiment.steps else "all steps are made; to score"
+        say(f"{name}: stopped and saved at step {outcome.step}; {rest}: tfdgm train --workdir={workdir.path}")
         return 128 + outcome.signal
     finish(workdir, built)
     say(f"done in {time.monotonic() - began:.0f} s; {_rate(outcome)}")
@@ -171,7 +170,7 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
 
 def _rate(outcome: "Outcome") -> str:
     rate = outcome.steps_per_second
-    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left; it was only scored"
+    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left"
 
 
 def describe(built: "Built", config: "Config") -> None:
