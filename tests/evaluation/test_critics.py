@@ -77,7 +77,7 @@ def test_every_objective_with_a_critic_is_asked_and_no_other():
         (Wasserstein, {}, {"wasserstein_estimate", "wasserstein/critic_slope", "wasserstein/critic_lipschitz"}),
         (JSD, {"packing": 2}, prefixed(NAMES["jsd"], "jsd_2/")),
     ],
-    ids=str,
+    ids=["another kind", "the same kind"],
 )
 def test_what_two_critics_say_of_one_space_is_kept_apart(kind, settings, others):
     first, second = (make(network=MLP(hidden=()), moves=1, **more) for make, more in ((JSD, {}), (kind, settings)))
