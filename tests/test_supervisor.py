@@ -45,7 +45,7 @@ def test_after_a_crash_all_are_started_again_each_in_its_environment(tmp_path):
 
 
 def test_the_crash_is_named_and_not_the_losses_that_follow_from_it():
-    code, said = run(f"sleep 0.3; exit {LOST}", "kill -11 $$")
+    code, said = run(f"sleep 3; exit {LOST}", "kill -11 $$")
     assert code == 128 + signal.SIGSEGV
     assert said == ["process 1 of 2 was killed by SIGSEGV; it was restarted 0 time(s), which is all that "
                     "--max_restarts allows"]  # fmt: skip

@@ -24,6 +24,7 @@ def test_a_run_stopped_on_two_devices_goes_on_with_one_or_four_to_the_same_weigh
     assert difference < 1e-5, name  # float32 sums in another order
 
 
+@pytest.mark.slow
 def test_the_number_of_shards_is_the_runs_and_devices_that_do_not_divide_it_are_refused(tmp_path):
     train(tmp_path, "maf", 2, shards=None, steps=1, steps_per_loop=1)
     built, devices = replicated("maf", 1, shards=None)
@@ -34,6 +35,7 @@ def test_the_number_of_shards_is_the_runs_and_devices_that_do_not_divide_it_are_
         Trainer(built, tmp_path, silent).restore()
 
 
+@pytest.mark.slow
 def test_a_move_has_one_all_reduce_of_gradients_and_little_more(tmp_path, monkeypatch):
     reduced, gathered = [], []
     context = tf.distribute.ReplicaContext

@@ -96,10 +96,10 @@ def test_vectors_stand_at_the_first_size_that_is_small_enough(smallest, coarsest
 
 def test_each_finer_size_has_half_the_channels_and_at_least_sixteen():
     down = built((32, 32, 3), (10,), smallest=2, width=128).down
-    assert [layer.kernel.shape[-2:] for layer in down] == [(3, 16), (16, 32), (32, 64), (64, 128)]
+    assert [layer.kernel.shape[-2:] for layer, _ in down] == [(3, 16), (16, 32), (32, 64), (64, 128)]
     up = built((5,), (32, 32, 3), smallest=2, width=128).up
     assert [layer.kernel.shape[-2:] for layer in up] == [(64, 128), (32, 64), (16, 32), (3, 16)]
-    assert [layer.kernel.shape[-1] for layer in built((32, 32, 3), (10,), smallest=1, width=64).down] == [
+    assert [layer.kernel.shape[-1] for layer, _ in built((32, 32, 3), (10,), smallest=1, width=64).down] == [
         *(16, 16, 16, 32, 64)
     ]
 
@@ -139,7 +139,7 @@ def test_the_residual_block_is_its_formula():
     (block,) = network.blocks
     x = np.random.RandomState(0).randn(2, 5, 3, 8)
     expected = x + convolved(np.tanh(convolved(np.tanh(x), block.wide)), block.mix)
-    np.testing.assert_allclose(block(tf.constant(x, tf.float32)), expected, rtol=1e-4, atol=1e-5)  # float32
+    np.testing.assert_allclose(block(tf.constant(x, tf.float32), context()), expected, rtol=1e-4, atol=1e-5)  # float32
 
 
 @pytest.mark.parametrize("blocks", [0, 2])

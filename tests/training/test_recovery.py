@@ -51,6 +51,7 @@ def test_the_checkpoint_at_the_best_score_is_kept_besides_the_newest(side, choos
     assert trainer.checkpoints.named("best").step == kept.step and trainer.checkpoints.named("latest").step == 60
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_the_best_of_before(tmp_path):
     run(tmp_path, keep_best="validation_rate", steps=30)
     before = Checkpoints(tmp_path / "checkpoints").best()
@@ -90,6 +91,7 @@ def exploding(**changes):
     return {"encoder": Exploding(), "optimizer": keras.optimizers.SGD(0.1), "checkpoint_seconds": 0.0, **changes}
 
 
+@pytest.mark.slow
 def test_a_run_that_explodes_goes_back_with_half_the_learning_rates_until_it_stays_finite(tmp_path):
     with pytest.raises(NonFiniteError):
         run(tmp_path / "none", **exploding())
@@ -102,6 +104,7 @@ def test_a_run_that_explodes_goes_back_with_half_the_learning_rates_until_it_sta
     assert [line["step"] for line in read_lines(tmp_path / "some" / "metrics.jsonl")] == [10, 20, 30, 40, 50, 60]
 
 
+@pytest.mark.slow
 def test_recoveries_are_bounded_also_over_a_resume(tmp_path):
     for _ in range(2):
         with pytest.raises(NonFiniteError, match=r"halved 1 time\(s\) before"):
@@ -114,6 +117,7 @@ def test_without_recoveries_the_state_has_no_scale(tmp_path):
     assert built.state.variables["learning_rate_scale"].numpy() == 1.0
 
 
+@pytest.mark.slow
 def test_with_notice_training_goes_on_for_a_while_after_the_signal(tmp_path):
     ends = {}
     for name, grace in (("at once", 0.0), ("later", 0.5)):
@@ -171,6 +175,7 @@ def test_what_is_written_is_the_state_at_the_call(tmp_path):
     assert_same_tensors(checkpoints.latest().tensors, before)
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_evaluated_and_sampled_by_its_name(tmp_path, capsys):
     assert command("train", f"--workdir={tmp_path}/run", f"--gin_bindings={KEEPS_BEST}") == 0
     best = Checkpoints(tmp_path / "run" / "checkpoints").best().step
