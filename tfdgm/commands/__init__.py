@@ -18,6 +18,7 @@ COMMANDS = {
     "export": "write a trained model as a self-contained SavedModel",
     "plugins": "list, show or start plugins",
     "matrix": "train and score every valid combination of what is installed",
+    "lab": "run a classic demonstration; leaves a table and a picture",
 }
 
 _USAGE = """tfdgm {version}: deep generative models on TensorFlow
@@ -37,8 +38,8 @@ def main(argv: Sequence[str]) -> int:
       argv: the arguments after the program's name.
 
     Returns:
-      The exit code: 0 done; 2 a mistake of the user's, told in one message; 1 training became non-finite, or a cell of
-      the matrix failed; 128 + signal where one stopped the run.
+      The exit code: 0 done; 2 a mistake of the user's, told in one message; 1 training became non-finite, a cell of the
+      matrix failed, or a lab's check did; 128 + signal where one stopped the run.
     """
     if not argv or argv[0] in ("--help", "-h", "help", "--helpfull"):
         print(_usage())

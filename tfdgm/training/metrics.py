@@ -39,8 +39,10 @@ class MetricsLog:
                 tf.summary.write(name, tf.constant(value, tf.float32), step=step, metadata=_SCALAR)
 
     def close(self) -> None:
+        """Ends the events; a further `write` begins a new file of them."""
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:
