@@ -1,11 +1,12 @@
-"""Data and generator lie on parallel lines, at distance 1. Between disjoint supports the best discriminator D* is 1 on one
-and 0 on the other, flat at both: the better the critic, the less it tells the generator, and the gradient of the minimax
-game's log(1 - D) vanishes (Arjovsky and Bottou 2017, theorem 2.4). Noise of scale s on everything the critic sees spreads
-both laws over the whole line, and the gradient at the best D is back (their section 3; Sonderby et al. 2017).
+"""Data and generator lie on parallel lines, at distance 1. Between disjoint supports the best discriminator D* is 1
+on one and 0 on the other, flat at both: the better the critic, the less it tells the generator, and the gradient of
+the minimax game's log(1 - D) vanishes (Arjovsky and Bottou 2017, theorem 2.4). Noise of scale s on everything the
+critic sees spreads both laws over the whole line, and the gradient at the best D is back (their section 3; Sonderby
+et al. 2017).
 
 Exact: across the lines the noisy laws are N(1, s^2) and N(0, s^2), so D*, JSD and the gradient are sums over a grid.
-Learned: critics of the framework, with and without noise, train on while the generator stays; the gradient of its loss
-is what the training step measures.
+Learned: critics of the framework, with and without noise, train on while the generator stays; the gradient of its
+loss is what the training step measures.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""W1 is the least work that carries one heap of earth onto another: mass times distance (Monge 1781; Kantorovich 1942). A
-plan P says how much goes from where to where; its rows sum to the first heap and its columns to the second. The dual
-gives prices u and v with u_i + v_j <= c_ij; whatever they earn, no plan costs less, and at the optimum both are equal
-(Kantorovich and Rubinstein 1958). That difference of prices is what the critic of a Wasserstein GAN learns.
+"""W1 is the least work that carries one heap of earth onto another: mass times distance (Monge 1781; Kantorovich
+1942). A plan P says how much goes from where to where; its rows sum to the first heap and its columns to the second.
+The dual gives prices u and v with u_i + v_j <= c_ij; whatever they earn, no plan costs less, and at the optimum both
+are equal (Kantorovich and Rubinstein 1958). That difference of prices is what the critic of a Wasserstein GAN learns.
 
 The heaps on a line are a worked example: there W1 is the area between the cumulative distributions. The points in the
 plane come from two data sets of the framework.
@@ -36,7 +36,12 @@ def run(settings: Settings) -> Outcome:
     checks = [
         near("line: the cost is the area between the cumulative distributions", heaps.cost, area, 1e-9),
         *_checks("line", heaps, P, Q, distances(PLACES[:, None], PLACES[:, None])),
-        near("plane: the cost is the Wasserstein distance of the evaluation", plane.cost, wasserstein(first, second), 1e-6),
+        near(
+            "plane: the cost is the Wasserstein distance of the evaluation",
+            plane.cost,
+            wasserstein(first, second),
+            1e-6,
+        ),
         *_checks("plane", plane, *weights, distances(first, second)),
     ]
     return Outcome(rows, _figure(heaps, plane, first, second), checks)
@@ -78,15 +83,21 @@ def _figure(heaps: Transport, plane: Transport, first: np.ndarray, second: np.nd
     bars = figure.add_subplot(corners[0, 0])
     bars.bar(PLACES - 0.2, P, 0.4, color=BLUE, label="from")
     bars.bar(PLACES + 0.2, Q, 0.4, color=ORANGE, label="to")
-    bars.set(xlabel="place (m)", ylabel="mass", title=f"two heaps: $W_1$ = {heaps.cost:.2f} m", xticks=PLACES, ylim=(0, 0.47))
+    bars.set(
+        xlabel="place (m)", ylabel="mass", title=f"two heaps: $W_1$ = {heaps.cost:.2f} m", xticks=PLACES, ylim=(0, 0.47)
+    )
     bars.legend(loc="upper left", ncols=2)
     matrix = figure.add_subplot(corners[1, 0])
     shown = matrix.pcolormesh(PLACES, PLACES, heaps.plan.T, cmap="viridis")
-    matrix.set(xlabel="from (m)", ylabel="to (m)", title="an optimal plan", xticks=PLACES, yticks=PLACES, aspect="equal")
+    matrix.set(
+        xlabel="from (m)", ylabel="to (m)", title="an optimal plan", xticks=PLACES, yticks=PLACES, aspect="equal"
+    )
     matrix.grid(False)
     for i, j in np.argwhere(heaps.plan > 0):
         colour = BLACK if heaps.plan[i, j] > 0.12 else "white"
-        matrix.text(PLACES[i], PLACES[j], f"{heaps.plan[i, j]:.2f}", color=colour, ha="center", va="center", fontsize=15)
+        matrix.text(
+            PLACES[i], PLACES[j], f"{heaps.plan[i, j]:.2f}", color=colour, ha="center", va="center", fontsize=15
+        )
     figure.colorbar(shown, ax=matrix, label="mass moved")
     points = figure.add_subplot(corners[:, 1])
     lines = [(first[i], second[j]) for i, j in np.argwhere(plane.plan > 0)]

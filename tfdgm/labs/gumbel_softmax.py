@@ -1,10 +1,10 @@
 """softmax((l + g) / t) with standard Gumbel noise g is a relaxed draw from Categorical(softmax(l)) (Jang et al. 2017;
-Maddison et al. 2017). Its largest entry is an exact draw at any temperature t. As t falls, the draws go to the corners of
-the simplex, where the gradient is unbiased, and its noise grows without bound; as t rises, the noise goes and the bias
-stays. No t has neither.
+Maddison et al. 2017). Its largest entry is an exact draw at any temperature t. As t falls, the draws go to the
+corners of the simplex, where the gradient is unbiased, and its noise grows without bound; as t rises, the noise goes
+and the bias stays. No t has neither.
 
-The gradient is that of E log p(x|c) of the framework's own model, with its posterior's draws, and the truth is the sum
-over the three codes.
+The gradient is that of E log p(x|c) of the framework's own model, with its posterior's draws, and the truth is the
+sum over the three codes.
 """
 
 import numpy as np

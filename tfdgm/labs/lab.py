@@ -91,14 +91,6 @@ def above(what: str, got: float, limit: float) -> Check:
     return Check(what, f"at least {limit:.4g}", f"{got:.4g}", got >= limit)
 
 
-def ordered(what: str, values: Mapping[str, float]) -> Check:
-    """The values ascend strictly in the order given."""
-    numbers = list(values.values())
-    rising = all(first < second for first, second in zip(numbers, numbers[1:], strict=False))
-    got = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-    return Check(what, " < ".join(values), got, rising)
-
-
 def write_table(path: Path, rows: Sequence[Row]) -> None:
     """Writes the rows as CSV; columns in the order of their first use, empty where a row has no value."""
     columns = list(dict.fromkeys(name for row in rows for name in row))

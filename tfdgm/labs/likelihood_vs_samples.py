@@ -1,10 +1,11 @@
-"""Likelihood and samples tell different things (Theis et al. 2016, section 3.2). A model that only repeats its training
-examples, each blurred a little, has samples like the data and next to no likelihood. A model that gives noise 99 times
-in 100 keeps log(0.01 pi + 0.99 noise) >= log pi - log 100: it loses 4.61 nats in any dimension, while a model whose
-every Gaussian is 30 % too wide, with samples that pass for data, loses more than that once there are enough dimensions.
+"""Likelihood and samples tell different things (Theis et al. 2016, section 3.2). A model that only repeats its
+training examples, each blurred a little, has samples like the data and next to no likelihood. A model that gives
+noise 99 times in 100 keeps log(0.01 pi + 0.99 noise) >= log pi - log 100: it loses 4.61 nats in any dimension, while
+a model whose every Gaussian is 30 % too wide, with samples that pass for data, loses more than that once there are
+enough dimensions.
 
-An example in d dimensions is d / 2 independent points of the ring, so that all densities are known. Samples are judged
-in the plane by precision: the share of them that lie among the data.
+An example in d dimensions is d / 2 independent points of the ring, so that all densities are known. Samples are
+judged in the plane by precision: the share of them that lie among the data.
 """
 
 import math

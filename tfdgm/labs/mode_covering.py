@@ -1,11 +1,11 @@
-"""A Gaussian q cannot be the mixture pi of two. What it does instead depends on the divergence that it minimises. Forward
-KL(pi || q) must put mass wherever pi has some, so q covers both modes and the gap between them. Reverse KL(q || pi) must
-not put mass where pi has none, so q takes one mode. The Jensen-Shannon divergence lies between: at this distance of the
-modes both are minima of it, and about as good (Minka 2005; Theis et al. 2016, figure 1).
+"""A Gaussian q cannot be the mixture pi of two. What it does instead depends on the divergence that it minimises.
+Forward KL(pi || q) must put mass wherever pi has some, so q covers both modes and the gap between them. Reverse KL(q
+|| pi) must not put mass where pi has none, so q takes one mode. The Jensen-Shannon divergence lies between: at this
+distance of the modes both are minima of it, and about as good (Minka 2005; Theis et al. 2016, figure 1).
 
 pi is the data's own density and q the prior. Its mean and scales are moved by the simplex method, from a start that
-covers pi and from one at a mode; the divergences are sums over a grid. The forward fit is known exactly: q has the mean
-and the variances of pi.
+covers pi and from one at a mode; the divergences are sums over a grid. The forward fit is known exactly: q has the
+mean and the variances of pi.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class Fit:
         self.scales = np.sqrt(mass @ (self.points - self.mean) ** 2)
         self.peak = np.abs(self.points[np.argmax(mass)])
         self.starts = {
-            "both modes": np.concatenate([self.mean + [0.1, 0.0], np.log(self.scales)]),
+            "both modes": np.concatenate([self.mean + np.array([0.1, 0.0]), np.log(self.scales)]),
             "one mode": np.concatenate([self.peak, np.log(self.scales[[1, 1]])]),
         }
 
@@ -119,7 +119,9 @@ def _figure(fit: Fit, rows: list[Row], curves: list[np.ndarray]) -> Figure:
         plane, line = figure.add_subplot(2, 3, number + 1), figure.add_subplot(2, 3, number + 4)
         plane.contour(_X1, _X2, pi.T, levels=_contours(pi), colors=BLUE, linewidths=2.5)
         line.plot(_X1, pi.sum(axis=1) * spacing, color=BLUE, label=r"data $\pi$")
-        found = {f"{row['nats']:.3f}": (row, q) for row, q in zip(rows, curves, strict=True) if row["minimised"] == name}
+        found = {
+            f"{row['nats']:.3f}": (row, q) for row, q in zip(rows, curves, strict=True) if row["minimised"] == name
+        }
         best = min(float(row["nats"]) for row, _ in found.values())
         for nats, (row, q) in found.items():
             if float(row["nats"]) < best + 0.02:

@@ -1,10 +1,11 @@
-"""A binary code c is 1 with probability p, and E (x - c)^2 at x = 0.45 is to be made small (Tucker et al. 2017, section
-5.1). The true derivative in p is f(1) - f(0) = 0.1 everywhere, so p should go to 0. The straight-through estimator decodes
-the hard code and differentiates as if it were p (Bengio et al. 2013): its mean is (1 - p) f'(0) + p f'(1) = 2 p - 0.9. That
-is biased unless f is linear, has the wrong sign below p = 0.45, and descends to p = 0.45 and stays there.
+"""A binary code c is 1 with probability p, and E (x - c)^2 at x = 0.45 is to be made small (Tucker et al. 2017,
+section 5.1). The true derivative in p is f(1) - f(0) = 0.1 everywhere, so p should go to 0. The straight-through
+estimator decodes the hard code and differentiates as if it were p (Bengio et al. 2013): its mean is (1 - p) f'(0) + p
+f'(1) = 2 p - 0.9. That is biased unless f is linear, has the wrong sign below p = 0.45, and descends to p = 0.45 and
+stays there.
 
-f is the framework's -log p(x|c), up to a constant. Straight through the probabilities is the core's estimator for priors
-over codes; straight through Gumbel-softmax is that of the categorical posterior.
+f is the framework's -log p(x|c), up to a constant. Straight through the probabilities is the core's estimator for
+priors over codes; straight through Gumbel-softmax is that of the categorical posterior.
 """
 
 import numpy as np
@@ -98,7 +99,9 @@ def _figure(found: dict[str, np.ndarray], paths: dict[str, list[np.ndarray]]) ->
             descent.plot(path, color=colour, linestyle=style, label=None if number else name)
     curve.axhline(0, color=BLACK, linewidth=1)
     curve.axvspan(0, X, color=ORANGE, alpha=0.15, linewidth=0, label="p below 0.45")
-    curve.set(xlabel="probability p of the code 1", ylabel="mean gradient in the logit (nats)", xlim=(0, 1), ylim=(-0.1, 0.17))
+    curve.set(
+        xlabel="probability p of the code 1", ylabel="mean gradient in the logit (nats)", xlim=(0, 1), ylim=(-0.1, 0.17)
+    )
     curve.legend(loc="upper left")
     descent.axhline(X, color=ORANGE, linestyle=":", label="p = 0.45")
     descent.set(xlabel="steps of gradient descent", ylabel="probability p of the code 1", ylim=(0, 1))
