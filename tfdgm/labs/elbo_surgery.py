@@ -63,5 +63,6 @@ def _figure(rows: list[Row], examples: int) -> Figure:
         if term == "mutual_information":
             axes.axhline(math.log(examples), color=BLACK, linewidth=2, linestyle=":", label="log n")
         axes.set(xlabel="training step", ylabel=f"{title} (nats per example)", title=title)
-        axes.legend(loc="best")
+    handles, labels = figure.axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure

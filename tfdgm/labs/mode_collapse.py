@@ -52,8 +52,10 @@ def _checks(rows: list[Row]) -> list[Check]:
     checks = [above("plain: mean KL of the shares of the modes, second half (nats)", uneven[PLAIN], 0.7)]
     for name in FILES:
         if name != PLAIN:
-            checks.append(near(f"{name}: modes in the end", float(late[name][-1]["modes"]), 8, 0))
-            checks.append(below(f"{name}: mean KL over that of plain", uneven[name] / uneven[PLAIN], 0.5))
+            # sigma is 0.01, so that a mode is missed now and then in a frame
+            most = max(float(row["modes"]) for row in late[name])
+            checks.append(near(f"{name}: most modes in a frame, second half", most, 8, 1))
+            checks.append(below(f"{name}: mean KL of the shares, second half (nats)", uneven[name], 0.1))
     return checks
 
 
@@ -82,7 +84,7 @@ def _figure(rows: list[Row], pictures: dict[str, list[np.ndarray]], truth: np.nd
         steps = [float(row["step"]) for row in mine]
         modes.plot(steps, [float(row["modes"]) for row in mine], style, color=colour, label=name)
         uneven.plot(steps, [float(row["reverse_kl"]) for row in mine], style, color=colour, label=name)
-    modes.set(ylabel="modes found", ylim=(-0.3, 8.5))
+    modes.set(xlabel="training step", ylabel="modes found", ylim=(-0.3, 8.5))
     uneven.set(xlabel="training step", ylabel="KL of shares to equal (nats)", ylim=(-0.05, 2.2))
     figure.legend(*modes.get_legend_handles_labels(), loc="outside upper right", ncols=4)
     return figure
