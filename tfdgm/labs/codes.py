@@ -29,6 +29,8 @@ class OneCode:
     def __init__(self, settings: Settings, file: str, codebook: np.ndarray, x: np.ndarray, *bindings: str) -> None:
         self.built: Built = build(settings, file, *bindings)
         self.model = self.built.model
+        assert self.model.posterior is not None
+        self.posterior = self.model.posterior
         state = self.built.state
         kernel, bias = (name for name in state.variables if name.startswith("model/decoder/"))
         (embeddings,) = (name for name in state.variables if name.startswith("model/posterior/"))
@@ -49,7 +51,7 @@ class OneCode:
         every = self.model.embed(tf.range(logits.shape[-1])[:, None])
         with tf.GradientTape() as tape:
             tape.watch(logits)
-            q = self.model.posterior.distribution(logits[:, None], self.context)
+            q = self.posterior.distribution(logits[:, None], self.context)
             probabilities = tf.exp(code_log_probabilities(q, logits.shape[-1])[:, 0])
             expected = tf.reduce_sum(probabilities * self.loss(every), axis=-1)
         return tape.gradient(expected, logits)
@@ -60,8 +62,9 @@ class OneCode:
         def one_pass(logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             with tf.GradientTape() as tape:
                 tape.watch(logits)
-                latent = self.model.posterior(logits[:, None], self.context)
+                latent = self.posterior(logits[:, None], self.context)
                 losses = self.loss(latent.z)
+            assert latent.relaxed is not None
             return tape.gradient(losses, logits), latent.relaxed[:, 0], latent.value[:, 0]
 
         return tf.function(one_pass, jit_compile=True, autograph=False)(logits)  # Gumbel noise is drawn by XLA alone

@@ -29,8 +29,8 @@ def run(settings: Settings) -> Outcome:
         for name in ("moons", "ring")
     )
     first, second = (source.gather(np.arange(len(source))).astype(np.float64) for source in (x, y))
-    weights = [np.full(len(points), 1 / len(points)) for points in (first, second)]
-    plane = transport(*weights, distances(first, second))
+    p, q = (np.full(len(points), 1 / len(points)) for points in (first, second))
+    plane = transport(p, q, distances(first, second))
     rows = [*_rows("line", heaps, PLACES[:, None], PLACES[:, None]), *_rows("plane", plane, first, second)]
     area = float(np.sum(np.abs(np.cumsum(P) - np.cumsum(Q))))
     checks = [
@@ -42,7 +42,7 @@ def run(settings: Settings) -> Outcome:
             wasserstein(first, second),
             1e-6,
         ),
-        *_checks("plane", plane, *weights, distances(first, second)),
+        *_checks("plane", plane, p, q, distances(first, second)),
     ]
     return Outcome(rows, _figure(heaps, plane, first, second), checks)
 
@@ -55,8 +55,15 @@ def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _rows(where: str, found: Transport, x: np.ndarray, y: np.ndarray) -> list[Row]:
     """Every amount that is moved."""
     return [
-        {"example": where, "from": _place(x[i]), "to": _place(y[j]), "mass": float(found.plan[i, j])}
-        | {"distance": float(np.linalg.norm(x[i] - y[j])), "u": float(found.u[i]), "v": float(found.v[j])}
+        {
+            "example": where,
+            "from": _place(x[i]),
+            "to": _place(y[j]),
+            "mass": float(found.plan[i, j]),
+            "distance": float(np.linalg.norm(x[i] - y[j])),
+            "u": float(found.u[i]),
+            "v": float(found.v[j]),
+        }
         for i, j in np.argwhere(found.plan > 0)
     ]
 
@@ -102,8 +109,8 @@ def _figure(heaps: Transport, plane: Transport, first: np.ndarray, second: np.nd
     points = figure.add_subplot(corners[:, 1])
     lines = [(first[i], second[j]) for i, j in np.argwhere(plane.plan > 0)]
     points.add_collection(LineCollection(lines, colors=BLACK, linewidths=1.2, alpha=0.6))
-    points.scatter(*first.T, s=90, color=BLUE, label="moons", zorder=3)
-    points.scatter(*second.T, s=90, color=ORANGE, marker="s", label="ring", zorder=3)
+    points.scatter(first[:, 0], first[:, 1], s=90, color=BLUE, label="moons", zorder=3)
+    points.scatter(second[:, 0], second[:, 1], s=90, color=ORANGE, marker="s", label="ring", zorder=3)
     points.set(xlabel="$x_1$ (units of x)", ylabel="$x_2$ (units of x)", aspect="equal")
     points.set_title(f"two sets of points: $W_1$ = {plane.cost:.3f} units of x")
     points.legend(loc="upper right")

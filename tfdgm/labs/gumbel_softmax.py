@@ -69,7 +69,8 @@ def _figure(rows: list[Row], shown: dict[float, np.ndarray]) -> Figure:
     for number, temperature in enumerate(_SHOWN):
         axes = figure.add_subplot(corners[number // 2, number % 2])
         axes.plot(*_CORNERS[[0, 1, 2, 0]].T, color="#000000", linewidth=1.5)
-        axes.scatter(*(shown[temperature] @ _CORNERS).T, s=14, color=BLUE, alpha=0.5, linewidths=0)
+        x, y = (shown[temperature] @ _CORNERS).T
+        axes.scatter(x, y, s=14, color=BLUE, alpha=0.5, linewidths=0)
         axes.set(aspect="equal", title=f"temperature {temperature:g}", xticks=[], yticks=[])
         axes.set(xlim=(-0.12, 1.12), ylim=(-0.16, 1.0))
         for k, (x, y) in enumerate(_CORNERS):

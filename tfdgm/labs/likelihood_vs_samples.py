@@ -99,7 +99,7 @@ def _figure(
     corners = figure.add_gridspec(2, 3, height_ratios=(1, 1.15))
     for number, (name, drawn) in enumerate(samples.items()):
         axes = figure.add_subplot(corners[0, number])
-        axes.scatter(*drawn[:1_000].T, s=8, color=_COLOURS[name], linewidths=0)
+        axes.scatter(drawn[:1_000, 0], drawn[:1_000, 1], s=8, color=_COLOURS[name], linewidths=0)
         axes.set(xlim=(-3.2, 3.2), ylim=(-2, 2), xlabel="$x_1$ (units of x)", ylabel="$x_2$ (units of x)")
         axes.set_aspect("equal")
         axes.set_title(f"{name}\nprecision {precision[name]:.2f}")

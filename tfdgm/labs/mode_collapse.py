@@ -66,8 +66,9 @@ def _figure(rows: list[Row], pictures: dict[str, list[np.ndarray]], truth: np.nd
         mine = [row for row in rows if row["cure"] == name]
         for column, frame in enumerate(evenly(len(frames), _COLUMNS + 1)[1:]):
             axes = figure.add_subplot(corners[number, column])
-            axes.scatter(*truth.T, s=10, color=BLUE, linewidths=0)
-            axes.scatter(*frames[frame][:1_000].T, s=5, color=RED, linewidths=0)
+            axes.scatter(truth[:, 0], truth[:, 1], s=10, color=BLUE, linewidths=0)
+            shown = frames[frame][:1_000]
+            axes.scatter(shown[:, 0], shown[:, 1], s=5, color=RED, linewidths=0)
             axes.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
             axes.grid(False)
             axes.tick_params(labelsize=14, labelleft=not column, labelbottom=number == len(FILES) - 1)

@@ -53,9 +53,9 @@ def through_probabilities(code: OneCode, pair: tf.Tensor, number: int) -> tuple[
     with tf.GradientTape() as tape:
         rows = tf.repeat(pair[None], _DRAWS, axis=0)
         tape.watch(rows)
-        q = code.model.posterior.distribution(rows[:, None], code.context)
+        q = code.posterior.distribution(rows[:, None], code.context)
         one_hot = differentiable_codes(q, 1, fold(code.seed, number), 2)[0]
-        losses = code.loss(tf.tensordot(one_hot, code.model.posterior.codebook(), axes=1))
+        losses = code.loss(tf.tensordot(one_hot, code.posterior.codebook(), axes=1))
     each = tape.gradient(losses, rows).numpy()[:, 1].astype(np.float64)
     return float(each.mean()), float(each.std() / np.sqrt(_DRAWS))
 
