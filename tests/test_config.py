@@ -114,12 +114,12 @@ def test_a_schedule_serves_as_the_weight_of_the_rate():
 )
 def test_the_canonical_text_reads_back_to_itself(binding):
     text = configured(binding).text
-    assert read_config([], [text]).text == text
+    assert read_config([], base=text).text == text
 
 
 def test_the_canonical_text_makes_the_same_experiment():
     config = configured("encoder/network.mlp.hidden = (5, 6)", "experiment.latent_size = 3", "steps = 7")
-    first, second = config.experiment(), read_config([], [config.text]).experiment()
+    first, second = config.experiment(), read_config([], base=config.text).experiment()
     assert (first.encoder.hidden, first.latent_size, first.steps) == ((5, 6), 3, 7)
     assert (second.encoder.hidden, second.latent_size, second.steps) == ((5, 6), 3, 7)
 
@@ -134,6 +134,20 @@ def test_a_config_names_the_plugins_that_it_uses():
     assert names == {
         "data.digits", "prior.gaussian", "posterior.gaussian", "likelihood.bernoulli", "network.mlp", "objective.elbo",
     }  # fmt: skip
+
+
+def test_a_plugin_that_is_replaced_is_none_of_those_that_it_uses():
+    used = {plugin.gin_name for plugin in configured("experiment.data = @data.ring()").plugins}
+    assert "data.ring" in used and "data.digits" not in used
+
+
+def test_a_plugin_is_used_that_another_one_is_given_by_a_macro():
+    used = {plugin.gin_name for plugin in configured(
+        "critic = @critic/network.conv()",
+        "experiment.objectives = [@objective.elbo(), @objective.jsd()]\nobjective.jsd.network = %critic",
+        "network.conv.width = 8",
+    ).plugins}  # fmt: skip
+    assert {"network.conv", "network.mlp", "objective.jsd"} <= used
 
 
 # ---- what is refused
@@ -166,9 +180,50 @@ def test_a_slip_in_a_config_is_told_with_its_place_and_the_nearest_name(binding,
         assert words in message
 
 
+@pytest.mark.parametrize(
+    "macro, told",
+    [
+        ("step = 500", "nothing reads the macro 'step'. Did you mean 'steps'?"),
+        ("seed = 3", "nothing reads the macro 'seed'. Did you mean 'experiment.seed'?"),
+        ("batchsize = 3", "nothing reads the macro 'batchsize'. Did you mean 'experiment.batch_size'"),
+        ("xyzzy = 3", "nothing reads the macro 'xyzzy'. Give it a reader"),
+    ],
+)
+def test_a_macro_that_nothing_reads_is_refused_with_its_place_and_what_may_have_been_meant(tmp_path, macro, told):
+    assert refused("experiment.seed = 1", macro).startswith(f"--gin_bindings:1: {macro}\n  {told}")
+    (tmp_path / "mine.gin").write_text(f"include 'digits/vae.gin'\n{macro}")
+    path = tmp_path / "mine.gin"
+    assert refused(files=[path]).startswith(f"{path}:2: {macro}\n  {told}")
+
+
+def test_a_macro_is_read_by_a_macro_and_by_a_plugin_that_is_not_used():
+    made = configured("width = 9\nwidths = (%width, %width)\nnetwork.mlp.hidden = %widths\ndepth = 3\n"
+                      "network.conv.width = %depth").experiment()  # fmt: skip
+    assert made.encoder.hidden == (9, 9)
+
+
+def test_a_macro_of_an_included_or_an_earlier_file_may_lose_its_reader_and_is_then_left_out(tmp_path):
+    (tmp_path / "base.gin").write_text("include 'digits/vae.gin'\nsize = 5\nexperiment.latent_size = %size")
+    (tmp_path / "top.gin").write_text("include 'base.gin'\nexperiment.latent_size = 3")
+    (tmp_path / "last.gin").write_text("experiment.latent_size = 3")
+    included = configured(files=[tmp_path / "top.gin"])
+    earlier = configured(files=[tmp_path / "base.gin", tmp_path / "last.gin"])
+    assert included.text == earlier.text and "size = 5" not in included.text
+    assert included.experiment().latent_size == 3
+    (tmp_path / "config.gin").write_text(included.text)
+    assert configured(files=[tmp_path / "config.gin"]).text == included.text
+
+
 def test_a_missing_file_is_told_with_the_nearest_packaged_one():
     message = refused(files=["digits/vea.gin"])
     assert "no config file 'digits/vea.gin'" in message and "digits/vae.gin" in message
+
+
+def test_a_missing_file_that_is_near_none_is_told_with_the_packaged_ones_by_lines():
+    lines = refused(files=["thesis.gin"]).splitlines()
+    assert "no config file 'thesis.gin'" in lines[0]
+    assert "  digits/vae.gin" in lines and not any("matrix" in line for line in lines)
+    assert lines[1:] == sorted(lines[1:]) and len(lines) > 10
 
 
 def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path):
@@ -258,7 +313,7 @@ def files(name):
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_packaged_config_reads_back_to_itself(name):
     text = read_config(files(name)).text
-    assert read_config([], [text]).text == text
+    assert read_config([], base=text).text == text
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from importlib import resources
 from pathlib import Path
 
-from tfdgm.errors import UserError, did_you_mean
+from tfdgm.errors import UserError, did_you_mean, nearest
 
 DEFAULT_CONFIG = "digits/vae.gin"
 
@@ -20,5 +20,7 @@ def find_file(name: str, beside: Path | None = None) -> Path:
     for root in roots:
         if (root / name).is_file():
             return root / name
-    packaged = [str(path.relative_to(config_root())) for path in config_root().rglob("*.gin")]
-    raise UserError(f"there is no config file {name!r}. {did_you_mean(name, packaged)}")
+    whole = [path.relative_to(config_root()).as_posix() for path in config_root().glob("*/*.gin")]
+    if nearest(name, whole):
+        raise UserError(f"there is no config file {name!r}. {did_you_mean(name, whole)}")
+    raise UserError("\n  ".join([f"there is no config file {name!r}. These are packaged:", *sorted(whole)]))

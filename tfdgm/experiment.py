@@ -18,11 +18,17 @@ from tfdgm.contracts.objective import Objective
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext
+from tfdgm.distribution.devices import Devices
+from tfdgm.distribution.strategies import Cluster, Placement, Strategy
 from tfdgm.errors import UserError
 from tfdgm.model import Model
 from tfdgm.randomness import root_seed
+from tfdgm.training.best import Side
 from tfdgm.training.players import Player, make_players
 from tfdgm.training.state import State
+
+#: The arguments of `experiment` that say where it runs, and change nothing in what it computes.
+PLACEMENT = tuple(field.name for field in dataclasses.fields(Placement))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +50,18 @@ class Experiment:
     optimizer: Any
     clip_norm: float | None
     ema_decay: float | None
-    shards: int
+    precision: Literal["float32", "bfloat16"]
+    shards: int | None
     steps_per_loop: int
     validate_every: int
     checkpoint_seconds: float
     keep_checkpoints: int
+    keep_best: str | None
+    best_is: Side
+    grace_seconds: float
+    recoveries: int
     resident_bytes: int
+    placement: Placement
     splits: dict[str, Source]
 
     @property
@@ -61,8 +73,9 @@ class Experiment:
         """Whether the training data lives on the device; larger data is streamed."""
         return self.train.nbytes <= self.resident_bytes
 
-    def build(self) -> "Built":
-        """Makes the variables and the players."""
+    def build(self, devices: Devices | None = None) -> "Built":
+        """Makes the variables and the players, for one device or within `devices.scope()`."""
+        devices = devices or Devices()
         model = Model(
             prior=self.prior,
             likelihood=self.likelihood,
@@ -81,7 +94,15 @@ class Experiment:
         def train_rows(indices: np.ndarray) -> np.ndarray:
             return observed(tf.constant(self.train.gather(indices)), root_seed(self.seed, "build")).numpy()
 
-        context = BuildContext(self.data.spec, model.latent, len(self.train), train_rows, self.seed, self.steps)
+        context = BuildContext(
+            self.data.spec,
+            model.latent,
+            len(self.train),
+            train_rows,
+            self.seed,
+            self.steps,
+            precision=self.precision,
+        )
         blank = copy.deepcopy(self.decoder)
         model.build(context.within("model"))
         context = dataclasses.replace(context, like_decoder=lambda: copy.deepcopy(blank))
@@ -89,9 +110,11 @@ class Experiment:
         for name, objective in self.objectives.items():
             objective.build(context.within(name))
         players = make_players(model, self.objectives, self.optimizer, self.ema_decay)
+        scale = tf.Variable(1.0, trainable=False, name="learning_rate_scale") if self.recoveries else None
         for player in players:
-            player.build()
-        return Built(self, model, players, State(model, self.objectives, players))
+            player.build(scale)
+        devices.use([*named_variables(model).values(), *named_variables(self.objectives).values()])
+        return Built(self, model, players, State(model, self.objectives, players, scale), devices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +125,7 @@ class Built:
     model: Model
     players: list[Player]
     state: State
+    devices: Devices
 
     def parameters(self) -> dict[str, Any]:
         """The model's trainable variables by name."""
@@ -125,12 +149,22 @@ def experiment(
     optimizer: keras.optimizers.Optimizer | None = None,
     clip_norm: float | None = None,
     ema_decay: float | None = None,
-    shards: int = 1,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    shards: int | None = None,
     steps_per_loop: int = 100,
     validate_every: int = 1_000,
     checkpoint_seconds: float = 30.0,
     keep_checkpoints: int = 3,
+    keep_best: str | None = None,
+    best_is: Side = "largest",
+    grace_seconds: float = 0.0,
+    recoveries: int = 0,
     resident_bytes: int = 1 << 30,
+    strategy: Strategy = "one_device",
+    replicas: int | None = None,
+    cluster: Cluster = "tf_config",
+    kubernetes_selector: str = "job-name=tfdgm",
+    tpu: str = "",
 ) -> Experiment:
     """Describes a whole run.
 
@@ -152,12 +186,28 @@ def experiment(
       optimizer: the model's Keras optimizer; None is Adam with learning rate 1e-3 decayed to 0 by a cosine.
       clip_norm: bound on the global norm of the gradient averaged over the global batch; None does not clip.
       ema_decay: decay of an exponential moving average of the weights, which evaluation then uses; None keeps none.
-      shards: parts of the global batch, processed one after the other on one device (gradient accumulation).
+      precision: in which networks compute; "bfloat16" is faster on accelerators that have it. Weights, densities and
+        losses are float32 in any case.
+      shards: parts of the global batch, each with draws of its own; the devices share them evenly, and one device
+        processes its part one after the other (gradient accumulation). The result depends on their number and not on
+        that of the devices. None is one for each device that the run is begun on.
       steps_per_loop: steps in one compiled loop; metrics, checkpoints and signals are served between loops.
       validate_every: steps between validations.
       checkpoint_seconds: seconds between checkpoints; a crash loses at most this much work.
       keep_checkpoints: how many of the newest checkpoints to keep.
+      keep_best: name of a validation score, as metrics.jsonl has it; the checkpoint at its best is kept besides.
+      best_is: which values of it are the best.
+      grace_seconds: how long training goes on after SIGTERM before it saves and ends, for machines that are taken away
+        with notice; 0 ends at the end of the loop.
+      recoveries: how often a run that becomes non-finite goes back to its newest checkpoint, with half the learning
+        rates, before it ends; 0 ends at once.
       resident_bytes: training data up to this size lives on the device; larger data is streamed.
+      strategy: "one_device"; "mirrored", several devices of this machine; "multi_worker", a process on each of several
+        machines; "tpu".
+      replicas: for "mirrored", the number of devices: of GPUs, None for all, or else logical devices on the CPU.
+      cluster: for "multi_worker", who says which processes take part: the variable TF_CONFIG, SLURM or Kubernetes.
+      kubernetes_selector: the label selector of this job's pods.
+      tpu: for "tpu", its name or address.
 
     Raises:
       UserError: a value has the wrong type or range, or parts do not go together.
@@ -168,7 +218,7 @@ def experiment(
             check_type(f"experiment.{name}", given[name], hint)
     positive = ("latent_size", "steps", "batch_size", "shards", "steps_per_loop", "validate_every", "keep_checkpoints")
     for name in positive:
-        if given[name] < 1:
+        if given[name] is not None and given[name] < 1:
             raise UserError(f"experiment.{name} must be at least 1, got {given[name]}")
     if not 0 <= seed < 2**31:
         raise UserError(f"experiment.seed must be in [0, 2^31), got {seed}")
@@ -176,9 +226,10 @@ def experiment(
         raise UserError(f"experiment.clip_norm must be positive, got {clip_norm}")
     if ema_decay is not None and not 0 < ema_decay < 1:
         raise UserError(f"experiment.ema_decay must be between 0 and 1, got {ema_decay}")
-    if checkpoint_seconds < 0 or resident_bytes < 0:
-        raise UserError("experiment.checkpoint_seconds and experiment.resident_bytes must not be negative")
-    if batch_size % shards:
+    for name in ("checkpoint_seconds", "resident_bytes", "grace_seconds", "recoveries"):
+        if given[name] < 0:
+            raise UserError(f"experiment.{name} must not be negative, got {given[name]}")
+    if shards is not None and batch_size % shards:
         raise UserError(f"experiment.batch_size {batch_size} is not divisible by experiment.shards {shards}")
     _check_parts(prior, posterior, encoder, objectives, latent_size, data)
     splits = data.splits()
@@ -192,7 +243,8 @@ def experiment(
     optimizer = optimizer or keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
     _check_optimizer("experiment.optimizer", optimizer)
     return Experiment(
-        **{name: given[name] for name in given if name not in ("objectives", "optimizer")},
+        **{name: given[name] for name in given if name not in ("objectives", "optimizer", *PLACEMENT)},
+        placement=Placement(**{name: given[name] for name in PLACEMENT}),
         objectives=_name_objectives(objectives),
         optimizer=optimizer,
         splits=splits,
@@ -223,11 +275,16 @@ def _check_parts(
                 raise UserError(
                     f"{objective.spoken_name()} needs a posterior{setting}, and experiment.posterior is None"
                 )
+    reconstructs = any(objective.trains_decoder and not objective.moves for objective in objectives)
+    for objective in objectives:
+        if objective.balanced_for and not reconstructs:
+            raise UserError(
+                f"{objective.spoken_name()}: {objective.balanced_for} weighs the term against one that minimises "
+                "-log p(x|z), and experiment.objectives has none"
+            )
     discrete = posterior is not None and posterior.latent_spec(latent_size, data.spec).discrete
     if prior.over == "codes" and not discrete:
-        raise UserError(
-            f"the prior {prior.spoken_name()} is over codes, but the latent is a vector: choose a posterior of codes"
-        )
+        raise UserError(f"{prior.spoken_name()} is over codes, but the latent is a vector: choose a posterior of codes")
     untrained = [] if any(objective.trains_decoder for objective in objectives) else ["decoder"]
     if encoder is not None and not any(objective.trains_encoder for objective in objectives):
         untrained.append("encoder")

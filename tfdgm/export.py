@@ -9,7 +9,7 @@ from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Context
 from tfdgm.experiment import Built
 from tfdgm.randomness import fold, fold_purpose
-from tfdgm.training.checkpoints import Checkpoints
+from tfdgm.training.checkpoints import Checkpoint, Checkpoints
 from tfdgm.workdir import Workdir
 
 
@@ -86,4 +86,4 @@ def export(built: Built, workdir: Workdir, output: Path, num_samples: int) -> No
     for name in ("config.gin", "run.json"):
         if (workdir.path / name).exists():
             shutil.copy2(workdir.path / name, output / name)
-    Checkpoints(output / "checkpoints").save(int(built.state.step.numpy()), built.state.read())
+    Checkpoints(output / "checkpoints").save(Checkpoint(int(built.state.step.numpy()), built.state.read()))

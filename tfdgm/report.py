@@ -21,8 +21,10 @@ figure { display: inline-block; margin: 0 1rem 1rem 0; } figcaption { color: #55
 """
 
 
-def write_report(workdir: Workdir, scores: Mapping[str, Any], pictures: Sequence[Path]) -> Path:
-    """Writes the page from the files of the workdir and the scores."""
+def write_report(
+    workdir: Workdir, scores: Mapping[str, Any], pictures: Sequence[Path], remark: str | None = None
+) -> Path:
+    """Writes the page from the files of the workdir, the scores, and a remark on them."""
     rows = "".join(
         f"<tr><td>{html.escape(name)}</td><td class=number>"
         f"{f'{value:.4f}' if isinstance(value, float) else html.escape(str(value))}</td>"
@@ -42,6 +44,7 @@ def write_report(workdir: Workdir, scores: Mapping[str, Any], pictures: Sequence
 <h1>{html.escape(workdir.path.name)}</h1>
 <p>Started {html.escape(str(facts.get("started", "")))}, seed {facts.get("seed")}. {html.escape(versions)}.</p>
 <h2>Scores</h2><table><tr><th>score</th><th>value</th><th>unit</th></tr>{rows}</table>
+{f"<p>{html.escape(remark)}</p>" if remark else ""}
 {"<h2>Samples and reconstructions</h2>" + figures if figures else ""}
 {curves}
 <h2>Configuration</h2><pre>{html.escape(workdir.saved_config() or "")}</pre>

@@ -45,18 +45,19 @@ class Sampler:
         self.built = built
         self.num = num
         self.size = min(num, _AT_ONCE)
-        self._compiled = tf.function(self._generate, jit_compile=True, autograph=False)
+        self._generated = built.devices.each(self._generate)
 
-    def _generate(self, root: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        context = Context(fold(root, block), self.built.state.step.read_value())
+    def _generate(self, block: tf.Tensor, root: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        context = Context(fold(root, block), step)
         z, likelihood = self.built.model.generate(self.size, context)
         return self.built.model.example(likelihood, context), likelihood.mean(), z
 
     def __call__(self, seed: int = 0) -> Samples:
         """Other seeds give other draws; the run's seed has no part in them."""
-        root = root_seed(seed, "sample")
+        root, step = root_seed(seed, "sample"), self.built.state.step.read_value()
+        calls = ((tf.constant(block), root, step) for block in range(-(-self.num // self.size)))
         with self.built.state.averaged():
-            blocks = [self._compiled(root, tf.constant(block)) for block in range(-(-self.num // self.size))]
+            blocks = list(self._generated(calls))
         x, mean, z = (
             np.concatenate([part.numpy() for part in parts])[: self.num] for parts in zip(*blocks, strict=True)
         )
@@ -85,14 +86,14 @@ def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndar
         raise UserError(f"the data has no split {split!r}")
     source = built.experiment.splits[split]
     positions = evenly(len(source), min(num, len(source)))
-    rows = tf.constant(source.gather(positions))
+    rows, step = tf.constant(source.gather(positions)), built.state.step.read_value()
 
-    def compiled(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        context = Context(root_seed(0, "reconstruct"), built.state.step.read_value())
+    def again(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        context = Context(root_seed(0, "reconstruct"), step)
         x = built.model.data.observe(rows, context.within("observe"))
         value = built.model.infer(x, context).sample(seed=context.seed_for("draws"))
         return x, built.model.decode(built.model.embed(value), context).mean()
 
     with built.state.averaged():
-        x, mean = tf.function(compiled, jit_compile=True, autograph=False)(rows)
+        x, mean = next(built.devices.each(again)([(rows,)]))
     return x.numpy(), mean.numpy()

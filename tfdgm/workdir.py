@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -29,7 +30,21 @@ _VERSIONS = (
 )
 
 #: Settings of how a run is carried out, not of what it computes; a resumed run may change them.
-_FREE_SETTINGS = ("experiment.checkpoint_seconds", "experiment.keep_checkpoints")
+_FREE_SETTINGS = tuple(
+    f"experiment.{name}"
+    for name in (
+        "checkpoint_seconds",
+        "keep_checkpoints",
+        "keep_best",
+        "best_is",
+        "grace_seconds",
+        "strategy",
+        "replicas",
+        "cluster",
+        "kubernetes_selector",
+        "tpu",
+    )
+)
 
 
 class Workdir:
@@ -135,21 +150,41 @@ class Workdir:
 def _fixed(config: str) -> list[str]:
     """The lines that fix what a run computes."""
     lines = [line.strip() for line in config.splitlines() if line.strip()]
-    return [line for line in lines if not line.startswith(_FREE_SETTINGS)]
+    return [line for line in lines if not line.startswith(_FREE_SETTINGS) and not _unread_macro(line, config)]
 
 
-def describe_run(plugins: list[Plugin], seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What `run.json` says: how this run was started, and by which versions of everything."""
-    return {
+def _unread_macro(line: str, config: str) -> bool:
+    """Whether a line sets a macro that nothing reads: such lines have been in configurations."""
+    macro = re.match(r"([\w/]+) = ", line)
+    return macro is not None and f"%{macro[1]}" not in config
+
+
+def describe_run(
+    plugins: list[Plugin], seed: int, data: Mapping[str, Any], history: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What `run.json` says: how this run was first started, by which versions of everything it goes on, and each start.
+
+    Args:
+      plugins: those that the run uses.
+      seed: of the run.
+      data: what its data says of itself.
+      history: what `run.json` said before, empty for a new run.
+    """
+    start = {
         "argv": sys.argv,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "git_commit": _git_commit(),
+    }
+    starts = [*history.get("starts", []), start]
+    return {
+        **starts[0],
         "seed": seed,
         "data": dict(data),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _VERSIONS},
         "plugins": {p.gin_name: {"distribution": p.distribution, "version": p.version} for p in plugins},
-        "git_commit": _git_commit(),
+        "starts": starts,
     }
 
 

@@ -3,7 +3,8 @@
   python tools/table_modes.py --gin_file toy/ring.gin [--seeds 0 ... 9] [--gin_bindings 'steps = 500' ...]
       [--output runs/modes.csv] [--name ring]
 
-Runs go one after the other in one process; those that the output already lists under this name are not run again.
+Runs go one after the other in one process; those that the output already lists, with the same name, config and
+bindings, are not run again.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from tfdgm.config import read_config
 from tfdgm.evaluation.evaluate import evaluate
 from tfdgm.training.run import Trainer
 
+KEY = ("name", "gin_file", "bindings", "seed")
 SCORES = ("modes", "high_quality", "reverse_kl", "wasserstein", "seconds")
 
 
@@ -34,6 +36,20 @@ def run(file: str, seed: int, bindings: list[str]) -> dict[str, float]:
     return evaluate(built) | {"seconds": time.monotonic() - began}
 
 
+def append(output: Path, line: list[str]) -> None:
+    with output.open("a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(line)
+
+
+def finished(output: Path, wanted: list[str]) -> list[dict[str, str]]:
+    """The rows of this name, config and bindings."""
+    with output.open(newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ())[: len(KEY)] != KEY:
+            raise SystemExit(f"{output} has other columns than {', '.join(KEY)} and the scores: name another output")
+        return [row for row in reader if [row[key] for key in KEY[:-1]] == wanted]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gin_file", required=True)
@@ -45,18 +61,16 @@ def main() -> None:
     name = options.name or Path(options.gin_file).stem
     options.output.parent.mkdir(parents=True, exist_ok=True)
     if not options.output.exists():
-        options.output.write_text(",".join(("name", "seed", *SCORES)) + "\n")
+        append(options.output, [*KEY, *SCORES])
+    wanted = [name, options.gin_file, " ".join(options.gin_bindings)]
     for seed in options.seeds:
-        with options.output.open() as file:
-            if any((row["name"], row["seed"]) == (name, str(seed)) for row in csv.DictReader(file)):
-                continue
+        if str(seed) in [row["seed"] for row in finished(options.output, wanted)]:
+            continue
         scores = run(options.gin_file, seed, options.gin_bindings)
-        line = ",".join([name, str(seed), *(f"{scores[score]:.4f}" for score in SCORES)])
-        with options.output.open("a") as file:
-            file.write(line + "\n")
-        print(line, flush=True)
-    with options.output.open() as file:
-        rows = [row for row in csv.DictReader(file) if row["name"] == name]
+        line = [*wanted, str(seed), *(f"{scores[score]:.4f}" for score in SCORES)]
+        append(options.output, line)
+        print(",".join(line), flush=True)
+    rows = finished(options.output, wanted)
     for score in SCORES:
         values = [float(row[score]) for row in rows]
         spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""

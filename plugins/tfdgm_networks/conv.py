@@ -2,13 +2,15 @@
 
 import itertools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 from tfdgm import BuildContext, Component, Context, Network
 from tfdgm_networks.images import Size, as_image, path
+from tfdgm_networks.normalization import BatchNormalization
 
 _LEAST_CHANNELS = 16
 
@@ -27,10 +29,17 @@ class Conv(Network):
       residual_blocks: number of blocks x + conv1x1(f(conv3x3(f(x)))), f the activation.
       smallest: for vectors, halving stops at this many pixels a side.
       activation: name of a Keras activation.
+      normalization: "batch" normalises before every activation (`BatchNormalization`).
     """
 
     def __init__(
-        self, *, width: int = 64, residual_blocks: int = 2, smallest: int = 4, activation: str = "relu"
+        self,
+        *,
+        width: int = 64,
+        residual_blocks: int = 2,
+        smallest: int = 4,
+        activation: str = "relu",
+        normalization: Literal["batch"] | None = None,
     ) -> None:
         self.require(width >= 1, f"width must be at least 1, got {width}")
         self.require(residual_blocks >= 0, f"residual_blocks must not be negative, got {residual_blocks}")
@@ -43,6 +52,7 @@ class Conv(Network):
         self.width = width
         self.residual_blocks = residual_blocks
         self.smallest = smallest
+        self.normalization = normalization
 
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
         self.output_shape = output_shape
@@ -53,7 +63,7 @@ class Conv(Network):
             elif input_shape == context.data.shape and len(output_shape) != 3:
                 target = None
         self.sizes = path(source, target, self.smallest, self.spoken_name())
-        make = Layers(context)
+        make = Layers(context, bias=not self.normalization)  # a norm would take it out again
         coarse_at_end = self.sizes[0] >= self.sizes[-1]
         steps = len(self.sizes) - 1
         finer = [self.width_at(distance) for distance in range(steps, 0, -1)]
@@ -67,21 +77,27 @@ class Conv(Network):
         self.down: list[Any] = []
         if coarse_at_end:
             for before, after in itertools.pairwise([channels, *finer[1:], self.width][: steps + 1]):
-                self.down.append(make.conv(before, after, kernel=4, stride=2))
+                self.down.append((make.conv(before, after, kernel=4, stride=2), self.activation(after)))
             channels = self.width if steps else channels
         self.middle = make.conv(channels, self.width, kernel=3)
-        self.blocks = [Residual(self.width, self.activate, make) for _ in range(self.residual_blocks)]
+        self.blocks = [Residual(self.width, self.activation, make) for _ in range(self.residual_blocks)]
+        self.last_activation = self.activation(self.width)
         self.up: list[Any] = []
         last = target[2] if target is not None else math.prod(output_shape)
         if not coarse_at_end:
             for before, after in itertools.pairwise([self.width, *finer[::-1][: steps - 1], last]):
-                self.up.append(make.transposed(before, after))
+                activation = self.activation(before) if self.up else None
+                at_end = len(self.up) == steps - 1
+                self.up.append((activation, make.transposed(before, after, bias=at_end or make.bias)))
         self.exit: Any = None
         if target is None:
             self.exit = make.dense(math.prod(self.sizes[-1]) * self.width, last)
         elif coarse_at_end:
-            self.exit = make.conv(self.width, last, kernel=1)
+            self.exit = make.conv(self.width, last, kernel=1, bias=True)
         self.flattens = target is None
+
+    def activation(self, channels: int) -> "Activation":
+        return Activation(self.activate, channels if self.normalization else None)
 
     def width_at(self, distance: int) -> int:
         """Channels so many halvings above the coarsest size."""
@@ -92,14 +108,14 @@ class Conv(Network):
         if self.entry is not None:
             x = self.entry(tf.reshape(x, [tf.shape(x)[0], -1]))
         hidden = tf.reshape(x, [-1, *self.input_image])
-        for layer in self.down:
-            hidden = self.activate(layer(hidden))
+        for layer, activation in self.down:
+            hidden = activation(layer(hidden), context)
         hidden = self.middle(hidden)
         for block in self.blocks:
-            hidden = block(hidden)
-        hidden = self.activate(hidden)
-        for number, layer in enumerate(self.up):
-            hidden = crop(layer(hidden if number == 0 else self.activate(hidden)), self.sizes[number + 1])
+            hidden = block(hidden, context)
+        hidden = self.last_activation(hidden, context)
+        for number, (activation, layer) in enumerate(self.up):
+            hidden = crop(layer(activation(hidden, context) if activation else hidden), self.sizes[number + 1])
         if self.flattens:
             hidden = tf.reshape(hidden, [-1, math.prod(hidden.shape[1:])])
         if self.exit is not None:
@@ -107,23 +123,35 @@ class Conv(Network):
         return tf.reshape(hidden, [-1, *self.output_shape])
 
 
+class Activation(Component):
+    """f(x), or f of x normalised."""
+
+    def __init__(self, activate: Callable[[tf.Tensor], tf.Tensor], normalised_channels: int | None) -> None:
+        self.activate = activate
+        self.norm = BatchNormalization(normalised_channels) if normalised_channels else None
+
+    def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
+        return self.activate(x if self.norm is None else self.norm(x, context))
+
+
 class Residual(Component):
     """x + conv1x1(f(conv3x3(f(x))))."""
 
-    def __init__(self, width: int, activate: Any, make: "Layers") -> None:
-        self.activate = activate
+    def __init__(self, width: int, activation: Callable[[int], Activation], make: "Layers") -> None:
+        self.before, self.between = activation(width), activation(width)
         self.wide = make.conv(width, width, kernel=3)
         self.mix = make.conv(width, width, kernel=1)
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        return x + self.mix(self.activate(self.wide(self.activate(x))))
+    def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
+        return x + self.mix(self.between(self.wide(self.before(x, context)), context))
 
 
 class Layers:
-    """Makes built layers, each with a seed of its own."""
+    """Makes built layers, each with a seed of its own; convolutions have a bias if `bias`, unless told otherwise."""
 
-    def __init__(self, context: BuildContext) -> None:
+    def __init__(self, context: BuildContext, bias: bool) -> None:
         self.context = context
+        self.bias = bias
         self.made = 0
 
     def _initializer(self) -> Any:
@@ -135,16 +163,23 @@ class Layers:
         layer.build((None, inputs))
         return layer
 
-    def conv(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> keras.layers.Conv2D:
+    def conv(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool | None = None
+    ) -> keras.layers.Conv2D:
         layer = keras.layers.Conv2D(
-            outputs, kernel, strides=stride, padding="same", kernel_initializer=self._initializer()
+            outputs,
+            kernel,
+            strides=stride,
+            padding="same",
+            use_bias=self.bias if bias is None else bias,
+            kernel_initializer=self._initializer(),
         )
         layer.build((None, None, None, inputs))
         return layer
 
-    def transposed(self, inputs: int, outputs: int) -> keras.layers.Conv2DTranspose:
+    def transposed(self, inputs: int, outputs: int, bias: bool) -> keras.layers.Conv2DTranspose:
         layer = keras.layers.Conv2DTranspose(
-            outputs, 4, strides=2, padding="same", kernel_initializer=self._initializer()
+            outputs, 4, strides=2, padding="same", use_bias=bias, kernel_initializer=self._initializer()
         )
         layer.build((None, None, None, inputs))
         return layer

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import keras
 import tensorflow as tf
 
 from tfdgm import BuildContext, Context, Network
+from tfdgm_networks.normalization import BatchNormalization
 
 
 class MLP(Network):
@@ -16,6 +18,7 @@ class MLP(Network):
       hidden: widths of the hidden layers; empty for an affine map.
       activation: name of a Keras activation. "glu" makes every hidden layer a gated one, (W x + b) * sigmoid(V x + c)
         (Dauphin et al. 2017).
+      normalization: "batch" normalises every hidden layer before its activation (`BatchNormalization`).
       dropout: share of hidden units set to 0 in training; draws come from the step's seed.
       initializer: name of a Keras initialiser for the kernels; biases start at 0.
     """
@@ -25,6 +28,7 @@ class MLP(Network):
         *,
         hidden: Sequence[int] = (256, 256),
         activation: str = "relu",
+        normalization: Literal["batch"] | None = None,
         dropout: float = 0.0,
         initializer: str = "glorot_uniform",
     ) -> None:
@@ -40,6 +44,7 @@ class MLP(Network):
                 self.require(False, f"{kind} must be the name of a Keras {kind}, got {name!r}")
         self.hidden = tuple(hidden)
         self.activation = activation
+        self.normalization = normalization
         self.dropout = dropout
         self.initializer = initializer
 
@@ -47,6 +52,8 @@ class MLP(Network):
         self.output_shape = output_shape
         width = math.prod(input_shape)
         self.layers = []
+        self.norms: list[BatchNormalization] = []
+        activation = None if self.normalization else self.activation  # which else comes between
         for number, units in enumerate([*self.hidden, math.prod(output_shape)]):
             initializer = keras.initializers.get(self.initializer)
             config = {**initializer.get_config(), "seed": context.seed_for(f"layer {number}")}
@@ -54,11 +61,14 @@ class MLP(Network):
             gated = self.activation == "glu" and not last
             layer = keras.layers.Dense(
                 2 * units if gated else units,
-                activation=None if last else self.activation,
+                activation=None if last else activation,
+                use_bias=last or not self.normalization,  # the norm would take it out again
                 kernel_initializer=type(initializer).from_config(config),
             )
             layer.build((None, width))
             self.layers.append(layer)
+            if self.normalization and not last:
+                self.norms.append(BatchNormalization(layer.units))
             width = units
 
     def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
@@ -70,4 +80,6 @@ class MLP(Network):
                     hidden, self.dropout, seed=context.seed_for(f"dropout {number}")
                 )
             hidden = layer(hidden)
+            if number < len(self.norms):
+                hidden = keras.activations.get(self.activation)(self.norms[number](hidden, context))
         return tf.reshape(hidden, [-1, *self.output_shape])

@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from tfdgm import BuildContext, Context, Forward, Loss, Network, Objective
+from tfdgm import BuildContext, Context, Forward, Loss, Network, Objective, straight_through
 from tfdgm_objectives.critic import Critic, Score, mean_by_sample, score_and_slope, unrolled
 
 Space = Literal["data", "latent"]
@@ -21,9 +21,13 @@ class Adversarial(Objective):
 
     In data space x is real, and samples of the model are fake: generated from the prior, reconstructed, or both. In
     latent space draws from the prior are real and draws of q(z|x) are fake; both sides then belong to the model.
+
+    Attributes:
+      default_unrolling_rate: of virtual steps whose rate is not given.
     """
 
     adversarial = True
+    default_unrolling_rate = 0.1
 
     def __init__(
         self,
@@ -37,14 +41,16 @@ class Adversarial(Objective):
         adaptive_weight: bool,
         packing: int,
         unrolling: int,
-        unrolling_rate: float,
+        unrolling_rate: float | None,
         spectral_normalization: bool,
     ) -> None:
         self.require(moves >= 1, f"moves must be at least 1, got {moves}: a critic that never moves tells nothing")
         self.require(weight > 0, f"weight must be positive, got {weight}")
         self.require(packing >= 1, f"packing must be at least 1, got {packing}")
         self.require(unrolling >= 0, f"unrolling must not be negative, got {unrolling}")
-        self.require(unrolling_rate > 0, f"unrolling_rate must be positive, got {unrolling_rate}")
+        if unrolling_rate is not None:
+            self.require(unrolling_rate > 0, f"unrolling_rate must be positive, got {unrolling_rate}")
+            self.require(unrolling > 0, "unrolling_rate has no use with unrolling = 0")
         self.require(space == "data" or fakes is None, "fakes has no use in latent space, where q(z|x) gives them")
         self.critic = Critic(network, packing, spectral_normalization)
         self.optimizer = optimizer or keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99)
@@ -63,17 +69,20 @@ class Adversarial(Objective):
         ):
             if needs:
                 self.needs_posterior, self.needs_posterior_for = True, setting
+        self.balanced_for = "adaptive_weight" if adaptive_weight else ""
         self.trains_decoder = space == "data"
         self.trains_encoder = space == "latent" or fakes != "prior"
 
     def build(self, context: BuildContext) -> None:
         latent = self.space == "latent"
         self.critic.build(context.latent.decoder_input_shape if latent else context.data.shape, context)
+        if self.unrolling:
+            self.critic.variables()  # refuses those that cannot be replaced
 
     def sides(self, forward: Forward) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The real samples, and one or two batches of fake ones, each `[batch, *shape]`."""
         if self.space == "latent":
-            return forward.drawn, [forward.latent.z]
+            return forward.drawn, [compared(forward)]
         fakes = self.fakes or ("prior" if forward.model.posterior is None else "both")
         chosen = []
         if fakes in ("prior", "both"):
@@ -106,7 +115,8 @@ class Adversarial(Objective):
             def virtual_loss(score: Score) -> tf.Tensor:
                 return tf.reduce_mean(self.critic_loss(score, real, fakes, context).value)
 
-            values = unrolled(self.critic, inner, virtual_loss, self.unrolling, self.unrolling_rate)
+            rate = self.default_unrolling_rate if self.unrolling_rate is None else self.unrolling_rate
+            values = unrolled(self.critic, inner, virtual_loss, self.unrolling, rate)
         return self.generator_loss(self.critic.at(inner, values), real, fakes)
 
     def _balance(self, forward: Forward, context: Context) -> tf.Tensor:
@@ -121,17 +131,23 @@ class Adversarial(Objective):
         generated = self.fakes == "prior"
         judged = forward.generated_outputs if generated else forward.outputs
         purpose = forward.context.within("generated" if generated else "reconstructed")
+        real, fakes = self.sides(forward)
+        fixed = [tf.stop_gradient(fake) for fake in fakes[:-1]]  # of both kinds, samples from the prior come first
 
         def adversarial(outputs: tf.Tensor) -> tf.Tensor:
-            return self._loss_against(forward, forward.x, [example(likelihood.distribution(outputs), purpose)], context)
+            fake = example(likelihood.distribution(outputs), purpose)
+            return self._loss_against(forward, real, [*fixed, fake], context)
 
         distortion = gradient_norm(lambda o: -likelihood.distribution(o).log_prob(forward.x), forward.outputs)
         return _ratio(distortion, gradient_norm(adversarial, judged))
 
     def _balance_at_latent(self, forward: Forward, context: Context) -> tf.Tensor:
-        z, drawn = forward.latent.z, tf.stop_gradient(forward.drawn)
-        distortion = gradient_norm(lambda z: -forward.model.decode(z, forward.context).log_prob(forward.x), z)
-        return _ratio(distortion, gradient_norm(lambda z: self._loss_against(forward, drawn, [z], context), z))
+        real, (fake,) = self.sides(forward)
+        real = tf.stop_gradient(real)
+        distortion = gradient_norm(
+            lambda z: -forward.model.decode(z, forward.context).log_prob(forward.x), forward.latent.z
+        )
+        return _ratio(distortion, gradient_norm(lambda z: self._loss_against(forward, real, [z], context), fake))
 
     def scores(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """f(x) `[batch]`, with no noise on x."""
@@ -154,16 +170,17 @@ class Adversarial(Objective):
         """What the model minimises, `[batch / packing]`."""
         raise NotImplementedError
 
-    def observed(self, forward: Forward, context: Context) -> tuple[Score, tf.Tensor, list[tf.Tensor]]:
-        """The critic's scores and prepared samples, for estimates; examples that fill no pack are left out."""
+    def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
+        """What `estimate` has, and the mean and the largest of the slopes |df/dx|.
+
+        Examples that fill no pack are left out; without a full pack there is nothing to estimate.
+        """
         real, fakes = self.sides(forward)
         kept = real.shape[0] // self.packing * self.packing
-        real, *fakes = (x[:kept] for x in (real, *fakes))
-        real, *fakes = self._all_prepared([real, *fakes], context)
-        return self.critic.at(context.within("critic")), real, fakes
-
-    def named(self, what: str, estimate: tf.Tensor, slopes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Estimates by name: `what`, and the mean and the largest of the slopes |df/dx|."""
+        if not kept:
+            return {}
+        real, *fakes = self._all_prepared([x[:kept] for x in (real, *fakes)], context)
+        what, estimate, slopes = self.estimate(self.critic.at(context.within("critic")), real, fakes, context)
         prefix = "latent_" if self.space == "latent" else ""
         return {
             f"{prefix}{what}": estimate,
@@ -171,8 +188,29 @@ class Adversarial(Objective):
             f"{prefix}critic_lipschitz": tf.reduce_max(slopes),
         }
 
+    def estimate(
+        self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context
+    ) -> tuple[str, tf.Tensor, tf.Tensor]:
+        """What the critic estimates from prepared samples: its name, a scalar, and slopes |df/dx| that were seen."""
+        raise NotImplementedError
+
     def _by_sample(self, loss: Loss) -> Loss:
         return Loss(mean_by_sample(loss.value, self.packing), loss.metrics)
+
+
+def compared(forward: Forward) -> tf.Tensor:
+    """Draws of q(z|x) as the critic of the latent space compares them with draws from the prior, `[batch, *shape]`.
+
+    What is relaxed is replaced by the code it is near, with its gradient: a critic would tell points between the codes
+    from codes however alike q and p are.
+    """
+    latent = forward.latent
+    if latent.relaxed is None:
+        return latent.z
+    assert forward.model.posterior is not None
+    one_hot = tf.one_hot(latent.value, latent.relaxed.shape[-1])
+    codebook = forward.model.posterior.codebook() if latent.codebook is None else latent.codebook
+    return tf.tensordot(straight_through(one_hot, latent.relaxed), codebook, axes=1)
 
 
 def scores_of(

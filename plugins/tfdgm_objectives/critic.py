@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import BuildContext, Component, Context, Network, UserError
+from tfdgm import BuildContext, Component, Context, Network, UserError, substituted
 
 #: x `[batch, *shape]` -> scores `[batch]`.
 Score = Callable[[tf.Tensor], tf.Tensor]
@@ -42,7 +42,8 @@ class Critic(Component):
         """The trainable variables of the network.
 
         Raises:
-          UserError: one is not Keras's, so that it cannot be replaced for a call.
+          UserError: one is not Keras's, so that it cannot be replaced for a call, as spectral normalisation and
+            unrolling do.
         """
         found = self.network.trainable_variables()
         strange = [variable.name for variable in found if not isinstance(variable, keras.Variable)]
@@ -85,10 +86,9 @@ class Critic(Component):
                 value / spectral_norm(value, next(directions).value) if len(value.shape) >= 2 else value
                 for value in current
             ]
-        mapping = list(zip(variables, current, strict=True))
 
         def score(x: tf.Tensor) -> tf.Tensor:
-            with keras.StatelessScope(state_mapping=mapping):
+            with substituted(variables, current):
                 return self.network(x, context)
 
         return score

@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from tfdgm import Context, Forward, Loss, Network, Schedule, scheduled
+from tfdgm import Context, Loss, Network, Schedule, scheduled
 from tfdgm_objectives.adversarial import Adversarial, Fakes, Space, scores_of
 from tfdgm_objectives.critic import Score
 
@@ -23,23 +23,27 @@ class JSD(Adversarial):
       moves: the critic's moves for each of the model's.
       space: "data" compares x with the model's samples of it; "latent" draws from the prior with draws of q(z|x), which
         makes an adversarial autoencoder (Makhzani et al. 2015).
-      fakes: in data space, samples from the "prior", "reconstructions", or "both"; None is both where there is a
-        posterior.
+      fakes: in data space, samples from the "prior", "reconstructions", each paired with its own x, or "both"; None is
+        both where there is a posterior.
       generator: the model's loss: "non_saturating" -log D(x'), or "saturating" log(1 - D(x')), which is V's own.
       relativistic: judges pairs by f(x) - f(x') in both players' losses (Jolicoeur-Martineau 2019; Sun et al. 2020).
-        V is then of pairs in both orders, and `jsd_bound` bounds their divergence.
+        V is then of pairs in both orders, and `jsd_bound` bounds their divergence. The critic's loss has a factor of 2
+        that those authors' have not, so that r1 and r2 weigh half of what they do there.
       label_smoothing: s; real samples count as real with probability 1 - s (Salimans et al. 2016, section 3.4).
       instance_noise: standard deviation of Gaussian noise on every sample that the critic sees, in the units of x; a
         number or a schedule of the step (Sonderby et al. 2017; Arjovsky and Bottou 2017).
       r1, r2: weights of (1/2) E |df/dx|^2 at real and at fake samples (Mescheder et al. 2018, equation 9);
         numbers or schedules of the step.
       unrolling: number of virtual gradient steps of the critic that the model's loss looks ahead (Metz et al. 2017).
-      unrolling_rate: learning rate of the virtual steps.
+      unrolling_rate: learning rate of the virtual steps; None is 0.1. They diverge unless it is below 2 over the
+        largest curvature of the critic's loss, which r1 and r2 raise. Not without unrolling.
       spectral_normalization: divides the critic's kernels by their spectral norms (Miyato et al. 2018).
-      packing: samples that the critic judges together (Lin et al. 2018).
+      packing: m, samples that the critic judges together (Lin et al. 2018). `jsd_bound` and `jsd_estimate` are then of
+        packs: they bound the divergence between the laws of m independent samples, at least that of one.
       weight: of this term among the objectives.
       adaptive_weight: multiplies the term by the ratio of gradient norms, at the decoder's output, of -log p(x|z) and
-        of this loss (Esser et al. 2021, equation 7).
+        of this loss (Esser et al. 2021, equation 7), for each shard its own. Only beside a term that minimises
+        -log p(x|z), such as the ELBO.
     """
 
     def __init__(
@@ -57,7 +61,7 @@ class JSD(Adversarial):
         r1: Schedule = 0.0,
         r2: Schedule = 0.0,
         unrolling: int = 0,
-        unrolling_rate: float = 0.1,
+        unrolling_rate: float | None = None,
         spectral_normalization: bool = False,
         packing: int = 1,
         weight: float = 1.0,
@@ -132,11 +136,12 @@ class JSD(Adversarial):
             loss += -tf.nn.softplus(-real_scores) if saturating else tf.nn.softplus(real_scores)
         return loss
 
-    def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
-        score, real, fakes = self.observed(forward, context)
+    def estimate(
+        self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context
+    ) -> tuple[str, tf.Tensor, tf.Tensor]:
         real_scores, fake_scores, squared = scores_of(score, real, fakes, slopes=True)
         bound = game_value(real_scores, fake_scores, self.relativistic) / 2 + math.log(2)
-        return self.named("jsd_estimate", tf.reduce_mean(bound), tf.sqrt(squared))
+        return "jsd_estimate", tf.reduce_mean(bound), tf.sqrt(squared)
 
 
 def game_value(real: tf.Tensor, fake: tf.Tensor, relativistic: bool) -> tf.Tensor:

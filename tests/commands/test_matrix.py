@@ -52,6 +52,9 @@ def test_help_lists_the_command(capsys):
         (["--gin_bindings=experiment.objectives = []"], "chooses experiment.objectives by --objectives"),
         (["--gin_for=prior.mfa=x.gin"], "x.gin"),
         (["--prior=gaussian"], "prior"),
+        (["--seed=3"], "Did you mean: seeds"),
+        (["--gin_bindings=steps", "=", "5"], "did you mean --gin_bindings='steps = 5'?"),
+        (["--commands"], "--commands needs --dry_run"),
     ],
 )
 def test_a_mistake_costs_one_message_and_code_2_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, told):
@@ -84,8 +87,10 @@ def test_a_dry_run_tells_what_would_run_and_what_is_refused_and_writes_nothing(t
     arguments = ["--posteriors=none,gaussian", "--priors=gaussian", "--objectives=elbo", "--seeds=1,2"]
     assert command("matrix", "--dry_run", *arguments) == 0
     said = capsys.readouterr().out
-    assert "refused: 2" in said and "objective.elbo needs a posterior" in said
-    assert "to train: 2" in said and "'--gin_bindings=experiment.seed = 2'" in said
+    assert "  2: objective.elbo needs a posterior" in said
+    assert said.endswith("2 to train, 2 refused; --commands prints the command of each cell to train\n")
+    assert command("matrix", "--dry_run", "--commands", *arguments) == 0
+    assert "'--gin_bindings=experiment.seed = 2'" in capsys.readouterr().out
     assert command("matrix", *arguments[1:], "--posteriors=none") == 2
     error = capsys.readouterr().err
     assert "no cell is left" in error and "objective.elbo needs a posterior" in error
@@ -149,6 +154,6 @@ def test_a_matrix_that_is_stopped_and_killed_goes_on_and_a_cell_that_fails_costs
     assert found["a_crashing"]["reason"] == "ZeroDivisionError: it was never tested"
     scores = json.loads((cell / "eval.json").read_text())
     assert scores["step"] == 3_000 and float(found["gaussian"]["elbo"]) == scores["elbo"]
-    assert len(json.loads((cell / "run.json").read_text())["resumed_from"]) == 2
+    assert len(json.loads((cell / "run.json").read_text())["starts"]) == 3
     page = (folder / "index.html").read_text()
     assert "data:image/png;base64," in page and "cells/gaussian-gaussian-elbo-0/report.html" in page

@@ -83,7 +83,7 @@ def test_killed_twice_and_stopped_once_a_run_ends_with_the_weights_of_an_uninter
     assert [line["step"] for line in read_lines(workdir / "metrics.jsonl")] == expected
     for ours, theirs in zip(read_lines(workdir / "metrics.jsonl"), read_lines(straight / "metrics.jsonl"), strict=True):
         assert {**ours, "steps_per_second": 0} == {**theirs, "steps_per_second": 0}
-    assert len(json.loads((workdir / "run.json").read_text())["resumed_from"]) == 3
+    assert len(json.loads((workdir / "run.json").read_text())["starts"]) == 4
     assert json.loads((workdir / "eval.json").read_text()) == json.loads((straight / "eval.json").read_text())
     assert not list((workdir / "checkpoints").glob("*.tmp"))
 

@@ -1,8 +1,14 @@
 """The flags of `tfdgm train`, and what is refused before anything is written."""
 
+import inspect
+import json
+import subprocess
+import sys
+
 import pytest
 from small import command
 
+from tfdgm.arguments import experiment_arguments
 from tfdgm.commands import COMMANDS
 
 
@@ -39,6 +45,17 @@ def test_shorthand_flags_stand_for_bindings_and_bindings_win(capsys):
         (["--gin_bindings=experiment.data = @data.npz()", "--gin_bindings=data.npz.path = 'no.npz'"], "no.npz"),
         (["--gin_bindings=experiment.data = @data.npz()"], "path"),
         (["--gin_binding=experiment.seed = 1"], "gin_binding"),
+        (["--gin_bindings=steps", "=", "500"], "argument '='; did you mean --gin_bindings='steps = 500'?"),
+        (["--gin_bindings", "steps", "=", "500"], "did you mean --gin_bindings='steps = 500'?"),
+        (["--gin_bindings=steps", "=500", "--dry_run"], "did you mean --gin_bindings='steps =500'?"),
+        (["--gin_bindings=steps = 5", "--gin_bindings=a/b.c", "=", "%steps"], "--gin_bindings='a/b.c = %steps'?"),
+        (["steps=500"], "argument 'steps=500'; did you mean --gin_bindings='steps=500'?"),
+        (["small.gin"], "takes no argument 'small.gin'; flags begin with --"),
+        (["--seed=3"], "there is no flag --seed; use --gin_bindings='experiment.seed = 3'"),
+        (["--seed", "3"], "use --gin_bindings='experiment.seed = 3'"),
+        (["--batch_size=64"], "use --gin_bindings='experiment.batch_size = 64'"),
+        (["--strategy=mirrored"], "use --gin_bindings='experiment.strategy = ...'"),
+        (["--objectives=elbo"], "Did you mean: objective"),
     ],
 )
 def test_a_mistake_costs_one_message_and_code_2_and_starts_nothing(tmp_path, monkeypatch, capsys, arguments, told):
@@ -47,6 +64,34 @@ def test_a_mistake_costs_one_message_and_code_2_and_starts_nothing(tmp_path, mon
     error = capsys.readouterr().err
     assert told in error and "Traceback" not in error and "In call to configurable" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+SLIPS = [
+    ["train", "--gin_bindings=step = 500"],
+    ["train", "--gin_bindings=steps = "],
+    ["train", "--gin_bindings=experiment.batchsize = 5"],
+    ["train", "--gin_bindings=experiment.prior = @prior.gausian()"],
+    ["train", "--gin_file=digits/vea.gin"],
+    ["train", "--seed=3"],
+    ["matrix", "--gin_bindings=step = 500"],
+    ["matrix", "--gin_file=digits/vea.gin"],
+]
+
+
+def test_most_slips_are_told_without_waiting_for_tensorflow():
+    source = (
+        "import json, sys; from tfdgm.commands import main\n"
+        "codes = [main(arguments) for arguments in json.loads(sys.argv[1])]\n"
+        "print('TOLD', codes, {'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", source, json.dumps(SLIPS)], capture_output=True, text=True)
+    assert f"TOLD {[2] * len(SLIPS)} set()" in told.stdout, told.stdout + told.stderr
+
+
+def test_the_arguments_of_experiment_are_known_without_importing_it():
+    from tfdgm import experiment
+
+    assert list(experiment_arguments()) == list(inspect.signature(experiment).parameters)
 
 
 def test_an_unknown_command_is_answered_with_the_nearest(capsys):

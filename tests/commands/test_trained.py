@@ -1,8 +1,12 @@
 """Commands that read a trained workdir: eval, sample, export, and what training left there."""
 
 import json
+import os
 import re
 import shutil
+import signal
+import sys
+import time
 
 import matplotlib.image
 import numpy as np
@@ -50,6 +54,44 @@ def test_run_json_tells_versions_seed_and_plugins(trained_workdir):
     assert facts["seed"] == 0
     assert facts["versions"]["tensorflow"] == tf.__version__
     assert facts["plugins"]["prior.gaussian"]["distribution"] == "tfdgm"
+
+
+def test_a_finished_run_that_is_started_again_is_left_as_it_is_and_remembers_each_start(
+    trained_workdir, tmp_path, monkeypatch, capsys
+):
+    folder = shutil.copytree(trained_workdir, tmp_path / "run")
+    first = json.loads((folder / "run.json").read_text())
+    before = {name: (folder / name).read_bytes() for name in ("eval.json", "report.html")}
+    monkeypatch.setattr(sys, "argv", ["tfdgm", "again"])
+    assert command("train", f"--workdir={folder}") == 0
+    said = capsys.readouterr().out
+    assert f"step 40 is scored already, in {folder / 'eval.json'}" in said and "tfdgm eval --workdir" in said
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["argv"] == first["argv"] != ["tfdgm", "again"] and facts["started"] == first["started"]
+    assert [start["argv"] for start in facts["starts"]] == [first["argv"], ["tfdgm", "again"]]
+    assert all(set(start) == {"argv", "started", "git_commit"} for start in facts["starts"])
+
+    (folder / "report.html").unlink()
+    assert command("train", f"--workdir={folder}") == 0
+    assert (folder / "report.html").exists() and (folder / "eval.json").read_bytes() == before["eval.json"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_scoring_ends_the_run_with_what_to_do(trained_workdir, tmp_path, monkeypatch, capsys, number):
+    from tfdgm.commands import results
+
+    folder = shutil.copytree(trained_workdir, tmp_path / "run")
+    (folder / "eval.json").unlink()
+    before = signal.getsignal(number)
+    monkeypatch.setattr(results, "score", lambda *arguments: os.kill(os.getpid(), number) or time.sleep(60))
+    assert command("train", f"--workdir={folder}") == 128 + number
+    said = capsys.readouterr()
+    assert "scoring 300 examples of the test split" in said.out
+    assert (
+        f"{number.name}: stopped while scoring; the model is saved; to score: tfdgm eval --workdir={folder}" in said.err
+    )
+    assert signal.getsignal(number) == before
 
 
 def test_eval_json_is_flat_finite_and_complete(scores):

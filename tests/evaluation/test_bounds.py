@@ -88,8 +88,7 @@ def test_exactly_the_samples_asked_for_are_used(monkeypatch):
     built = linear_gaussian(widen=1.5)
     monkeypatch.setattr(bounds, "_VALUES_AT_ONCE", 24 * 4 * 5)
     draws = Draws(built, built.experiment.splits["test"])
-    number, x, _ = next(draws.chunks())
-    blocks = list(draws.blocks(number, x, 6))
+    blocks = [block for number, _, block in draws.blocks(6) if number == 0]
     assert [len(block.value) for block in blocks] == [4, 2]
     values = np.concatenate([block.value for block in blocks])
     assert len(np.unique(values[:, 0, 0])) == 6  # every block draws anew

@@ -15,6 +15,7 @@ from tfdgm import ArraySource, Forward, Objective
 from tfdgm.contracts.component import raw
 from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.evaluate import evaluate
+from tfdgm.evaluation.scores import unit
 from tfdgm.evaluation.validation import Validation
 
 NAMES = {
@@ -68,6 +69,27 @@ def test_every_objective_with_a_critic_is_asked_and_no_other():
     experiment = built(ELBO(), critic(), critic(Wasserstein, space="latent"), make=points_experiment)
     found = CriticEstimates(experiment, experiment.experiment.splits["test"], "x")()
     assert set(found) == NAMES["jsd"] | prefixed(NAMES["wasserstein"], "latent_")
+
+
+@pytest.mark.parametrize(
+    "kind, settings, others",
+    [
+        (Wasserstein, {}, {"wasserstein_estimate", "wasserstein/critic_slope", "wasserstein/critic_lipschitz"}),
+        (JSD, {"packing": 2}, prefixed(NAMES["jsd"], "jsd_2/")),
+    ],
+    ids=str,
+)
+def test_what_two_critics_say_of_one_space_is_kept_apart(kind, settings, others):
+    first, second = (make(network=MLP(hidden=()), moves=1, **more) for make, more in ((JSD, {}), (kind, settings)))
+    experiment = built(ELBO(), first, second, make=points_experiment)
+    found = CriticEstimates(experiment, experiment.experiment.splits["test"], "x")()
+    assert set(found) == NAMES["jsd"] | others
+    (another,) = (name for name in others if name.endswith("/critic_slope"))
+    for name, objective in (("critic_slope", first), (another, second)):
+        slope = np.linalg.norm(objective.critic.kernels()[0].numpy())  # of an affine critic
+        assert found[name] == pytest.approx(slope, rel=1e-5)  # float32
+        assert unit(name, found[name]) == "scores per unit of x"
+    assert found["critic_slope"] != pytest.approx(found[another], rel=1e-2)
 
 
 def test_without_a_critic_or_a_split_there_are_none():

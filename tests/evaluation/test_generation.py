@@ -143,7 +143,9 @@ def test_features_are_computed_a_block_at_a_time():
     assert sizes == 2 * [500, 500, 100]
 
 
-def test_no_score_of_samples_is_in_nats_per_example():
-    names = (ALWAYS | MODES | {"frechet_distance"}) - COUNTS
-    assert not [name for name in names if unit(name, 0.5) == "nats per example" and name != "mode_samples"]
+def test_scores_of_samples_have_units_of_their_own_and_numbers_of_samples_have_none():
+    counts = COUNTS | {"mode_samples"}
+    assert {unit(name, 2_500) for name in counts} == {""}
+    units = {unit(name, 0.5) for name in (ALWAYS | MODES | {"frechet_distance"}) - counts}
+    assert not units & {"", "nats per example"}
     assert unit("reverse_kl", 0.5) == "nats"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfdgm import Modes
-from tfdgm.evaluation.modes import kl_to_uniform, mode_scores
+from tfdgm.evaluation.modes import kl_to_uniform, mode_scores, too_narrow
 
 MEANS = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 
@@ -51,3 +51,22 @@ def test_a_perfect_sampler_has_the_documented_shares_and_bias():
     # 2 n KL is chi-squared with M - 1 = 3 degrees of freedom: mean 3, variance 6; four standard errors
     bias = np.mean([score["reverse_kl"] for score in scores])
     assert bias == pytest.approx(3 / (2 * n), abs=4 * np.sqrt(6 / repeats) / (2 * n))
+
+
+@pytest.mark.parametrize("spread, narrow", [(1.0, False), (1.1, False), (0.85, True), (0.0, True)])
+def test_samples_that_vary_less_than_the_data_are_told(spread, narrow):
+    random = np.random.RandomState(0)
+    known = Modes(4, assign, 1 - np.exp(-4.5))
+    # within 3 sigma are 1 - exp(-4.5 / spread^2): 0.9757, 0.9889, 0.9980; the bound is 0.9889 + 3 * 0.0021
+    x = MEANS[random.randint(4, size=2_500)] + spread * random.randn(2_500, 2)
+    scores = mode_scores(x, known) | {"mode_samples": 2_500}
+    remark = too_narrow(scores, known)
+    assert (remark is not None) == narrow
+    if remark:
+        assert f"high_quality {scores['high_quality']:.4f} of 2500 samples is more than the 0.9889" in remark
+
+
+def test_nothing_is_told_where_the_share_of_the_data_or_of_the_samples_is_not_known():
+    assert too_narrow({"high_quality": 1.0, "mode_samples": 2_500}, FOUR) is None
+    assert too_narrow({"high_quality": 1.0, "mode_samples": 2_500}, None) is None
+    assert too_narrow({"finite_samples": 3}, Modes(4, assign, 0.5)) is None

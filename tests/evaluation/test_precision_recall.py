@@ -47,16 +47,16 @@ def test_samples_that_are_the_data_are_precise_and_complete():
     assert (scores["precision"], scores["recall"], scores["coverage"]) == (1, 1, 1)
 
 
-def test_in_expectation_a_perfect_sampler_has_density_1_and_a_coverage_that_is_known():
-    n, m, k = 60, 40, 5
-    random = np.random.RandomState(0)
-    scores = [precision_recall(random.randn(n, 8), random.randn(m, 8), k) for _ in range(400)]
+@pytest.mark.parametrize("n, m, size, pairs", [(60, 40, 8, 400), (500, 500, 1_000, 40)])
+def test_in_expectation_a_perfect_sampler_has_density_1_and_a_coverage_that_is_known(n, m, size, pairs):
+    k, random = 5, np.random.RandomState(0)
+    scores = [precision_recall(random.randn(n, size), random.randn(m, size), k) for _ in range(pairs)]
     # Naeem et al. 2020, section 3
     steps = np.arange(1, k + 1)
     expected = {"density": 1.0, "coverage": 1 - np.prod((n - steps) / (n + m - steps))}
     for name, exact in expected.items():
         values = [score[name] for score in scores]
-        assert np.mean(values) == pytest.approx(exact, abs=4 * np.std(values) / np.sqrt(400)), name  # standard errors
+        assert np.mean(values) == pytest.approx(exact, abs=4 * np.std(values) / np.sqrt(pairs)), name  # standard errors
 
 
 @pytest.mark.parametrize("n, m", [(5, 20), (20, 5)])
@@ -69,9 +69,8 @@ def test_sets_without_a_kth_neighbour_are_refused(n, m):
 def test_in_a_thousand_dimensions_two_samples_of_one_gaussian_score_as_published():
     random = np.random.RandomState(5)
     scores = precision_recall(*(random.randn(10_000, 1_000).astype(np.float32) for _ in range(2)))
-    # Three standard deviations over draws of both sets, from seven seeds: 0.010, 0.011, 0.09 and 0.009. Few points are
-    # in the balls of very many others there, so that density varies the most.
+    # Three standard deviations over draws of both sets, from seven seeds: 0.010, 0.011 and 0.009. Density varies by
+    # 0.09, since few points are in the balls of very many others there; its mean is tested above.
     assert scores["precision"] == pytest.approx(0.477, abs=0.03)
     assert scores["recall"] == pytest.approx(0.471, abs=0.033)
-    assert scores["density"] == pytest.approx(1.056, abs=0.27)
     assert scores["coverage"] == pytest.approx(0.974, abs=0.027)

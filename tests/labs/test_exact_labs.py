@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 from pictures import assert_readable
+from scipy.stats import norm
 from small import command, silent
 
 from tfdgm.labs import disjoint_supports, earth_mover, gumbel_softmax, likelihood_vs_samples, parallel_lines
@@ -80,10 +81,9 @@ def test_parallel_lines_are_infinitely_far_in_kl_log_2_in_jsd_and_theta_in_w(tmp
 def test_the_gradient_at_the_best_discriminator_is_that_of_finite_differences():
     # d/dg of E log(1 - D*(g + s e)) with D* held fixed, by quadrature at g = +-h
     scale, h = 0.4, 1e-4
-    x = disjoint_supports._X
-    log_p, log_q = (disjoint_supports.log_normal(x, mean, scale) for mean in (1.0, 0.0))
-    loss = np.log1p(-disjoint_supports.optimal_discriminator(log_p, log_q).clip(0, 1 - 1e-15))
-    moved = [np.sum(np.exp(disjoint_supports.log_normal(x, g, scale)) * loss) * (x[1] - x[0]) for g in (h, -h)]
+    x = disjoint_supports.points(scale)
+    loss = np.log(norm.pdf(x, 0.0, scale) / (norm.pdf(x, 1.0, scale) + norm.pdf(x, 0.0, scale)))
+    moved = [np.sum(norm.pdf(x, g, scale) * loss) * (x[1] - x[0]) for g in (h, -h)]
     expected = abs(moved[0] - moved[1]) / (2 * h)
     assert disjoint_supports.exact(scale)["gradient"] == pytest.approx(expected, rel=1e-5)
 

@@ -11,9 +11,10 @@ from tfdgm.matrix import check
 from tfdgm.matrix.cells import Cell, Settings, chosen, combine, objective_lists
 from tfdgm.matrix.check import Checker, about_config, about_objective, answer
 from tfdgm.matrix.choice_files import read_added
+from tfdgm.matrix.description import described, in_lines
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outputs import write_outputs
-from tfdgm.matrix.plan import check_settings, described, make_plan, traits_of_objectives
+from tfdgm.matrix.plan import check_settings, make_plan, traits_of_objectives
 from tfdgm.registry import find, load, select
 
 SETTINGS = Settings(["digits/vae.gin"], ["network.mlp.hidden = (8,)\nexperiment.latent_size = 2"])
@@ -74,8 +75,32 @@ def test_cells_without_meaning_are_refused_with_the_reason_and_a_third_partys_pr
     assert "prior.uniform is over codes" in plan.results[vae("uniform")].reason
     command = plan.results[vae("student_t")].command
     assert command.startswith("tfdgm train --workdir=") and "--prior=student_t" in command
-    text = "\n".join(described(plan))
-    assert "refused: 3" in text and "to train: 3" in text and command in text
+    reason = plan.results[vae("uniform")].reason
+    assert list(described(plan)) == [
+        "to train:",
+        "  posterior gaussian; prior student_t; objectives elbo; seed 0",
+        "  posterior vq; prior student_t, uniform; objectives elbo; seed 0",
+        "refused:",
+        f"  2: {plan.results[vae('student_t', 'none')].reason}",
+        "    posterior none; prior student_t, uniform; objectives elbo; seed 0",
+        f"  1: {reason}",
+        "    posterior gaussian; prior uniform; objectives elbo; seed 0",
+        "3 to train, 3 refused; --commands prints the command of each cell to train",
+    ]
+    assert not reason.startswith("the prior prior")
+    assert f"  {command}" in described(plan, commands=True)
+
+
+def test_cells_are_told_by_few_lines_which_name_each_of_them_once():
+    cells = combine(["a", "b"], ["p", "q", "r"], [("x",), ("x", "y")], [0, 1])
+    assert in_lines(cells) == ["posterior a, b; prior p, q, r; objectives x, x+y; seed 0, 1"]
+    assert set(in_lines(cells[1:])) == {
+        "posterior a; prior p; objectives x; seed 1",
+        "posterior a; prior q, r; objectives x; seed 0, 1",
+        "posterior a; prior p, q, r; objectives x+y; seed 0, 1",
+        "posterior b; prior p, q, r; objectives x, x+y; seed 0, 1",
+    }
+    assert in_lines([]) == []
 
 
 def test_what_fails_otherwise_is_left_to_training_which_tells_it_in_full(folder, third_party):

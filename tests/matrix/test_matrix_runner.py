@@ -17,8 +17,8 @@ import pytest
 from tfdgm.matrix import runner
 from tfdgm.matrix.cells import Cell, Settings
 from tfdgm.matrix.folder import Folder, Result
-from tfdgm.matrix.process import environment, sharing_programs
 from tfdgm.matrix.runner import Runner
+from tfdgm.processes import environment, sharing_programs
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_train.py")))
 

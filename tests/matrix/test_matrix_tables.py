@@ -10,11 +10,12 @@ import re
 import pytest
 
 from tfdgm import UserError
+from tfdgm.config_files import DEFAULT_CONFIG, find_file
 from tfdgm.matrix.cells import Cell
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outputs import write_outputs
 from tfdgm.matrix.page import newest_samples
-from tfdgm.matrix.table import csv_text, markdown, number, spread
+from tfdgm.matrix.table import BETTER, MAIN_SCORES, SCORES, csv_text, markdown, number, spread
 
 NASTY = "<script>alert(\"1\")</script> & 'x' | y,\nsecond line"
 
@@ -130,6 +131,43 @@ def test_the_page_is_well_formed_self_contained_and_escaped(folder):
     assert "m<1>" in parsed.text and not re.search(r"(src|href)=.?https?:", page)
     for words in ("posterior q, elbo", "prior r", "21.25 ± 0.35", "NaN", "3 done, 1 failed, 1 unfinished, 1 refused"):
         assert words in parsed.text
+
+
+def test_the_page_begins_with_main_scores_and_folds_the_rest(folder):
+    write_outputs(folder, [result(elbo=-22.0, nll_iwae=21.5, frechet_distance=1.5, mmd=0.001)])
+    page = (folder.path / "index.html").read_text()
+    first, folded = page.split("<details><summary>all scores</summary>")
+    assert "elbo ↑<br><small>nats per example</small>" in first
+    assert "frechet_distance ↓<br><small>squared units" in first
+    assert "mmd" not in first and "mmd ↓" in folded
+    assert set(MAIN_SCORES) < set(SCORES) and set(BETTER) < set(SCORES)
+
+
+def test_the_page_tells_data_sizes_and_what_all_commands_share(folder):
+    for seed, steps in ((0, 500), (1, 500), (2, 700)):
+        workdir = folder.workdir(result(seed=seed).cell)
+        workdir.mkdir()
+        config = find_file(DEFAULT_CONFIG).read_text().replace("steps = 10_000", f"steps = {steps}")
+        (workdir / "config.gin").write_text(config)
+    damaged = folder.workdir(result(seed=3).cell)
+    damaged.mkdir()
+    (damaged / "config.gin").write_text("experiment.data = ")
+    results = [result(seed=seed, elbo=1.0) for seed in range(5)]
+    for entry in results:
+        entry.command = f"tfdgm train --gin_file=mine.gin '--gin_bindings=steps = 5' --gin_bindings={entry.cell.seed}"
+    write_outputs(folder, results)
+    text = Parsed((folder.path / "index.html").read_text()).text
+    assert (
+        "Data digits, 500 steps, batches of 128, latent size 8; data digits, 700 steps, batches of 128, latent size 8"
+        in text
+    )
+    assert "Each with --gin_file=mine.gin '--gin_bindings=steps = 5'" in text and "--gin_bindings=0'" not in text
+
+
+def test_a_cell_that_runs_is_told_on_the_page_and_not_in_the_record(folder):
+    write_outputs(folder, RESULTS, [RESULTS[5].cell])
+    assert "3 done, 1 running, 1 failed, 1 refused" in Parsed((folder.path / "index.html").read_text()).text
+    assert "running" not in (folder.path / "matrix.json").read_text() + (folder.path / "matrix.csv").read_text()
 
 
 def test_links_survive_names_that_a_url_would_read_otherwise(folder):

@@ -9,6 +9,7 @@ from tfdgm_networks.mlp import MLP
 
 from tfdgm import BuildContext, DataSpec, LatentSpec, UserError
 from tfdgm.contracts.component import raw
+from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.randomness import root_seed
 from tfdgm.training.step import training_step
 
@@ -101,11 +102,11 @@ def one_step(built, players=None, step=0, shards=1):
     """One eager training step on the first rows, the same batch for every move."""
     players = built.players if players is None else players
     positions = tf.range(built.experiment.batch_size)
-    draws = [(tf.constant(built.experiment.train.gather(positions.numpy())), positions)]
+    draws = [Draw(positions, tf.constant(built.experiment.train.gather(positions.numpy())))]
     draws *= sum(player.moves for player in players)
     number = tf.constant(step, tf.int64)
-    seed = root_seed(0, "training")
-    return training_step(built.model, players, draws, number, seed=seed, shards=shards, clip_norm=None)
+    settings = {"devices": Devices(), "seed": root_seed(0, "training"), "shards": shards, "clip_norm": None}
+    return training_step(built.model, players, draws, number, **settings)
 
 
 def refused(make, *told):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit, softmax
 from small import context, gan_experiment, normal_rows, points_experiment
-from small_critics import one_step, spec, tanh_objective, tanh_scores, weights_of
+from small_critics import one_step, refused, spec, tanh_objective, tanh_scores, weights_of
 from tfdgm_likelihoods.bernoulli import Bernoulli
 from tfdgm_likelihoods.gaussian import Gaussian as GaussianLikelihood
 from tfdgm_networks.mlp import MLP
@@ -23,7 +23,8 @@ from tfdgm_priors.maf import MAF
 from tfdgm_priors.uniform import Uniform
 
 from tfdgm import Forward
-from tfdgm.contracts.component import raw
+from tfdgm.contracts.component import named_variables, raw
+from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.training.run import Trainer
 
 KINDS = [JSD, Wasserstein]
@@ -181,12 +182,39 @@ def pull_of_likelihood(forward):
 def test_the_adaptive_weight_is_the_ratio_of_the_gradients_at_the_decoders_output(fakes, sample):
     objective, forward, loss = weighted(fakes=fakes)
     slope, offset = affine(objective.critic.network)
-    # of reparametrised draws x' = o + s e the gradient at o is that at x'; with both kinds reconstructions are taken
+    # of reparametrised draws x' = o + s e the gradient at o is that at x'; of both kinds reconstructions are half
     fake = getattr(forward, sample or "reconstructed").numpy().astype(np.float64)
-    pull = -expit(-(fake @ slope + offset)) * slope[:, 0] / 20
+    pull = -expit(-(fake @ slope + offset)) * slope[:, 0] / (20 if sample else 40)
     expected = ratio(pull_of_likelihood(forward), pull)
     np.testing.assert_allclose(loss.metrics["adaptive_weight"], expected, rtol=1e-4)  # float32
     assert expected > 2  # else a weight of 1 would do
+
+
+@pytest.mark.parametrize("fakes", ["prior", "reconstructions", "both"])
+def test_the_weighted_term_pulls_at_the_decoders_output_as_hard_as_the_likelihood(fakes):
+    objective = adversarial(adaptive_weight=True, fakes=fakes)
+    likelihood = GaussianLikelihood(scale=0.2)
+    built = points_experiment(objectives=[ELBO(), objective], likelihood=likelihood).build()
+    with tf.GradientTape(persistent=True) as tape:
+        forward = forward_of(built)
+        loss = objective.model_loss(forward, context())
+        term, distortion = tf.reduce_mean(loss.value), -tf.reduce_mean(forward.reconstruction)
+    given = tf.norm(tape.gradient(term, forward.generated_outputs if fakes == "prior" else forward.outputs))
+    wanted = tf.norm(tape.gradient(distortion, forward.outputs))
+    kept_finite = 1e-4 * loss.metrics["adaptive_weight"]  # by a constant beside the norm
+    np.testing.assert_allclose(given + kept_finite, wanted, rtol=1e-4)  # float32
+    assert given > 100 * kept_finite
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_adaptive_weight_without_a_likelihood_to_be_weighed_against_is_refused(kind):
+    def with_others(*others):
+        return points_experiment(objectives=[adversarial(kind, adaptive_weight=True), *others])
+
+    told = "adaptive_weight weighs the term against one that minimises -log p(x|z), and experiment.objectives has none"
+    refused(lambda: with_others(), kind.spoken_name(), told)
+    refused(lambda: with_others(adversarial()), kind.spoken_name(), told)
+    with_others(ELBO())
 
 
 def test_in_latent_space_the_adaptive_weight_is_the_ratio_of_the_gradients_at_z():
@@ -269,6 +297,31 @@ def eager_gumbel(monkeypatch):
     monkeypatch.setattr("tfdgm_posteriors.categorical.gumbel", gumbel)
 
 
+@pytest.mark.usefixtures("eager_gumbel")
+def test_in_latent_space_no_critic_tells_a_relaxed_posterior_from_a_prior_that_it_equals():
+    """Relaxed points themselves are not codes, which this critic sees: its bound was then 0.115 nats."""
+    optimizer = keras.optimizers.Adam(1e-2)
+    objective = JSD(network=MLP(hidden=(16,)), space="latent", optimizer=optimizer)
+    built = points_experiment(posterior=categorical(), prior=Uniform(), objectives=[ELBO(), objective]).build()
+    for variable in built.model.encoder.trainable_variables():
+        variable.assign(tf.zeros(variable.shape))  # q(c|x) is uniform, as p(c) is
+    x, player = tf.constant(normal_rows(500)), built.players[0]
+
+    @tf.function(autograph=False)
+    def one_move(step):
+        forward = Forward(built.model, x, context(step=step, training=True))
+        with tf.GradientTape() as tape:
+            loss = objective.adversary_loss(forward, forward.context)
+            mean = tf.reduce_mean(loss.value)
+        player.apply(tape.gradient(mean, [raw(variable) for variable in player.variables.values()]), Devices())
+        return loss.metrics["jsd_bound"]
+
+    # each on draws that the critic has not seen: at most 0 in expectation, whatever the critic
+    found = np.concatenate([one_move(tf.constant(step)) for step in range(200)][100:])
+    assert found.mean() < 5 * found.std() / np.sqrt(found.size)  # standard errors
+    assert found.mean() > -0.01  # logits of 0.3, which the optimizer's noise does not reach
+
+
 def assert_everything_moves(built):
     variables = {
         f"{player.name}: {path}": variable for player in built.players for path, variable in player.variables.items()
@@ -299,6 +352,17 @@ def test_in_latent_space_with_the_bare_reconstruction_it_moves_every_variable_of
     critic = kind(network=MLP(hidden=(6,)), moves=1, optimizer=keras.optimizers.SGD(0.1), space="latent")
     changes = {"objectives": [ELBO(beta=0.0), critic], "optimizer": keras.optimizers.SGD(0.01)}
     assert_everything_moves(points_experiment(**SETTINGS[setting](), **changes).build())
+
+
+@pytest.mark.parametrize(
+    "setting, kept", [("vq with frequencies", "counts"), ("gaussian with a memory", "memory/mean")]
+)
+def test_a_prior_that_no_loss_reads_still_follows_the_posterior(setting, kept):
+    objective = adversarial(fakes="reconstructions")
+    built = points_experiment(**SETTINGS[setting](), objectives=[objective]).build()
+    before = raw(named_variables(built.model.prior)[kept]).numpy()
+    one_step(built)
+    assert (raw(named_variables(built.model.prior)[kept]).numpy() != before).any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -334,32 +398,42 @@ def test_the_term_pulls_the_models_samples_towards_what_the_critic_takes_for_rea
         assert (forward_of(built).generated.numpy() @ slope).mean() > before.mean() + 0.05
 
 
+def watch(objective, seen):
+    """Appends the real and the fake samples of every pass in which the objective computes a loss."""
+    critic_loss, generator_loss = objective.critic_loss, objective.generator_loss
+
+    def by_critic(score, real, fakes, now):
+        seen.append((real.numpy(), fakes[0].numpy()))
+        return critic_loss(score, real, fakes, now)
+
+    def by_model(score, real, fakes):
+        seen.append((real.numpy(), fakes[0].numpy()))
+        return generator_loss(score, real, fakes)
+
+    objective.critic_loss, objective.generator_loss = by_critic, by_model
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_critic_moves_as_often_as_told_on_batches_and_draws_of_its_own(kind, tmp_path):
-    objective = adversarial(kind, moves=3)
-    built = gan_experiment(objectives=[objective], batch_size=20, steps=2).build()
+def test_every_move_of_every_player_is_on_a_batch_and_draws_of_its_own(kind, tmp_path):
+    first, second = adversarial(kind, moves=3), adversarial(moves=2)
+    built = gan_experiment(objectives=[first, second], batch_size=20, steps=2).build()
     trainer = Trainer(built, tmp_path, print)
-    assert trainer.draws_per_step == 4
+    assert trainer.draws_per_step == 6
     positions = trainer.positions(0, 1)
-    assert np.unique(positions[:3]).size == 60  # an epoch of three batches
-    reals, fakes = [], []
-    critic_loss = objective.critic_loss
-
-    def watched(score, real, fake, now):
-        reals.append(real.numpy())
-        fakes.append(fake[0].numpy())
-        return critic_loss(score, real, fake, now)
-
-    objective.critic_loss = watched
-    draws = [(tf.constant(built.experiment.train.gather(at)), tf.constant(at)) for at in positions]
+    assert np.unique(positions[:3]).size == np.unique(positions[3:]).size == 60  # two epochs of three batches
+    seen, of_second = [], []
+    watch(first, seen)
+    watch(second, of_second)
+    draws = [Draw(tf.constant(at), tf.constant(built.experiment.train.gather(at))) for at in positions]
     trainer._step(draws, tf.constant(0, tf.int64))
-    assert [int(player.optimizer.iterations) for player in built.players] == [3, 1]
-    assert len(reals) == 3
-    for first, second in ((0, 1), (0, 2), (1, 2)):
-        assert (reals[first] != reals[second]).all()
-        assert (fakes[first] != fakes[second]).all()
-    for real, at in zip(reals, positions, strict=False):
+    assert [int(player.optimizer.iterations) for player in built.players] == [3, 2, 1]
+    assert (len(seen), len(of_second)) == (4, 3)
+    np.testing.assert_array_equal(seen[3], of_second[2])  # the model's pass, which both judge
+    seen[3:3] = of_second[:2]
+    for (real, fake), at in zip(seen, positions, strict=True):
         np.testing.assert_array_equal(real, built.experiment.train.gather(at))
+        # the decoder moves last: fakes that are alike had the same z
+        assert sum((fake == other).any() for _, other in seen) == 1
 
 
 def test_two_objectives_have_a_critic_and_an_optimizer_each():

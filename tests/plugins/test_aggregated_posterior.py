@@ -19,6 +19,7 @@ from tfdgm_priors.categorical_mixture import CategoricalMixture
 from tfdgm_priors.gaussian_mixture import component_log_density
 
 from tfdgm import Context, Latent, LatentSpec, Posterior, UserError
+from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.randomness import root_seed
 from tfdgm.training.run import Trainer
 from tfdgm.training.step import training_step
@@ -215,8 +216,9 @@ def test_under_vector_quantisation_it_is_the_running_frequency_of_the_codes_at_e
         training_step(
             built.model,
             built.players,
-            [(x, tf.constant(batch))],
+            [Draw(tf.constant(batch), x)],
             tf.constant(step, tf.int64),
+            devices=Devices(),
             seed=root_seed(0, "training"),
             shards=1 + step % 2,
             clip_norm=None,

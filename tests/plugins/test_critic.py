@@ -195,12 +195,17 @@ class OldVariables(Network):
         return tf.linalg.matvec(x, self.slope)
 
 
-def test_a_network_of_tf_variables_is_refused_where_its_weights_must_be_replaced():
+@pytest.mark.parametrize("setting", [{"spectral_normalization": True}, {"unrolling": 1}], ids=str)
+def test_a_network_of_tf_variables_is_refused_where_its_weights_must_be_replaced(setting):
     with pytest.raises(UserError, match=r"OldVariables keeps slope.* as tf.Variable"):
-        gan_experiment(objectives=[JSD(network=OldVariables(), spectral_normalization=True)]).build()
-    built = gan_experiment(objectives=[JSD(network=OldVariables(), unrolling=1)]).build()
-    with pytest.raises(UserError, match=r"OldVariables keeps slope.* as tf.Variable"):
-        one_step(built)
+        gan_experiment(objectives=[JSD(network=OldVariables(), **setting)]).build()
+
+
+def test_tf_variables_can_be_clipped():
+    built = gan_experiment(objectives=[Wasserstein(network=OldVariables(), lipschitz="clipping", clip=0.2)]).build()
+    one_step(built)
+    slope = built.experiment.objectives["wasserstein"].critic.network.slope.numpy()
+    assert np.abs(slope).max() == np.float32(0.2)  # they were 1, and Adam moves them by 1e-3
 
 
 def test_a_network_of_tf_variables_serves_where_they_need_not():
@@ -237,6 +242,25 @@ def test_virtual_moves_are_gradient_descent_on_least_squares(moves):
     np.testing.assert_allclose(values[1], [offset], rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(raw(objective.critic.variables()[0])[:, 0], np.float32([0.5, -1.0, 2.0]))
     np.testing.assert_array_equal(raw(objective.critic.variables()[1]), np.float32([0.3]))
+
+
+@pytest.mark.parametrize(
+    "kind, settings, rate",
+    [
+        (JSD, {}, 0.1),
+        (Wasserstein, {}, 0.01),
+        (Wasserstein, {"penalty": 5.0}, 0.02),
+        (Wasserstein, {"lipschitz": "spectral_normalization"}, 0.1),
+        (Wasserstein, {"unrolling_rate": 0.03}, 0.03),
+    ],
+    ids=str,
+)
+def test_the_rate_of_virtual_moves_is_by_default_0_1_over_what_steepens_the_loss(monkeypatch, kind, settings, rate):
+    rates = []
+    monkeypatch.setattr("tfdgm_objectives.adversarial.unrolled", lambda *arguments: rates.append(arguments[-1]))
+    objective = tanh_objective(kind, unrolling=2, **settings)
+    objective.model_loss(gan_pass(rows(4), rows(4, seed=1)), context())
+    assert rates == [pytest.approx(rate)]
 
 
 def moved_weights(kind, slope, offset, real, fake, moves):

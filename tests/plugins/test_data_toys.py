@@ -132,7 +132,13 @@ def test_every_mode_is_drawn_and_the_share_of_high_quality_is_that_of_three_sigm
     assert np.all(np.abs(share - even) <= 5 * np.sqrt(even * (1 - even) / len(x)))  # five standard errors
     exact = 1 - np.exp(-4.5)  # 98.89 %: |e|^2 is exponential with mean 2 in two dimensions
     assert abs(good.mean() - exact) <= 4 * np.sqrt(exact * (1 - exact) / len(x))  # four; 0.13 percentage points
+    assert toy.modes().expected_high_quality == pytest.approx(exact)
     assert mode_scores(x, toy.modes())["modes"] == len(toy.centres)
+
+
+def test_where_gaussians_overlap_the_share_of_high_quality_is_not_known():
+    assert Ring(modes=1).modes().expected_high_quality == pytest.approx(1 - np.exp(-4.5))
+    assert Ring(sigma=0.2).modes().expected_high_quality is None
 
 
 @pytest.mark.parametrize("toy", [Ring, Grid])

@@ -336,6 +336,12 @@ def test_estimates_leave_out_examples_that_fill_no_pack():
         np.testing.assert_array_equal(found[name], wanted[name])
 
 
+@pytest.mark.parametrize("kind", [JSD, Wasserstein])
+def test_examples_too_few_for_one_pack_estimate_nothing(kind):
+    objective = affine_objective(kind, np.ones(6), packing=3)
+    assert objective.estimates(gan_pass(rows(2, 2), rows(2, 2, seed=1)), context()) == {}
+
+
 def test_estimates_are_the_bound_and_the_mean_and_largest_slope():
     objective = tanh_objective(JSD)
     (real, at_real), (fake, at_fake) = (tanh_scores(weights_of(objective.critic), x) for x in SIDES[:2])
@@ -361,6 +367,7 @@ def test_estimates_are_the_bound_and_the_mean_and_largest_slope():
         ({"packing": 0}, ["packing must be at least 1, got 0"]),
         ({"unrolling": -1}, ["unrolling must not be negative, got -1"]),
         ({"unrolling_rate": 0.0}, ["unrolling_rate must be positive"]),
+        ({"unrolling_rate": 0.1}, ["unrolling_rate has no use with unrolling = 0"]),
         ({"space": "latent", "fakes": "prior"}, ["fakes has no use in latent space"]),
         ({"space": "lattent"}, ["space must be 'data' or 'latent', got 'lattent'"]),
         ({"fakes": "all"}, ["fakes must be 'prior' or 'reconstructions' or 'both'"]),

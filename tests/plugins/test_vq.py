@@ -11,8 +11,9 @@ from tfdgm_priors.uniform import Uniform
 
 from tfdgm import BuildContext, Context, DataSpec, Forward, UserError
 from tfdgm.contracts.context import Collector
+from tfdgm.distribution.devices import Devices, Draw, reduce_passes
 from tfdgm.randomness import fold, root_seed
-from tfdgm.training.step import reduce_shards, shard_pass, training_step
+from tfdgm.training.step import shard_pass, training_step
 
 DATA = DataSpec((3,))
 
@@ -242,10 +243,10 @@ def test_the_totals_over_two_shards_are_those_of_the_whole_batch(positions):
     for shards in (1, 2):
         parts = zip(tf.split(rows, shards), tf.split(at, shards), strict=True)
         passes = [
-            shard_pass(built.model, player, mine, where, step, fold(seed, number), None)
+            shard_pass(built.model, player, mine, where, step, fold(seed, number))
             for number, (mine, where) in enumerate(parts)
         ]
-        totals.append(reduce_shards(passes)[1][built.model.posterior])
+        totals.append(reduce_passes(passes)[1][built.model.posterior])
     whole, halves = totals
     np.testing.assert_array_equal(whole["counts"], halves["counts"])
     np.testing.assert_allclose(whole["sums"], halves["sums"], rtol=1e-5, atol=1e-5)  # float32 sums in another order
@@ -260,8 +261,10 @@ def test_a_training_step_moves_the_codebook_by_the_totals_of_the_batch():
     before = state(posterior)
     features = built.model.features(rows, context()).numpy()
     _, counts, sums = by_hand(features, before[2])
-    settings = {"seed": root_seed(0, "training"), "shards": 2, "clip_norm": None}
-    metrics = training_step(built.model, built.players, [(rows, tf.range(20))], tf.constant(0, tf.int64), **settings)
+    settings = {"devices": Devices(), "seed": root_seed(0, "training"), "shards": 2, "clip_norm": None}
+    metrics = training_step(
+        built.model, built.players, [Draw(tf.range(20), rows)], tf.constant(0, tf.int64), **settings
+    )
     expected = 0.99 * before[1] + 0.01 * sums
     np.testing.assert_allclose(posterior.sums.numpy(), expected, rtol=1e-4, atol=1e-5)  # float32
     np.testing.assert_allclose(posterior.counts.numpy(), 0.99 * before[0] + 0.01 * counts, rtol=1e-5)

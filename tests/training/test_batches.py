@@ -36,7 +36,7 @@ def test_the_stream_gives_exactly_the_rows_at_its_positions(dtype):
     rows = np.random.RandomState(0).randint(0, 255, (23, 2, 3)).astype(dtype)
     batches = Batches(23, 5, seed=2)
     blocks = [(0, 4), (4, 4), (8, 2)]
-    seen = list(stream(ArraySource(rows), batches, blocks))
+    seen = list(stream(ArraySource(rows), batches, blocks, slice(0, 5)))
     assert len(seen) == 3
     for (first, count), (got, positions) in zip(blocks, seen, strict=True):
         np.testing.assert_array_equal(positions, batches.draws(first, count))
@@ -44,8 +44,15 @@ def test_the_stream_gives_exactly_the_rows_at_its_positions(dtype):
         assert got.numpy().dtype == dtype
 
 
+def test_a_share_of_every_batch_is_read_and_all_positions_are_told():
+    rows, batches = np.arange(24, dtype=np.float32)[:, None], Batches(24, 6, seed=2)
+    ((got, positions),) = stream(ArraySource(rows), batches, [(0, 3)], slice(2, 4))
+    np.testing.assert_array_equal(positions, batches.draws(0, 3))
+    np.testing.assert_array_equal(got, rows[batches.draws(0, 3)[:, 2:4]])
+
+
 def test_a_stream_of_no_blocks_ends_at_once():
-    assert list(stream(ArraySource(np.zeros((4, 1), np.float32)), Batches(4, 2, 0), [])) == []
+    assert list(stream(ArraySource(np.zeros((4, 1), np.float32)), Batches(4, 2, 0), [], slice(0, 2))) == []
 
 
 class Broken(ArraySource):
@@ -68,7 +75,7 @@ def test_what_a_source_raises_is_raised_where_its_block_is_asked_for(problem):
     source = Broken(np.zeros((12, 2), np.float32), problem)
     seen = []
     with pytest.raises(type(problem)) as raised:
-        seen.extend(stream(source, batches, [(draw, 1) for draw in range(3)]))
+        seen.extend(stream(source, batches, [(draw, 1) for draw in range(3)], slice(0, 4)))
     assert raised.value is problem
     assert raised.value.__suppress_context__  # no word of TensorFlow's around it
     assert len(seen) <= bad
@@ -81,4 +88,4 @@ def test_an_error_that_is_not_the_sources_is_not_hidden():
             self.dtype = np.uint8  # a lie: TensorFlow finds other bytes than were announced
 
     with pytest.raises(tf.errors.OpError, match="uint8"):
-        list(stream(Narrow(), Batches(12, 4, 0), [(0, 1)]))
+        list(stream(Narrow(), Batches(12, 4, 0), [(0, 1)], slice(0, 4)))

@@ -11,7 +11,7 @@ import pytest
 from tfdgm import UserError
 from tfdgm.errors import NonFiniteError
 from tfdgm.training import checkpoints as module
-from tfdgm.training.checkpoints import Checkpoints, DamagedCheckpoint, read
+from tfdgm.training.checkpoints import Checkpoint, Checkpoints, DamagedCheckpoint, read
 
 
 def tensors(step):
@@ -31,7 +31,7 @@ def saved(tmp_path):
     said = []
     checkpoints = Checkpoints(tmp_path / "checkpoints", warn=said.append)
     for step in (10, 20, 30):
-        checkpoints.save(step, tensors(step))
+        checkpoints.save(Checkpoint(step, tensors(step)))
     return checkpoints, said
 
 
@@ -141,14 +141,14 @@ def test_a_value_that_is_not_finite_is_never_written(saved, bad):
     broken["model/kernel"][3, 4] = bad
     before = sorted(checkpoints.directory.iterdir())
     with pytest.raises(NonFiniteError, match="model/kernel is not finite at step 40"):
-        checkpoints.save(40, broken)
+        checkpoints.save(Checkpoint(40, broken))
     assert sorted(checkpoints.directory.iterdir()) == before
 
 
 def test_only_the_newest_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     for step in (1, 2, 3, 10_000_000_000):  # eleven digits sort after ten
-        checkpoints.save(step, tensors(1))
+        checkpoints.save(Checkpoint(step, tensors(1)))
     assert checkpoints.steps() == [3, 10_000_000_000]
 
 
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_the_older_checkpoints_and_no_rubbish(saved, monkeypa
 
     monkeypatch.setattr(*{"savez": (np, "savez"), "fsync": (os, "fsync"), "replace": (os, "replace")}[place], full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoints.save(40, tensors(40))
+        checkpoints.save(Checkpoint(40, tensors(40)))
     monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in checkpoints.directory.iterdir()} == before
     assert_is(checkpoints.latest(), 30)
@@ -225,7 +225,7 @@ def test_a_bare_pickle_under_a_checkpoints_name_is_damaged_and_not_run(tmp_path)
 
 def test_a_checkpoint_of_another_format_is_not_guessed_at(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FORMAT", 2)
-    path = Checkpoints(tmp_path).save(5, tensors(5))
+    path = Checkpoints(tmp_path).save(Checkpoint(5, tensors(5)))
     monkeypatch.undo()
     with pytest.raises(DamagedCheckpoint, match="format 2; this version reads 1"):
         read(path)

@@ -10,6 +10,7 @@ from tfdgm_objectives.elbo import ELBO
 
 from tfdgm import Concatenated, Objective, Summed, UserError
 from tfdgm.contracts.component import named_variables, raw
+from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.model import Forward
 from tfdgm.randomness import fold, root_seed
 from tfdgm.training.step import shard_pass, training_step
@@ -23,8 +24,8 @@ def move(built, step=0, players=None, **settings):
     """One eager training step on the first rows, the same batch for every move."""
     players = built.players if players is None else players
     rows, positions = rows_of(built), tf.range(20)
-    draws = [(rows, positions)] * sum(player.moves for player in players)
-    settings = {"seed": root_seed(0, "training"), "shards": 1, "clip_norm": None, **settings}
+    draws = [Draw(positions, rows)] * sum(player.moves for player in players)
+    settings = {"devices": Devices(), "seed": root_seed(0, "training"), "shards": 1, "clip_norm": None, **settings}
     return training_step(built.model, players, draws, tf.constant(step, tf.int64), **settings)
 
 
@@ -38,7 +39,7 @@ def shard_gradients(built, shards, step=0):
     move_seed = fold(fold(root_seed(0, "training"), step), 0)
     parts = zip(tf.split(rows_of(built), shards), tf.split(tf.range(20), shards), strict=True)
     return [
-        shard_pass(built.model, player, rows, at, tf.constant(step, tf.int64), fold(move_seed, number), None)[0]
+        shard_pass(built.model, player, rows, at, tf.constant(step, tf.int64), fold(move_seed, number)).gradients
         for number, (rows, at) in enumerate(parts)
     ]
 
@@ -176,10 +177,23 @@ def test_each_move_of_the_critic_takes_a_batch_of_its_own():
     observe = built.model.data.observe
     built.model.data.observe = lambda rows, context: seen.append(rows.numpy()) or observe(rows, context)
     rows = tf.reshape(tf.range(4 * 20 * 3, dtype=tf.float32), [4, 20, 3]) / 240
-    draws = [(rows[d], tf.range(20)) for d in range(4)]
-    seed = root_seed(0, "training")
-    training_step(built.model, built.players, draws, tf.constant(0, tf.int64), seed=seed, shards=1, clip_norm=None)
+    settings = {"devices": Devices(), "seed": root_seed(0, "training"), "shards": 1, "clip_norm": None}
+    draws = [Draw(tf.range(20), rows[d]) for d in range(4)]
+    training_step(built.model, built.players, draws, tf.constant(0, tf.int64), **settings)
     np.testing.assert_array_equal(np.stack(seen), rows)
+
+
+def test_the_models_draws_are_those_of_a_run_without_adversaries():
+    class Noisy(MLP):
+        def __call__(self, x, context):
+            seen.append(context.seed.numpy().tolist())
+            return super().__call__(x, context)
+
+    seen = []
+    adversary = MeanGame(network=MLP(hidden=(4,)), moves=2)
+    for objectives in ([ELBO()], [ELBO(), adversary]):
+        move(points_experiment(encoder=Noisy(hidden=()), objectives=objectives).build())
+    assert len(seen) == 2 and seen[0] == seen[1]
 
 
 def test_the_critics_moves_leave_the_model_and_the_models_moves_leave_the_critic():

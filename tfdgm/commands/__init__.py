@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from tfdgm.errors import NonFiniteError, UserError, did_you_mean
+from tfdgm.commands.slips import binding_for, unquoted_binding
+from tfdgm.errors import NonFiniteError, UserError, did_you_mean, nearest
+from tfdgm.signals import Stopped
 from tfdgm.version import __version__
 
 #: What each command does, in one line; its module is `tfdgm.commands.NAME_command`.
@@ -18,6 +20,7 @@ COMMANDS = {
     "export": "write a trained model as a self-contained SavedModel",
     "plugins": "list, show or start plugins",
     "matrix": "train and score every valid combination of what is installed",
+    "verify": "compare what tfdgm computes with numbers that are known exactly",
     "lab": "run a classic demonstration; leaves a table and a picture",
 }
 
@@ -39,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
       The exit code: 0 done; 2 a mistake of the user's, told in one message; 1 training became non-finite, a cell of the
-      matrix failed, or a lab's check did; 128 + signal where one stopped the run.
+      matrix failed, an oracle missed, or a lab's check did; 128 + signal where one stopped the run.
     """
     if not argv or argv[0] in ("--help", "-h", "help", "--helpfull"):
         print(_usage())
@@ -55,6 +58,9 @@ def main(argv: Sequence[str]) -> int:
     except NonFiniteError as error:
         print(f"tfdgm: {error}", file=sys.stderr)
         return 1
+    except Stopped as stopped:
+        print(f"tfdgm: {stopped}", file=sys.stderr)
+        return 128 + stopped.number
     except KeyboardInterrupt:
         print("tfdgm: interrupted", file=sys.stderr)
         return 130
@@ -86,10 +92,20 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     try:
         positional = values([f"tfdgm {name}", *arguments])[1:]
     except flags.Error as error:
-        raise UserError(f"{error} (tfdgm {name} --help lists the flags)") from None
+        raise _refused_flag(name, error, arguments, values) from None
     if positional and not getattr(module, "POSITIONAL", False):
-        raise UserError(f"tfdgm {name} takes no argument {positional[0]!r}; flags begin with --")
+        statement = unquoted_binding(arguments) if "gin_bindings" in values else None
+        meant = f"did you mean --gin_bindings={statement!r}?" if statement else "flags begin with --"
+        raise UserError(f"tfdgm {name} takes no argument {positional[0]!r}; {meant}")
     return module.main(values, positional)
+
+
+def _refused_flag(name: str, error: flags.Error, arguments: Sequence[str], values: flags.FlagValues) -> UserError:
+    if isinstance(error, flags.UnrecognizedFlagError) and "gin_bindings" in values:
+        statement = binding_for(error.flagname, arguments)
+        if statement and not nearest(error.flagname, values):
+            return UserError(f"there is no flag --{error.flagname}; use --gin_bindings={statement!r}")
+    return UserError(f"{error} (tfdgm {name} --help lists the flags)")
 
 
 def import_tensorflow() -> None:

@@ -1,12 +1,14 @@
-"""Scores the newest sound checkpoint of a workdir on one split; every score that fits the run."""
+"""Scores a checkpoint of a workdir, the newest sound one by default, on one split; every score that fits the run."""
 
 from collections.abc import Sequence
 
 from absl import flags
 
+from tfdgm.commands.results import define_trained_flags, open_trained, score
+
 
 def define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("workdir", None, "folder of the run, or of an export of it", flag_values=values)
+    define_trained_flags(values)
     flags.DEFINE_string("split", "test", "split of the data to score", flag_values=values)
     flags.DEFINE_integer(
         "num_samples",
@@ -17,8 +19,6 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
-    from tfdgm.commands.results import open_trained, score
-
-    workdir, built = open_trained(values.workdir)
-    score(workdir, built, values.split, values.num_samples)
+    with open_trained(values.workdir, values.replicas, values.checkpoint) as (workdir, built):
+        score(workdir, built, values.split, values.num_samples)
     return 0

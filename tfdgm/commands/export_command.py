@@ -1,5 +1,5 @@
-"""Writes the newest sound checkpoint as a SavedModel with the signatures of its functions: sample, and where there is a
-posterior encode, reconstruct and log_prob. The folder also serves as --workdir of eval and sample.
+"""Writes a checkpoint, the newest sound one by default, as a SavedModel with the signatures of its functions: sample,
+and where there is a posterior encode, reconstruct and log_prob. The folder also serves as --workdir of eval and sample.
 """
 
 from collections.abc import Sequence
@@ -7,11 +7,12 @@ from pathlib import Path
 
 from absl import flags
 
+from tfdgm.commands.results import define_trained_flags, open_trained
 from tfdgm.errors import UserError
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
+    define_trained_flags(values, shared=False)
     flags.DEFINE_string("output", None, "folder to write; must not exist or be empty", flag_values=values)
     flags.DEFINE_integer("num_samples", 100, "draws per example inside log_prob", flag_values=values)
 
@@ -24,14 +25,12 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     output = Path(values.output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"--output: {output} exists and is not an empty folder")
-    from tfdgm.commands.results import open_trained
+    with open_trained(values.workdir, checkpoint=values.checkpoint) as (workdir, built):
+        from tfdgm.export import export
 
-    workdir, built = open_trained(values.workdir)
-    from tfdgm.export import export
-
-    try:
-        export(built, workdir, output, values.num_samples)
-    except OSError as error:
-        raise UserError(f"{output} could not be written: {error.strerror or error}") from None
+        try:
+            export(built, workdir, output, values.num_samples)
+        except OSError as error:
+            raise UserError(f"{output} could not be written: {error.strerror or error}") from None
     print(f"written to {output}")
     return 0

@@ -18,10 +18,11 @@ from tfdgm.errors import UserError
 from tfdgm.matrix.cells import Cell, Settings, chosen, combine, objective_lists
 from tfdgm.matrix.check import Checker
 from tfdgm.matrix.choice_files import read_added
+from tfdgm.matrix.description import described
 from tfdgm.matrix.folder import Folder
 from tfdgm.matrix.outcome import FAILED, REFUSED
 from tfdgm.matrix.outputs import write_outputs
-from tfdgm.matrix.plan import Plan, check_settings, described, make_plan, traits_of_objectives
+from tfdgm.matrix.plan import Plan, check_settings, make_plan, traits_of_objectives
 from tfdgm.matrix.progress import counted
 from tfdgm.matrix.runner import Runner
 from tfdgm.matrix.table import counts
@@ -59,17 +60,20 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "dry_run", False, "print what would run and what is refused and why, and stop", flag_values=values
     )
+    flags.DEFINE_bool("commands", False, "dry run: print the command of each cell too", flag_values=values)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     if values.jobs < 1:
         raise UserError(f"--jobs must be at least 1, got {values.jobs}")
+    if values.commands and not values.dry_run:
+        raise UserError("--commands needs --dry_run: it prints what would run")
     folder = Folder(Path(values.workdir or f"runs/matrix-{time.strftime('%Y%m%d-%H%M%S')}"))
     folder.check()
     chosen_cells, settings = _Choices.read(values), _settings(values)
     if values.dry_run:
         plan = _plan(chosen_cells, settings, folder)
-        for line in described(plan):
+        for line in described(plan, values.commands):
             print(line)
         return 0
     new = None if folder.path.exists() else _plan(chosen_cells, settings, folder)  # a mistake leaves no folder behind
@@ -140,8 +144,12 @@ def _plan(choices: _Choices, settings: Settings, folder: Folder) -> Plan:
 
 
 def _train(plan: Plan, settings: Settings, folder: Folder, jobs: int) -> int:
-    told = ", ".join(f"{number} {status}" for status, number in counts(plan.results.values()).items())
-    say(f"{len(plan.waiting)} of {len(plan.results)} cells to train, {jobs} at a time; the folder has {told}")
+    waiting = set(plan.waiting)
+    begun = sum((folder.workdir(cell) / "config.gin").exists() for cell in waiting)
+    others = counts(result for cell, result in plan.results.items() if cell not in waiting)
+    told = [f"{begun} of them begun before"] if begun else []
+    told += [f"{number} {status}" for status, number in others.items()]
+    say("; ".join([f"{len(waiting)} cells to train, {jobs} at a time", *told]))
     cells: list[Cell] = plan.waiting
     stopped = Runner(folder, plan.results, settings, jobs).run(cells)
     write_outputs(folder, plan.results.values())

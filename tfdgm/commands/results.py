@@ -1,16 +1,19 @@
 """What commands share: opening a workdir's model, and the table and pictures at the end of a run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from absl import flags
 from rich.console import Console
 from rich.table import Table
 
 from tfdgm.commands import import_tensorflow
 from tfdgm.errors import UserError
 from tfdgm.evaluation.scores import unit
+from tfdgm.signals import signals_raised
 from tfdgm.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -19,11 +22,17 @@ if TYPE_CHECKING:
 _NUM_PICTURES = 64
 
 
-def open_trained(path: str | None) -> tuple[Workdir, "Built"]:
-    """The model of a workdir, or of an export of it, at its newest sound checkpoint.
+@contextmanager
+def open_trained(path: str | None, replicas: int = 1, checkpoint: str = "latest") -> Iterator[tuple[Workdir, "Built"]]:
+    """The model of a workdir, or of an export of it, at one of its checkpoints.
+
+    Args:
+      path: the folder.
+      replicas: devices of this machine that share the work.
+      checkpoint: "latest", the newest sound one; "best", by the run's `experiment.keep_best`; or a step.
 
     Raises:
-      UserError: the folder holds no run, or no checkpoint.
+      UserError: the folder holds no run, or no such checkpoint.
     """
     if not path:
         raise UserError("--workdir is needed: the folder of a run")
@@ -31,31 +40,48 @@ def open_trained(path: str | None) -> tuple[Workdir, "Built"]:
     text = workdir.require_run()
     import_tensorflow()
     from tfdgm.config import read_config
+    from tfdgm.distribution.strategies import mirrored
     from tfdgm.training.checkpoints import Checkpoints
 
-    checkpoint = Checkpoints(workdir.checkpoints).latest()
-    if checkpoint is None:
-        raise UserError(f"there is no checkpoint in {workdir.checkpoints}; train first")
-    built = read_config([], [text]).experiment().build()
-    built.state.assign(checkpoint.tensors)
-    return workdir, built
+    if replicas < 1:
+        raise UserError(f"--replicas must be at least 1, got {replicas}")
+    found = Checkpoints(workdir.checkpoints).named(checkpoint)
+    devices = mirrored(replicas)
+    with devices.scope():
+        built = read_config([], base=text).experiment().build(devices)
+        built.state.assign(found.tensors)
+        yield workdir, built
+
+
+def define_trained_flags(values: flags.FlagValues, shared: bool = True) -> None:
+    """The flags of commands that open a trained model, and of those whose work several devices can share."""
+    flags.DEFINE_string("workdir", None, "folder of the run, or of an export of it", flag_values=values)
+    flags.DEFINE_string("checkpoint", "latest", "latest, best, or a step that was kept", flag_values=values)
+    if shared:
+        flags.DEFINE_integer("replicas", 1, "devices of this machine that share the work", flag_values=values)
 
 
 def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dict[str, Any]:
-    """Evaluates, writes `eval.json`, for codes `codes.npz`, and prints the table."""
+    """Evaluates, and on the chief writes `eval.json`, for codes `codes.npz`, and prints the table."""
     import numpy as np
 
     from tfdgm.evaluation.codes import code_tables
     from tfdgm.evaluation.evaluate import evaluate
+    from tfdgm.evaluation.modes import too_narrow
 
     scores = evaluate(built, split, num_samples)
+    tables = code_tables(built, split) if built.model.latent.discrete else {}
+    if not built.devices.is_chief:
+        return scores
     try:
-        if built.model.latent.discrete:
-            np.savez(workdir.path / "codes.npz", **code_tables(built, split))  # type: ignore[arg-type]
+        if tables:
+            np.savez(workdir.path / "codes.npz", **tables)  # type: ignore[arg-type]
         path = workdir.write_json("eval.json", scores)
     except OSError as error:
         raise UserError(f"the scores could not be written to {workdir.path}: {error.strerror or error}") from None
     print_scores(scores)
+    if remark := too_narrow(scores, built.experiment.data.modes()):
+        print(remark)
     print(f"written to {path}", flush=True)
     return scores
 
@@ -72,15 +98,40 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
 
 def finish(workdir: Workdir, built: "Built") -> None:
-    """Scores the test split, draws samples and reconstructions, and writes the report."""
+    """Scores the test split, draws samples and reconstructions, and on the chief writes them and the report.
+
+    What is there already of this step is left as it is. SIGINT and SIGTERM raise `tfdgm.signals.Stopped`.
+    """
+    to_score = f"to score: tfdgm eval --workdir={workdir.path}"
+    with signals_raised(f"stopped while scoring; the model is saved; {to_score}"):
+        _finish(workdir, built)
+
+
+def _finish(workdir: Workdir, built: "Built") -> None:
+    from tfdgm.evaluation.modes import too_narrow
     from tfdgm.report import write_report
 
-    split = "test" if "test" in built.experiment.splits else "train"
-    if split != "test":
-        print("the data has no test split: scored on the training split", flush=True)
-    scores = score(workdir, built, split, 1_000)
+    chief, splits = built.devices.is_chief, built.experiment.splits
+    split = "test" if "test" in splits else "train"
+    scores = workdir.read_json("eval.json")
+    is_scored = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
+    is_reported = is_scored and (workdir.path / "report.html").exists()
+    # what the chief sees counts for all workers, since they score together
+    scored, reported = (vote > 0 for vote in built.devices.agreed([chief and is_scored, chief and is_reported]))
+    if chief and scored:
+        again = f"to score it again: tfdgm eval --workdir={workdir.path}"
+        print(f"step {scores['step']} is scored already, in {workdir.path / 'eval.json'}; {again}", flush=True)
+    if reported:
+        return
+    if not scored:
+        if chief:
+            missing = "" if split == "test" else "; the data has no test split"
+            print(f"scoring {len(splits[split]):,} examples of the {split} split{missing}", flush=True)
+        scores = score(workdir, built, split, 1_000)
     pictures = draw_pictures(workdir, built, split)
-    report = write_report(workdir, scores, pictures)
+    if not chief:
+        return
+    report = write_report(workdir, scores, pictures, too_narrow(scores, built.experiment.data.modes()))
     if pictures:
         print(f"pictures {', '.join(str(path) for path in pictures)}", flush=True)
     print(f"report {report}", flush=True)
@@ -95,13 +146,18 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> list[Path]:
 
     spec, step = built.experiment.data.spec, int(built.state.step.numpy())
     samples = draw(built, _NUM_PICTURES if spec.image_shape else 2_500)
+    again = None
+    if built.model.posterior is not None and spec.image_shape is not None:
+        again = reconstruct(built, split, _NUM_PICTURES // 2)
+    if not built.devices.is_chief:
+        return []
     np.savez(workdir.samples / f"samples-{step}.npz", x=samples.x, mean=samples.mean, z=samples.z)
     if not can_draw(spec):
         return []
     paths = [workdir.samples / f"samples-{step}.png"]
     save_examples(paths[0], samples.mean if spec.image_shape else samples.x, spec)
-    if built.model.posterior is not None and spec.image_shape is not None:
-        x, mean = reconstruct(built, split, _NUM_PICTURES // 2)
+    if again is not None:
+        x, mean = again
         paths.append(workdir.samples / f"reconstructions-{step}.png")
         pairs = np.stack([x, mean], axis=1).reshape(-1, *x.shape[1:])
         save_examples(paths[1], pairs, spec, columns=2 * math.isqrt(len(x) // 2))

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from absl import flags
 
+from tfdgm.commands.results import define_trained_flags, open_trained
 from tfdgm.errors import UserError
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("workdir", None, "folder of the run, or of an export of it", flag_values=values)
+    define_trained_flags(values)
     flags.DEFINE_integer("num", 64, "number of draws", flag_values=values)
     flags.DEFINE_string("output", None, "file to write, .png or .npz", flag_values=values)
     flags.DEFINE_integer("seed", 0, "other seeds give other draws", flag_values=values)
@@ -25,15 +26,13 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError(f"--output: there is no folder {output.parent}")
     if values.num < 1:
         raise UserError(f"--num must be at least 1, got {values.num}")
-    from tfdgm.commands.results import open_trained
+    with open_trained(values.workdir, values.replicas, values.checkpoint) as (_, built):
+        import numpy as np
 
-    _, built = open_trained(values.workdir)
-    import numpy as np
+        from tfdgm.pictures import save_examples
+        from tfdgm.sampling import draw
 
-    from tfdgm.pictures import save_examples
-    from tfdgm.sampling import draw
-
-    samples = draw(built, values.num, values.seed)
+        samples = draw(built, values.num, values.seed)
     spec = built.experiment.data.spec
     try:
         if output.suffix == ".npz":

@@ -2,16 +2,22 @@
 --gin_bindings.
 """
 
+import os
 import signal
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tfdgm.commands import import_tensorflow
+from tfdgm.config_files import DEFAULT_CONFIG
+from tfdgm.errors import UserError
 from tfdgm.registry import KINDS, gin_identifier, select
+from tfdgm.statements import read_statements
+from tfdgm.supervisor import LOST, supervise
 from tfdgm.workdir import Workdir, describe_run
 
 if TYPE_CHECKING:
@@ -35,32 +41,76 @@ def define_flags(values: flags.FlagValues) -> None:
         "objective", [], "shorthand for experiment.objectives; may be repeated", flag_values=values
     )
     flags.DEFINE_string("data", None, "shorthand for experiment.data", flag_values=values)
+    flags.DEFINE_integer(
+        "max_restarts", 0, "how often a run that crashes, or loses another worker, is started again", flag_values=values
+    )
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     began = time.monotonic()
     shorthand = shorthand_bindings(values)
-    import_tensorflow()
-    from tfdgm.config import DEFAULT_CONFIG, read_config
-
+    if values.max_restarts < 0:
+        raise UserError(f"--max_restarts must not be negative, got {values.max_restarts}")
+    if values.max_restarts and not values.dry_run:
+        arguments = _as_arguments(values)
+        if not values.workdir:  # the same after every restart
+            arguments.append(f"--workdir={default_workdir(values.gin_file)}")
+        command = [sys.executable, "-m", "tfdgm", "train", *arguments]
+        return supervise([command], [os.environ], values.max_restarts, say)
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
-    saved = workdir.saved_config() if workdir else None
-    if saved is not None and not files:
-        config = read_config([], [saved, *bindings])
-    else:
-        config = read_config(files or [DEFAULT_CONFIG], bindings)
-    built = config.experiment().build()
-    if values.dry_run:
-        print(config.text)
-        describe(built, config)
-        return 0
-    if workdir is None:
-        stem = Path((files or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
-        workdir = Workdir(Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}")
-    workdir.prepare(config.text)
-    with workdir.locked():
-        return train(workdir, config, built, began)
+    base = workdir.saved_config() if workdir and not files else None
+    # before TensorFlow, which takes its time, since most slips show here
+    statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base)
+    import_tensorflow()
+    from tfdgm.config import resolve
+    from tfdgm.training.run import check_shards
+
+    config = resolve(statements)
+    if workdir is None and config.placement.strategy == "multi_worker" and not values.dry_run:
+        raise UserError("several workers need --workdir: a folder on a file system that all of them share")
+    devices = config.placement.devices()
+    with devices.scope():
+        built = config.experiment().build(devices)
+        check_shards(built.experiment.shards or devices.num_replicas, built.experiment.batch_size, devices.num_replicas)
+        if values.dry_run:
+            print(config.text)
+            describe(built, config)
+            return 0
+        if workdir is None:
+            workdir = Workdir(default_workdir(files))
+        if not devices.is_chief:
+            return _or_lost(lambda: train(workdir, config, built, began))
+        workdir.prepare(config.text)
+        with workdir.locked():
+            return _or_lost(lambda: train(workdir, config, built, began))
+
+
+def _or_lost(work: Callable[[], int]) -> int:
+    """The exit code of some work; one of its own where another worker is gone, which only a restart of all mends."""
+    from tensorflow import errors
+
+    try:
+        return work()
+    except (errors.UnavailableError, errors.AbortedError, errors.CancelledError, errors.DeadlineExceededError) as error:
+        print(f"tfdgm: another worker was lost: {error.message.splitlines()[0]}", file=sys.stderr, flush=True)
+        return LOST
+
+
+def default_workdir(files: Sequence[str]) -> Path:
+    """Of a run that is given none: named after its last config file, and the time."""
+    stem = Path((list(files) or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
+    return Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _as_arguments(values: flags.FlagValues) -> list[str]:
+    """The flags of the process that trains, for the one that only watches it."""
+    given = []
+    for name in values:
+        value = values[name].value
+        if name != "max_restarts" and value not in (None, [], False):
+            given += [f"--{name}={item}" for item in (value if isinstance(value, list) else [value])]
+    return given
 
 
 def shorthand_bindings(values: flags.FlagValues) -> list[str]:
@@ -90,23 +140,28 @@ def _reference(kind: str, name: str) -> str:
 
 
 def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
-    """Trains, or goes on; then scores, draws pictures and writes the report."""
+    """Trains, or goes on; then scores, draws pictures and writes the report. Only the chief writes and speaks."""
     from tfdgm.commands.results import finish
     from tfdgm.training.run import Trainer
 
     experiment = built.experiment
+    if not built.devices.is_chief:
+        outcome = Trainer(built, workdir.path, lambda line: None).train()
+        if outcome.signal is not None:
+            return 128 + outcome.signal
+        finish(workdir, built)
+        return 0
     trainer = Trainer(built, workdir.path, say)
     history = workdir.read_json("run.json")
-    facts = describe_run(config.plugins, experiment.seed, experiment.data.describe())
-    workdir.write_json("run.json", {**facts, "resumed_from": [*history.get("resumed_from", []), history["started"]]}
-                       if history else facts)  # fmt: skip
+    workdir.write_json("run.json", describe_run(config.plugins, experiment.seed, experiment.data.describe(), history))
     describe(built, config)
     say(f"workdir {workdir.path}")
     outcome = trainer.train()
     workdir.write(f"operative_config-{outcome.step}.gin", config.operative())
-    if outcome.step < experiment.steps and outcome.signal is not None:
+    if outcome.signal is not None:
         name = signal.Signals(outcome.signal).name
-        say(f"{name}: stopped and saved at step {outcome.step}; to go on: tfdgm train --workdir={workdir.path}")
+        rest = "to go on" if outcome.step < experiment.steps else "all steps are made; to score"
+        say(f"{name}: stopped and saved at step {outcome.step}; {rest}: tfdgm train --workdir={workdir.path}")
         return 128 + outcome.signal
     finish(workdir, built)
     say(f"done in {time.monotonic() - began:.0f} s; {_rate(outcome)}")
@@ -115,7 +170,7 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
 
 def _rate(outcome: "Outcome") -> str:
     rate = outcome.steps_per_second
-    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left; it was only scored"
+    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left"
 
 
 def describe(built: "Built", config: "Config") -> None:
@@ -132,7 +187,8 @@ def describe(built: "Built", config: "Config") -> None:
             f"{type(player.optimizer).__name__}, {player.moves} move(s) a step"
         )
     say(
-        f"{experiment.steps:,} steps of {experiment.batch_size} examples in {experiment.shards} shard(s), "
+        f"{experiment.steps:,} steps of {experiment.batch_size} examples in "
+        f"{experiment.shards or built.devices.num_replicas} shard(s) on {built.devices.num_replicas} device(s), "
         f"{experiment.steps_per_loop} steps a loop, data {'on the device' if experiment.resident else 'streamed'}"
     )
     for plugin in sorted(config.plugins, key=lambda plugin: list(KINDS).index(plugin.kind)):

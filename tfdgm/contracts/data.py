@@ -55,10 +55,13 @@ class Modes:
       count: how many there are.
       assign: x `[n, *shape]` -> (mode of each `[n]` in 0..count-1, whether it is of high quality `[n]` bool). What high
         quality means is the data's to say; for Gaussian modes it is a distance of at most 3 sigma from the mode.
+      expected_high_quality: share of pi(x)'s own draws that are of high quality, or None where it is not known. Samples
+        with a larger share vary too little.
     """
 
     count: int
     assign: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    expected_high_quality: float | None = None
 
 
 class Data(Component):

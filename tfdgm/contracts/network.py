@@ -1,5 +1,9 @@
 """The bodies of encoder, decoder and critic."""
 
+import functools
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from tfdgm.contracts.component import Component
@@ -12,7 +16,17 @@ class Network(Component):
 
     Use `context.seed_for` for dropout and `context.collect` with `absorb` for moving statistics: Keras's own random
     generator and BatchNormalization do neither right on several devices.
+
+    Under `experiment.precision = "bfloat16"` Keras layers made in `build` compute in bfloat16 and keep their weights in
+    float32; what a call returns is float32 in any case.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _in_precision(cls.build)  # type: ignore[method-assign]
+        if "__call__" in cls.__dict__:
+            cls.__call__ = _to_float32(cls.__call__)  # type: ignore[method-assign]
 
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
         """Makes the variables; initialisers take `context.seed_for(...)`."""
@@ -21,3 +35,24 @@ class Network(Component):
     def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """`[batch, *input_shape]` -> `[batch, *output_shape]`."""
         raise NotImplementedError
+
+
+def _in_precision(build: Any) -> Any:
+    @functools.wraps(build)
+    def built(self: Any, input_shape: Any, output_shape: Any, context: BuildContext) -> None:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("mixed_bfloat16" if context.precision == "bfloat16" else "float32")
+        try:
+            build(self, input_shape, output_shape, context)
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    return built
+
+
+def _to_float32(call: Any) -> Any:
+    @functools.wraps(call)
+    def called(self: Any, x: tf.Tensor, context: Context) -> tf.Tensor:
+        return tf.cast(call(self, x, context), tf.float32)
+
+    return called

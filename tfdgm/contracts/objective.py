@@ -37,12 +37,15 @@ class Objective(Component):
       adversarial: True where the term brings an adversary.
       needs_posterior: True where the term has no meaning without q(z|x).
       needs_posterior_for: the setting that asks for it, where it is one; the refusal names it.
+      balanced_for: a setting that weighs the term against one that minimises -log p(x|z); refused where no other term
+        without an adversary trains the decoder.
       trains_encoder, trains_decoder: whether gradients of `model_loss` reach them; a player nothing trains is refused.
     """
 
     adversarial: ClassVar[bool] = False
     needs_posterior: bool = False
     needs_posterior_for: str = ""
+    balanced_for: str = ""
     trains_encoder: bool = True
     trains_decoder: bool = True
     weight: float = 1.0

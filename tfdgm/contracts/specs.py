@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -86,6 +86,7 @@ class BuildContext:
       train_features: indices -> the untrained encoder's features of those examples; None where there is no encoder.
       steps: number of model moves of the whole run; for checking schedules.
       like_decoder: makes a network of the decoder's kind, not built yet: what a critic is where none is given.
+      precision: in which networks compute; weights and densities are float32.
       seed: an integer; `keras.initializers` take it. Derive one per purpose with `seed_for`.
     """
 
@@ -97,6 +98,7 @@ class BuildContext:
     steps: int = 1
     train_features: Callable[[np.ndarray], np.ndarray] | None = None
     like_decoder: Callable[[], Any] = _no_decoder
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def seed_for(self, purpose: str) -> int:
         """A non-negative integer seed that depends on the run's seed and on `purpose` alone."""

@@ -1,8 +1,10 @@
 """Draws from q(z|x) over a split, and the importance-weighted bound."""
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -49,7 +51,7 @@ class Draws:
         self.decodings = max(1, _VALUES_AT_ONCE // built.experiment.data.spec.size)
         self.chunk = min(_EXAMPLES_AT_ONCE, self.decodings, len(source))
         self.step = built.state.step.read_value()
-        self._terms = tf.function(self._draw, jit_compile=True, autograph=False)
+        self._terms = built.devices.each(self._draw)
         self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
 
     @cached_property
@@ -70,12 +72,25 @@ class Draws:
     def context(self, number: tf.Tensor | int) -> Context:
         return Context(fold(self.seed, number), self.step)
 
-    def blocks(self, number: int, x: tf.Tensor, draws: int) -> Iterator[Block]:
-        """At least `draws` draws for one chunk, in blocks; the last block is cut to the number asked for."""
-        for block, start in enumerate(range(0, draws, self.per_block)):
-            terms = self._terms(x, tf.constant(number), tf.constant(block))
-            keep = min(self.per_block, draws - start)
-            yield Block(*(term.numpy()[:keep] for term in terms))
+    def over_chunks(self, run: Callable[[Iterable[tuple]], Iterator[Any]]) -> Iterator[tuple[Any, int]]:
+        """(result, examples that count) of every chunk, for what `Devices.each` made of a function of (x, number of
+        the chunk, examples that count).
+        """
+        chunks, again = itertools.tee(self.chunks())
+        results = run((x, tf.constant(number), tf.constant(count)) for number, x, count in again)
+        return ((result, count) for result, (_, _, count) in zip(results, chunks, strict=True))
+
+    def blocks(self, draws: int) -> Iterator[tuple[int, int, Block]]:
+        """(number of the chunk, examples that count, block) of every chunk; its blocks have `draws` draws together."""
+        places = (
+            (number, count, x, block, min(self.per_block, draws - start))
+            for number, x, count in self.chunks()
+            for block, start in enumerate(range(0, draws, self.per_block))
+        )
+        told, again = itertools.tee(places)
+        results = self._terms((x, tf.constant(number), tf.constant(block)) for number, _, x, block, _ in again)
+        for terms, (number, count, _, _, keep) in zip(results, told, strict=True):
+            yield number, count, Block(*(term.numpy()[:keep] for term in terms))
 
     def _draw(self, x: tf.Tensor, number: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
         model = self.built.model
@@ -95,10 +110,10 @@ class Draws:
         An upper bound on the negative log-likelihood in expectation; its bias falls as 1/S.
         """
         total = 0.0
-        for number, x, count in self.chunks():
+        for (_, count), blocks in itertools.groupby(self.blocks(num_samples), key=lambda item: item[:2]):
             weights = [
                 logsumexp(b.log_likelihood.astype(np.float64) + b.log_prior - b.log_posterior, axis=0)
-                for b in self.blocks(number, x, num_samples)
+                for _, _, b in blocks
             ]
             total -= np.sum((logsumexp(weights, axis=0) - np.log(num_samples))[:count])
         return float(total / len(self.source))

@@ -39,10 +39,8 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
         weights = tf.cast(tf.range(x.shape[0]) < kept, tf.float32)
         return tuple(tf.tensordot(weights, values, axes=1) for values in (probabilities, entropy, drawn))
 
-    compiled = tf.function(chunk, jit_compile=True, autograph=False)
     totals: list[Any] = [0.0, 0.0, 0.0]
-    for number, x, count in draws.chunks():
-        parts = compiled(x, tf.constant(number), tf.constant(count))
+    for parts, _ in draws.over_chunks(draws.built.devices.each(chunk)):
         totals = [total + part.numpy().astype(np.float64) for total, part in zip(totals, parts, strict=True)]
     aggregated, entropy, drawn = totals
     found = {

@@ -15,21 +15,22 @@ _EXAMPLES = 2_000
 class CriticEstimates:
     """Estimates of every objective with an adversary, on up to 2,000 examples spread evenly over a split.
 
-    The samples of the model are the same at every call, so that two values differ by the weights alone.
+    A name that an objective before has taken is prefixed with the objective's own, as in `jsd_2/critic_slope`. The
+    samples of the model are the same at every call, so that two values differ by the weights alone.
     """
 
     def __init__(self, built: Built, source: Source | None, purpose: str) -> None:
         self.built = built
         self.source = source
         self.seed = root_seed(built.experiment.seed, purpose)
-        self._scalars = tf.function(self._estimates, jit_compile=True, autograph=False)
+        self._scalars = built.devices.each(self._estimates)
 
     def __call__(self) -> dict[str, float]:
         """By name; empty where there is no adversary or no split. The weights are those at hand."""
         if self.source is None or not any(objective.moves for objective in self.built.experiment.objectives.values()):
             return {}
         rows = self.source.gather(evenly(len(self.source), min(_EXAMPLES, len(self.source))))
-        scalars = self._scalars(tf.constant(rows), self.built.state.step.read_value())
+        scalars = next(self._scalars([(tf.constant(rows), self.built.state.step.read_value())]))
         return {name: float(scalar.numpy()) for name, scalar in scalars.items()}
 
     def _estimates(self, rows: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -37,7 +38,8 @@ class CriticEstimates:
         x = self.built.model.data.observe(rows, context.within("observe"))
         forward = Forward(self.built.model, x, context)
         found: dict[str, tf.Tensor] = {}
-        for objective in self.built.experiment.objectives.values():
+        for name, objective in self.built.experiment.objectives.items():
             if objective.moves:
-                found |= objective.estimates(forward, forward.context)
+                mine = objective.estimates(forward, forward.context)
+                found |= {f"{name}/{what}" if what in found else what: scalar for what, scalar in mine.items()}
         return found

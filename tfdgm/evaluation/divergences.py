@@ -1,13 +1,12 @@
-"""Divergences between known distributions, exact up to the sum over points or the grid that carries them.
+"""Divergences and transport between laws that are known: probabilities on a common finite support, or a fine grid.
 
-A distribution is its logarithmic density on a common set of points, and the volume that a point stands for: 1 for
-probabilities of outcomes, the size of a cell for a density on a grid. All in nats, float64.
+A density on a grid counts as probabilities when it is multiplied by the size of a cell.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-from scipy.special import expit, log_expit, logsumexp
+from scipy.special import log_expit, rel_entr
+
+from tfdgm.evaluation.transport import transport
 
 
 def grid(*axes: np.ndarray) -> tuple[np.ndarray, float]:
@@ -23,45 +22,68 @@ def grid(*axes: np.ndarray) -> tuple[np.ndarray, float]:
     return points, float(np.prod([axis[1] - axis[0] for axis in axes]))
 
 
-def empirical(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The uniform measures on the rows of x `[n, d]` and of y `[m, d]` as log-probabilities of all points in either."""
-    _, where = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
-    counts = (np.bincount(part, minlength=where.max() + 1) for part in np.split(where.reshape(-1), [len(x)]))
-    with np.errstate(divide="ignore"):
-        log_p, log_q = (np.log(count / np.sum(count)) for count in counts)
-    return log_p, log_q
+def kl(p: np.ndarray, q: np.ndarray) -> float:
+    """KL(p || q) = sum_i p_i log(p_i / q_i), nats; infinite where p has mass and q has none.
 
-
-def kl(log_p: np.ndarray, log_q: np.ndarray, volume: float = 1.0) -> float:
-    """KL(p || q) = sum_i v p_i (log p_i - log q_i); infinite where q_i = 0 < p_i, and 0 log 0 = 0."""
-    log_p, log_q = np.asarray(log_p, np.float64), np.asarray(log_q, np.float64)
-    inside = log_p > -np.inf
-    return float(volume * np.sum(np.exp(log_p[inside]) * (log_p[inside] - log_q[inside])))
-
-
-def jsd(log_p: np.ndarray, log_q: np.ndarray, volume: float = 1.0) -> float:
-    """JSD(p, q) = KL(p || m) / 2 + KL(q || m) / 2 with m = (p + q) / 2; at most log 2, where they share no point."""
-    log_m = logsumexp(np.stack([log_p, log_q]).astype(np.float64), axis=0) - np.log(2)
-    return (kl(log_p, log_m, volume) + kl(log_q, log_m, volume)) / 2
-
-
-def optimal_discriminator(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """D* = p / (p + q), which maximises `game_value` (Goodfellow et al. 2014, proposition 1); NaN where both are 0."""
-    with np.errstate(invalid="ignore"):
-        return expit(np.asarray(log_p, np.float64) - np.asarray(log_q, np.float64))
-
-
-def game_value(logits: np.ndarray, log_p: np.ndarray, log_q: np.ndarray, volume: float = 1.0) -> float:
-    """V = E_p log D + E_q log(1 - D) for D = sigmoid(logits) (Goodfellow et al. 2014, equation 1).
-
-    At D* it is 2 JSD(p, q) - 2 log 2, and -2 log 2 where p = q (theorem 1).
+    Args:
+      p, q: probabilities `[n]` of the same n points, as are those of every function below.
     """
-    terms = ((log_p, log_expit(logits)), (log_q, log_expit(-np.asarray(logits))))
-    return float(sum(volume * np.sum(np.exp(log_density, dtype=np.float64) * term) for log_density, term in terms))
+    return float(np.sum(rel_entr(p, q)))
 
 
-def log_normal(x: np.ndarray, mean: float | Sequence[float], scale: float) -> np.ndarray:
-    """log N(x; mean, scale^2 I): of numbers `[...]` for one mean, of points `[..., d]` for d."""
-    z = (np.asarray(x, np.float64) - np.asarray(mean, np.float64)) / scale
-    each = -0.5 * z**2 - np.log(scale) - 0.5 * np.log(2 * np.pi)
-    return np.sum(each, axis=-1) if np.ndim(mean) else each
+def jsd(p: np.ndarray, q: np.ndarray) -> float:
+    """JSD = KL(p || m) / 2 + KL(q || m) / 2 with m = (p + q) / 2, nats; at most log 2 (Lin 1991)."""
+    middle = (p + q) / 2
+    return (kl(p, middle) + kl(q, middle)) / 2
+
+
+def total_variation(p: np.ndarray, q: np.ndarray) -> float:
+    """max over events A of |p(A) - q(A)| = sum_i |p_i - q_i| / 2; at most 1."""
+    return float(np.sum(np.abs(p - q)) / 2)
+
+
+def optimal_discriminator(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    """D* = pi / (pi + p), which maximises E_pi log D + E_p log(1 - D) (Goodfellow et al. 2014, proposition 1).
+
+    Args:
+      real, fake: pi and p, probabilities or densities at the same points, not both 0 at any.
+    """
+    return real / (real + fake)
+
+
+def game_value(logits: np.ndarray, real: np.ndarray, fake: np.ndarray) -> float:
+    """V = E_pi log D + E_p log(1 - D) for D = sigmoid(logits) (Goodfellow et al. 2014, equation 1), nats.
+
+    At D* it is 2 JSD(pi, p) - 2 log 2, and -2 log 2 where p = pi (theorem 1).
+
+    Args:
+      logits: finite, `[n]`.
+      real, fake: pi and p, probabilities.
+    """
+    return float(np.sum(real * log_expit(logits) + fake * log_expit(-logits)))
+
+
+def on_common_support(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The uniform measures on two sets of points, `[n, d]` and `[m, d]`, as probabilities on the union of both.
+
+    Returns:
+      The different points `[k, d]`, and what either measure gives them, `[k]` and `[k]`.
+    """
+    points, places = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
+    places = places.reshape(-1)
+    p, q = (np.bincount(part, minlength=len(points)) / len(part) for part in (places[: len(x)], places[len(x) :]))
+    return points, p, q
+
+
+def transport_plan(p: np.ndarray, q: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """argmin over P >= 0 of sum_ij P_ij c_ij with marginals p and q (Peyré and Cuturi 2019, equation 2.11).
+
+    Args:
+      p: `[n]`, adds up to the same as `q`.
+      q: `[m]`.
+      cost: c `[n, m]`; a metric gives W_1 as the least cost, its s-th power W_s^s.
+
+    Returns:
+      P `[n, m]`, a vertex of the polytope of plans: at most n + m - 1 entries are not 0.
+    """
+    return transport(p, q, cost).plan

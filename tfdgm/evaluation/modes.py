@@ -1,5 +1,8 @@
 """Modes that samples cover, the share of them near a mode, and how evenly they spread over the modes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from scipy.special import xlogy
 
@@ -20,6 +23,23 @@ def mode_scores(x: np.ndarray, modes: Modes) -> dict[str, int | float]:
         "high_quality": float(np.mean(high_quality)),
         "reverse_kl": kl_to_uniform(np.bincount(mode, minlength=modes.count)),
     }
+
+
+def too_narrow(scores: Mapping[str, Any], modes: Modes | None) -> str | None:
+    """A line to print where samples vary too little, else None.
+
+    That is where `high_quality` exceeds the share e of the data's own draws by more than 3 standard errors, each
+    (e (1 - e) / n)^(1/2) for the n of `mode_samples`.
+    """
+    if modes is None or modes.expected_high_quality is None or "high_quality" not in scores:
+        return None
+    found, expected, count = scores["high_quality"], modes.expected_high_quality, scores["mode_samples"]
+    if found <= expected + 3 * np.sqrt(expected * (1 - expected) / count):
+        return None
+    return (
+        f"high_quality {found:.4f} of {count} samples is more than the {expected:.4f} of the data's own draws: "
+        "the samples vary too little"
+    )
 
 
 def kl_to_uniform(counts: np.ndarray) -> float:

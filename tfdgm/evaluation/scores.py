@@ -30,5 +30,5 @@ _UNITS = {
 
 
 def unit(name: str, value: Any) -> str:
-    """The unit of a score; counts and names have none."""
-    return _UNITS.get(name, "nats per example" if isinstance(value, float) else "")
+    """The unit of a score; counts and names have none. That of `OBJECTIVE/NAME` is that of `NAME`."""
+    return _UNITS.get(name.rsplit("/", 1)[-1], "nats per example" if isinstance(value, float) else "")

@@ -7,6 +7,9 @@ the example and z, at most log n; the second is the KL from the aggregated poste
 rate.
 """
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 import tensorflow as tf
 
@@ -32,18 +35,17 @@ def elbo_surgery(draws: Draws, per_example: int, mixture: "AggregatedPosterior |
     """
     mixture = mixture or AggregatedPosterior(draws)
     sums = np.zeros(4)
-    for number, x, count in draws.chunks():
-        for block in draws.blocks(number, x, per_example):
-            kept = [array[:, :count] for array in (block.value, block.log_posterior, block.log_prior)]
-            value, log_posterior, log_prior = kept
-            log_mixture = mixture.log_prob(value.reshape(-1, *value.shape[2:])).reshape(log_posterior.shape)
-            terms = (
-                block.log_likelihood[:, :count],
-                log_posterior.astype(np.float64) - log_prior,
-                log_posterior - log_mixture,
-                log_mixture - log_prior,
-            )
-            sums += [np.sum(term, dtype=np.float64) for term in terms]
+    for _, count, block in draws.blocks(per_example):
+        kept = [array[:, :count] for array in (block.value, block.log_posterior, block.log_prior)]
+        value, log_posterior, log_prior = kept
+        log_mixture = mixture.log_prob(value.reshape(-1, *value.shape[2:])).reshape(log_posterior.shape)
+        terms = (
+            block.log_likelihood[:, :count],
+            log_posterior.astype(np.float64) - log_prior,
+            log_posterior - log_mixture,
+            log_mixture - log_prior,
+        )
+        sums += [np.sum(term, dtype=np.float64) for term in terms]
     reconstruction, rate, information, marginal = sums / (per_example * len(draws.source))
     if not np.isclose(rate, information + marginal, rtol=1e-5, atol=1e-5):
         raise ArithmeticError(f"rate {rate} is not mutual information {information} + marginal KL {marginal}")
@@ -61,7 +63,7 @@ class AggregatedPosterior:
 
     def __init__(self, draws: Draws) -> None:
         self.draws = draws
-        self._densities = tf.function(self._chunk_densities, jit_compile=True, autograph=False)
+        self._densities = draws.built.devices.each(self._chunk_densities)
 
     def log_prob(self, values: np.ndarray) -> np.ndarray:
         """log q_agg at `values` `[count, *event]`, float64 `[count]`."""
@@ -69,12 +71,16 @@ class AggregatedPosterior:
         at_once = max(1, min(len(values), _DENSITIES_AT_ONCE // (self.draws.chunk * size)))
         padded = np.resize(values, (-(-len(values) // at_once) * at_once, *values.shape[1:]))
         total = np.full(len(padded), -np.inf)
-        for number, x, count in self.draws.chunks():
-            mask = tf.constant(np.where(np.arange(self.draws.chunk) < count, 0.0, -np.inf), tf.float32)
-            for start in range(0, len(padded), at_once):
-                piece = slice(start, start + at_once)
-                densities = self._densities(tf.constant(padded[piece]), x, tf.constant(number), mask)
-                total[piece] = np.logaddexp(total[piece], densities.numpy())
+        pieces = [slice(start, start + at_once) for start in range(0, len(padded), at_once)]
+
+        def calls() -> Iterator[tuple]:
+            for number, x, count in self.draws.chunks():
+                mask = tf.constant(np.where(np.arange(self.draws.chunk) < count, 0.0, -np.inf), tf.float32)
+                for piece in pieces:
+                    yield tf.constant(padded[piece]), x, tf.constant(number), mask
+
+        for piece, densities in zip(itertools.cycle(pieces), self._densities(calls()), strict=False):
+            total[piece] = np.logaddexp(total[piece], densities.numpy())
         return total[: len(values)] - np.log(len(self.draws.source))
 
     def _chunk_densities(self, values: tf.Tensor, x: tf.Tensor, number: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

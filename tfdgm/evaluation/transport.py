@@ -44,9 +44,10 @@ def transport(p: np.ndarray, q: np.ndarray, cost: np.ndarray) -> Transport:
       q: probabilities `[m]`.
       cost: c `[n, m]`.
     """
-    from ot import emd
+    from ot import emd  # here, for the reason above
 
-    plan, log = emd(p, q, cost.astype(np.float64), numItermax=1_000_000, log=True)
+    p, q, cost = (array.astype(np.float64) for array in (p, q, cost))
+    plan, log = emd(p, q, cost, numItermax=1_000_000, log=True)
     return Transport(plan, float(log["cost"]), log["u"], log["v"])
 
 

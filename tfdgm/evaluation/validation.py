@@ -31,7 +31,7 @@ class Validation:
         self.source = built.experiment.splits.get("validation")
         self.seed = root_seed(built.experiment.seed, "validation")
         self.critics = CriticEstimates(built, self.source, "validation critics")
-        self._scores = tf.function(self._chunk_scores, jit_compile=True, autograph=False)
+        self._scores = built.devices.each(self._chunk_scores)
 
     def __call__(self) -> dict[str, float]:
         """As far as they apply; empty where there is no validation split."""
@@ -44,12 +44,9 @@ class Validation:
     def _bound(self, source: Source) -> dict[str, float]:
         if self.built.model.posterior is None:
             return {}
-        total, count = np.zeros(2), 0
-        for number, (rows, _) in enumerate(chunks(source, 500)):
-            scores = self._scores(tf.constant(rows), tf.constant(number), self.built.state.step.read_value())
-            total += scores.numpy()
-            count += len(rows)
-        reconstruction, rate = total / count
+        step = self.built.state.step.read_value()
+        calls = ((tf.constant(rows), tf.constant(n), step) for n, (rows, _) in enumerate(chunks(source, 500)))
+        reconstruction, rate = sum(scores.numpy() for scores in self._scores(calls)) / len(source)
         return {
             "validation_elbo": reconstruction - rate,
             "validation_reconstruction": reconstruction,

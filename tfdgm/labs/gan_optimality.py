@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
+from scipy.special import expit
 from tensorflow_probability import distributions as tfd
 
 from tfdgm.contracts.component import raw
@@ -40,18 +41,18 @@ def run(settings: Settings) -> Outcome:
     lines: list[dict[str, Any]] = []
     for step in training.frames():
         log_p = generated_density(built).log_prob(x).numpy().astype(np.float64)
-        logits = scores().numpy()
-        best, found = optimal_discriminator(log_pi, log_p), 1 / (1 + np.exp(-logits.astype(np.float64)))
-        weight = volume * (np.exp(log_pi) + np.exp(log_p)) / 2
-        divergence = jsd(log_pi, log_p, volume)
+        logits = scores().numpy().astype(np.float64)
+        pi, p = volume * np.exp(log_pi), volume * np.exp(log_p)
+        best, found = optimal_discriminator(pi, p), expit(logits)
+        divergence = jsd(pi, p)
         rows.append(
             {
                 "step": step,
-                "value": game_value(logits, log_pi, log_p, volume),
+                "value": game_value(logits, pi, p),
                 "best_value": 2 * divergence - 2 * math.log(2),
-                "value_at_best": game_value(log_pi - log_p, log_pi, log_p, volume),
+                "value_at_best": game_value(log_pi - log_p, pi, p),
                 "jsd_nats": divergence,
-                "mean_error_of_D": float(np.sum(weight * np.abs(found - best))),
+                "mean_error_of_D": float(np.sum((pi + p) / 2 * np.abs(found - best))),
             }
         )
         across = np.isclose(points[:, 1], 0.0)

@@ -9,6 +9,7 @@ mean and the variances of pi.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,10 +26,10 @@ from tfdgm.randomness import root_seed
 
 _X1, _X2 = np.linspace(-8, 8, 161), np.linspace(-3.6, 3.6, 49)
 
-Divergence = Callable[[np.ndarray, np.ndarray, float], float]
+Divergence = Callable[[np.ndarray, np.ndarray], float]
 DIVERGENCES: dict[str, Divergence] = {
     "forward KL": kl,
-    "reverse KL": lambda log_pi, log_q, volume: kl(log_q, log_pi, volume),
+    "reverse KL": lambda pi, q: kl(q, pi),
     "JSD": jsd,
 }
 
@@ -43,27 +44,30 @@ class Fit:
         built = build(settings, "mode_covering.gin")
         self.points, self.volume = grid(_X1, _X2)
         self._x = tf.constant(self.points, tf.float32)
-        self.log_pi = built.experiment.data.density().log_prob(self._x).numpy().astype(np.float64)
+        self.pi = self._mass(built.experiment.data.density())
         self.prior = built.model.prior
         self.context = Context(root_seed(settings.seed, "lab"), tf.constant(0, tf.int64))
-        mass = np.exp(self.log_pi) * self.volume
-        self.mean = mass @ self.points
-        self.scales = np.sqrt(mass @ (self.points - self.mean) ** 2)
-        self.peak = np.abs(self.points[np.argmax(mass)])
+        self.mean = self.pi @ self.points
+        self.scales = np.sqrt(self.pi @ (self.points - self.mean) ** 2)
+        self.peak = np.abs(self.points[np.argmax(self.pi)])
         self.starts = {
             "both modes": np.concatenate([self.mean + np.array([0.1, 0.0]), np.log(self.scales)]),
             "one mode": np.concatenate([self.peak, np.log(self.scales[[1, 1]])]),
         }
 
-    def log_q(self, parameters: np.ndarray) -> np.ndarray:
+    def _mass(self, density: Any) -> np.ndarray:
+        """The probability of every cell."""
+        return self.volume * np.exp(density.log_prob(self._x).numpy().astype(np.float64))
+
+    def q(self, parameters: np.ndarray) -> np.ndarray:
         for variable, values in zip(self.prior.trainable_variables(), np.split(parameters, 2), strict=True):
             raw(variable).assign(values)
-        return self.prior.distribution(self.context).log_prob(self._x).numpy().astype(np.float64)
+        return self._mass(self.prior.distribution(self.context))
 
     def minimise(self, divergence: Divergence, start: np.ndarray) -> np.ndarray:
         """The parameters of the minimum that the start leads to."""
         return minimize(
-            lambda parameters: divergence(self.log_pi, self.log_q(parameters), self.volume),
+            lambda parameters: divergence(self.pi, self.q(parameters)),
             start,
             method="Nelder-Mead",
             options={"xatol": 1e-3, "fatol": 1e-6, "maxiter": 400},
@@ -77,19 +81,19 @@ def run(settings: Settings) -> Outcome:
     for name, divergence in DIVERGENCES.items():
         for start, parameters in fit.starts.items():
             found = fit.minimise(divergence, parameters)
-            log_q, scales = fit.log_q(found), np.exp(found[2:])
+            q, scales = fit.q(found), np.exp(found[2:])
             rows.append(
                 {
                     "minimised": name,
                     "start": start,
-                    "nats": divergence(fit.log_pi, log_q, fit.volume),
+                    "nats": divergence(fit.pi, q),
                     "mean_x1": float(found[0]),
                     "mean_x2": float(found[1]),
                     "scale_x1": float(scales[0]),
                     "scale_x2": float(scales[1]),
                 }
             )
-            curves.append(np.exp(log_q))
+            curves.append(q / fit.volume)
     return Outcome(rows, _figure(fit, rows, curves), _checks(fit, rows))
 
 
@@ -112,7 +116,7 @@ def _checks(fit: Fit, rows: list[Row]) -> list[Check]:
 def _figure(fit: Fit, rows: list[Row], curves: list[np.ndarray]) -> Figure:
     figure = slide()
     shape = (len(_X1), len(_X2))
-    pi = np.exp(fit.log_pi).reshape(shape)
+    pi = fit.pi.reshape(shape) / fit.volume
     spacing = _X2[1] - _X2[0]
     styles = {"both modes": (RED, "solid"), "one mode": (ORANGE, "dashed")}
     for number, name in enumerate(DIVERGENCES):

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfdgm.evaluation.critics import CriticEstimates
-from tfdgm.evaluation.divergences import empirical, jsd, kl
+from tfdgm.evaluation.divergences import jsd, kl, on_common_support
 from tfdgm.evaluation.transport import wasserstein
 from tfdgm.labs.figures import BLACK, BLUE, GREEN, RED, slide
 from tfdgm.labs.lab import Check, Outcome, Settings, near
@@ -46,7 +46,7 @@ def exact(settings: Settings, theta: float) -> dict[str, float]:
         .gather(np.arange(_EXAMPLES))
         for place in (0.0, theta)
     )
-    p, q = empirical(x, y)
+    _, p, q = on_common_support(x, y)
     return {"theta": theta, "kl_nats": kl(p, q), "jsd_nats": jsd(p, q), "wasserstein": wasserstein(x, y)}
 
 

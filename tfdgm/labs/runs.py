@@ -10,7 +10,6 @@ import numpy as np
 from tfdgm.config import read_config
 from tfdgm.experiment import Built, Experiment
 from tfdgm.labs.lab import Settings
-from tfdgm.training.checkpoints import read as read_checkpoint
 from tfdgm.training.metrics import read_lines
 from tfdgm.training.run import Trainer
 
@@ -76,5 +75,5 @@ class Run:
           The step.
         """
         for step in self.trainer.checkpoints.steps():
-            self.built.state.assign(read_checkpoint(self.trainer.checkpoints.path(step)).tensors)
+            self.built.state.assign(self.trainer.checkpoints.at(step).tensors)
             yield step

@@ -15,7 +15,7 @@ from typing import Any
 
 from tfdgm.errors import UserError
 from tfdgm.matrix.outcome import last_message
-from tfdgm.matrix.process import environment, start
+from tfdgm.processes import environment, start
 from tfdgm.registry import load, select
 
 Ask = Callable[[Mapping[str, Any]], dict[str, Any]]

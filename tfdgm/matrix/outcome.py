@@ -9,6 +9,8 @@ from typing import Any
 from tfdgm.workdir import Workdir
 
 DONE, REFUSED, FAILED, UNFINISHED = "done", "refused", "failed", "unfinished"
+#: Told of a cell on the page only: a record would keep it when the command is killed.
+RUNNING = "running"
 
 _LONGEST_REASON = 2_000
 

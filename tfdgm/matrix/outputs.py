@@ -1,15 +1,23 @@
 """What a matrix leaves for reading, written after every cell: `matrix.csv`, `matrix.md` and `index.html`."""
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Collection, Iterable
 
 from tfdgm.errors import UserError
+from tfdgm.matrix.cells import Cell
 from tfdgm.matrix.folder import Folder, Result
+from tfdgm.matrix.outcome import RUNNING
 from tfdgm.matrix.page import page
 from tfdgm.matrix.table import csv_text, markdown
 
 
-def write_outputs(folder: Folder, results: Iterable[Result]) -> None:
+def write_outputs(folder: Folder, results: Iterable[Result], running: Collection[Cell] = ()) -> None:
     """Writes the record first, so that the others never tell of what would be forgotten.
+
+    Args:
+      folder: of the matrix.
+      results: of all its cells.
+      running: those that a process trains now.
 
     Raises:
       UserError: the folder cannot be written.
@@ -19,6 +27,7 @@ def write_outputs(folder: Folder, results: Iterable[Result]) -> None:
         folder.write_results(results)
         folder.write("matrix.csv", csv_text(results))
         folder.write("matrix.md", markdown(results))
-        folder.write("index.html", page(folder, results))
+        told = [dataclasses.replace(r, status=RUNNING, reason="") if r.cell in running else r for r in results]
+        folder.write("index.html", page(folder, told))
     except OSError as error:
         raise UserError(f"the tables could not be written to {folder.path}: {error.strerror or error}") from None

@@ -3,13 +3,27 @@
 import base64
 import html
 import re
+import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from tfdgm.evaluation.scores import unit
 from tfdgm.matrix.folder import Folder, Result
-from tfdgm.matrix.outcome import DONE, FAILED, REFUSED, UNFINISHED
-from tfdgm.matrix.table import Groups, by_combination, counts, number, shown_scores, spread, without_scores
+from tfdgm.matrix.outcome import DONE, FAILED, REFUSED, RUNNING, UNFINISHED
+from tfdgm.matrix.subtitle import data_and_sizes, shared_settings
+from tfdgm.matrix.table import (
+    BETTER,
+    Groups,
+    by_combination,
+    counts,
+    main_scores,
+    number,
+    shown_scores,
+    spread,
+    without_scores,
+)
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -19,7 +33,8 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 .cells { display: flex; flex-wrap: wrap; gap: 1rem; }
 .cell { border: 1px solid #ddd; border-radius: 6px; padding: .6rem .8rem; width: 19rem; }
 .cell h3 { margin: 0 0 .4rem; font-size: 1rem; }
-.cell.failed { border-color: #c33; } .cell.unfinished { border-style: dashed; }
+.cell.failed { border-color: #c33; } .cell.unfinished { border-style: dashed; } .cell.running { border-color: #28a; }
+th small { font-weight: normal; color: #555; } summary { cursor: pointer; color: #28a; }
 .samples { display: grid; grid-template-columns: repeat(auto-fit, minmax(6rem, 1fr)); gap: .3rem; }
 .samples img { width: 100%; image-rendering: pixelated; display: block; }
 .reason { white-space: pre-wrap; overflow-wrap: anywhere; } .failed .reason { color: #a22; }
@@ -32,24 +47,44 @@ def page(folder: Folder, results: Sequence[Result]) -> str:
     """The page; links in it are relative to the folder."""
     groups = by_combination(results)
     found = counts(results)
-    told = ", ".join(f"{found[status]} {status}" for status in (DONE, FAILED, UNFINISHED, REFUSED) if status in found)
+    told = ", ".join(f"{found[status]} {status}" for status in (DONE, RUNNING, FAILED, UNFINISHED, REFUSED)
+                     if status in found)  # fmt: skip
     title = html.escape(folder.path.resolve().name)
     tried = {key: group for key, group in groups.items() if any(result.status != REFUSED for result in group)}
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
 <style>{_STYLE}</style>
 <h1>{title}</h1>
-<p>Runs: {told or "none"}. Means over seeds, with standard deviations; <a href="matrix.csv">each run</a>.</p>
-<div class=wide>{_summary(tried, shown_scores(results))}</div>
+{_subtitle(folder, results)}
+<p>Runs: {told or "none"}, as of {time.strftime("%Y-%m-%d %H:%M:%S")}. Means over seeds, with standard deviations;
+↑ is better when higher, ↓ when lower; <a href="matrix.csv">each run</a>.</p>
+<div class=wide>{_summary(tried, main_scores(results))}</div>
+{_folded("all scores", f"<div class=wide>{_summary(tried, shown_scores(results))}</div>")}
 {_cards(folder, tried)}
 {_refusals(groups)}
 </html>
 """
 
 
+def _subtitle(folder: Folder, results: Sequence[Result]) -> str:
+    settings = shlex.join(shared_settings(results))
+    lines = [data_and_sizes(folder, results), f"each with {settings}" if settings else ""]
+    return "".join(f"<p class=reason>{html.escape(line[0].upper() + line[1:])}</p>" for line in lines if line)
+
+
+def _folded(heading: str, content: str) -> str:
+    return f"<details><summary>{heading}</summary>{content}</details>"
+
+
+def _header(score: str) -> str:
+    """A score with the direction in which it is better, and its unit."""
+    measured = unit(score, 1.0) if score != "active_units" else "dimensions"
+    return f"<th class=number>{score} {BETTER.get(score, '')}<br><small>{html.escape(measured)}</small></th>"
+
+
 def _summary(groups: Groups, scores: Sequence[str]) -> str:
     head = "".join(f"<th>{name}</th>" for name in ("posterior", "prior", "objectives"))
-    head += "".join(f"<th class=number>{name}</th>" for name in ("seeds", *scores))
+    head += "<th class=number>seeds</th>" + "".join(_header(name) for name in scores)
     rows = []
     for combination, group in groups.items():
         done = [result for result in group if result.status == DONE]
@@ -74,24 +109,31 @@ def _cards(folder: Folder, groups: Groups) -> str:
 
 def _card(folder: Folder, heading: str, group: Sequence[Result]) -> str:
     statuses = {result.status for result in group}
-    status = next(status for status in (FAILED, UNFINISHED, DONE, REFUSED) if status in statuses)
+    status = next(status for status in (FAILED, RUNNING, UNFINISHED, DONE, REFUSED) if status in statuses)
     done = [result for result in group if result.status == DONE]
     pictures = "".join(_picture(folder, result) for result in done)
-    scores = "".join(
-        f"<tr><td>{html.escape(name)}</td><td class=number>"
-        f"{spread([result.scores[name] for result in done if name in result.scores])}</td></tr>"
-        for name in shown_scores(done)
-    )
     reasons = "".join(
         f"<p><b>{status}</b>, seed {seeds}<br><span class=reason>{html.escape(reason)}</span></p>"
         for status, reason, seeds in without_scores(group)
     )
+    main = main_scores(done)
+    others = _scores(done, [name for name in shown_scores(done) if name not in main])
     links = "".join(_links(folder, result) for result in group if result.status != REFUSED)
     commands = html.escape("\n".join(result.command for result in group))
     return (
         f"<section class='cell {status}'><h3>{html.escape(heading)}</h3><div class=samples>{pictures}</div>{reasons}"
-        f"<table>{scores}</table>{links}<details><summary>command</summary><pre>{commands}</pre></details></section>"
+        f"{_scores(done, main)}{_folded('other scores', others) if others else ''}{links}"
+        f"{_folded('command', f'<pre>{commands}</pre>')}</section>"
     )
+
+
+def _scores(done: Sequence[Result], names: Sequence[str]) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td class=number>"
+        f"{spread([result.scores[name] for result in done if name in result.scores])}</td></tr>"
+        for name in names
+    )
+    return f"<table>{rows}</table>" if rows else ""
 
 
 def _picture(folder: Folder, result: Result) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -13,6 +13,7 @@ from tfdgm.matrix.cells import Cell, Settings, Traits, installed
 from tfdgm.matrix.check import Ask, about_config, about_objective
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outcome import DONE, REFUSED, UNFINISHED
+from tfdgm.statements import read_statements
 from tfdgm.workdir import Workdir
 
 #: Stands for the choices of a cell while what all cells share is read.
@@ -47,9 +48,12 @@ def check_settings(settings: Settings, ask: Ask) -> None:
     Raises:
       UserError: a file or name is unknown, or the syntax is wrong.
     """
-    together = [[], *settings.added.values()]
-    for added in together:
-        answer = ask(about_config([*settings.files, *added], [_NO_CHOICE, *settings.bindings], build=False))
+    together = [[*settings.files, *added] for added in ([], *settings.added.values())]
+    bindings = [_NO_CHOICE, *settings.bindings]
+    for files in together:
+        read_statements(files, bindings)  # most slips show without TensorFlow, which the answers need
+    for files in together:
+        answer = ask(about_config(files, bindings, build=False))
         if "refused" in answer:
             raise UserError(answer["refused"])
 
@@ -116,17 +120,3 @@ def _refuse_others(folder: Folder, differing: Sequence[tuple[Cell, list[str]]]) 
             f"{folder.path} holds {len(differing)} run(s) of another configuration; use another --workdir, or leave "
             f"out what differs, or delete the runs' folders. Of {folder.workdir(cell)}:\n  " + "\n  ".join(changes)
         )
-
-
-def described(plan: Plan) -> Iterator[str]:
-    """What would run, what is done, and what is refused and why, by lines."""
-    by_status: dict[str, list[Result]] = {}
-    for result in plan.results.values():
-        by_status.setdefault("to train" if result.cell in set(plan.waiting) else result.status, []).append(result)
-    for status, results in by_status.items():
-        yield f"{status}: {len(results)}"
-        for result in results:
-            reason = result.reason or plan.doubts.get(result.cell, "")
-            yield f"  {result.cell}" + (f": {reason}" if reason else "")
-            if status == "to train":
-                yield f"    {result.command}"

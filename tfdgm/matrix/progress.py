@@ -11,7 +11,7 @@ from pathlib import Path
 from tfdgm.matrix.cells import Cell
 from tfdgm.matrix.folder import Result
 from tfdgm.matrix.outcome import DONE, FAILED, REFUSED
-from tfdgm.matrix.table import MAIN_SCORES, number
+from tfdgm.matrix.table import SCORES, number
 
 _SCORES_IN_A_LINE = 4
 _TAIL_BYTES = 8_192
@@ -79,7 +79,7 @@ class Progress:
 
 def in_a_line(scores: Mapping[str, float]) -> str:
     """The first main scores that there are."""
-    names = [name for name in MAIN_SCORES if name in scores][:_SCORES_IN_A_LINE]
+    names = [name for name in SCORES if name in scores][:_SCORES_IN_A_LINE]
     return ", ".join(f"{name} {number(scores[name])}" for name in names)
 
 

@@ -14,8 +14,8 @@ from tfdgm.matrix.cells import Cell, Settings
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outcome import DONE, numbers, outcome
 from tfdgm.matrix.outputs import write_outputs
-from tfdgm.matrix.process import environment, sharing_programs, start
 from tfdgm.matrix.progress import Progress
+from tfdgm.processes import environment, sharing_programs, start
 from tfdgm.signals import signals_noted
 from tfdgm.workdir import Workdir
 
@@ -103,6 +103,7 @@ class Runner:
                 return
             self.waiting.remove(cell)
             self.running[cell] = self._job(cell)
+            write_outputs(self.folder, self.results.values(), self.running)
 
     def _free(self, cell: Cell) -> bool:
         """Whether no process trains in the cell's workdir: one of a command that was killed may still be saving."""
@@ -144,7 +145,7 @@ class Runner:
             result.status, result.reason = ended.status, ended.reason
             result.seconds += job.seconds()
             result.scores = numbers(workdir) if result.status == DONE else {}
-            write_outputs(self.folder, self.results.values())
+            write_outputs(self.folder, self.results.values(), self.running)
             self.progress.end(result, job.seconds(), self.results.values(), self._elapsed())
 
     def _show(self) -> None:

@@ -8,8 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from tfdgm.matrix.folder import Result
 from tfdgm.matrix.outcome import DONE
 
-#: The scores of the tables for reading, in their order; a CSV has all.
+#: The scores that tables for reading begin with.
 MAIN_SCORES = (
+    "nll_iwae",
+    "elbo",
+    "rate",
+    "active_units",
+    "code_usage",
+    "modes",
+    "high_quality",
+    "precision",
+    "recall",
+    "frechet_distance",
+)
+#: Every score for reading, in order; a CSV has all that there are.
+SCORES = (
     "nll_iwae",
     "elbo",
     "reconstruction",
@@ -33,6 +46,11 @@ MAIN_SCORES = (
     "jsd_estimate",
     "wasserstein_estimate",
 )
+#: In which direction a score is better, where one is.
+BETTER = {
+    **dict.fromkeys(("elbo", "code_usage", "modes", "precision", "recall", "coverage"), "↑"),
+    **dict.fromkeys(("nll_iwae", "frechet_distance", "mmd", "wasserstein", "sliced_wasserstein"), "↓"),
+}
 _FIXED_FIELDS = ("posterior", "prior", "objectives", "seed", "status", "reason", "seconds")
 
 Groups = dict[tuple[str, str, str], list[Result]]
@@ -52,7 +70,7 @@ def csv_text(results: Sequence[Result]) -> str:
 
 def markdown(results: Sequence[Result]) -> str:
     """Mean and standard deviation over the seeds of each combination that has scores; then what has none, and why."""
-    scores = shown_scores(results)
+    scores = main_scores(results)
     rows = [["posterior", "prior", "objectives", "seeds", *scores], ["---"] * 3 + ["---:"] * (1 + len(scores))]
     missing = []
     for combination, group in by_combination(results).items():
@@ -86,9 +104,14 @@ def without_scores(group: Iterable[Result]) -> list[tuple[str, str, str]]:
 
 
 def shown_scores(results: Iterable[Result]) -> list[str]:
-    """The main scores that any result has."""
+    """The scores for reading that any result has."""
     results = list(results)
-    return [name for name in MAIN_SCORES if any(name in result.scores for result in results)]
+    return [name for name in SCORES if any(name in result.scores for result in results)]
+
+
+def main_scores(results: Iterable[Result]) -> list[str]:
+    """The main scores that any result has."""
+    return [name for name in shown_scores(results) if name in MAIN_SCORES]
 
 
 def spread(values: Sequence[float]) -> str:

@@ -42,13 +42,16 @@ class Batches:
         return np.concatenate(pieces).reshape(count, self.batch_size).astype(np.int32)
 
 
-def stream(source: Source, batches: Batches, blocks: list[tuple[int, int]]) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Blocks of draws fetched ahead by tf.data: (rows `[count, batch, *shape]`, positions `[count, batch]`) each.
+def stream(
+    source: Source, batches: Batches, blocks: list[tuple[int, int]], share: slice
+) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """Blocks of draws fetched ahead by tf.data: (rows `[count, rows, *shape]`, positions `[count, batch]`) each.
 
     Args:
       source: where the rows come from.
       batches: which rows.
       blocks: (first draw, number of draws) of each block, in order.
+      share: the part of every batch whose rows are wanted.
 
     Raises:
       Whatever the source raises.
@@ -59,11 +62,12 @@ def stream(source: Source, batches: Batches, blocks: list[tuple[int, int]]) -> I
     def fetch(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         positions = batches.draws(int(first), int(count))
         try:
-            rows = source.gather(positions.reshape(-1))
+            wanted = positions[:, share]
+            rows = source.gather(wanted.reshape(-1))
         except Exception as problem:
             problems.append(problem)
             raise
-        return rows.reshape(*positions.shape, *source.shape), positions
+        return rows.reshape(*wanted.shape, *source.shape), positions
 
     def fetch_block(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.numpy_function(fetch, [block[0], block[1]], (tf.as_dtype(source.dtype), tf.int32), stateful=False)

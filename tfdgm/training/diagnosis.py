@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.errors import NonFiniteError
+from tfdgm.training.step import training_step
 
 if TYPE_CHECKING:
     from tfdgm.training.run import Trainer
@@ -36,11 +38,20 @@ def first_non_finite(trainer: "Trainer", first: int, count: int) -> NonFiniteErr
             names.append((player, what))
             flags.append(tf.reduce_all(tf.math.is_finite(tf.cast(tensor, tf.float32))))
 
-        draws = [(rows[d], positions[d]) for d in range(trainer.draws_per_step)]
-        trainer._step(draws, number, probe)
+        training_step(
+            trainer.built.model,
+            trainer.built.players,
+            [Draw(positions[d], rows[d]) for d in range(trainer.draws_per_step)],
+            number,
+            devices=Devices(),  # all shards here, which gives the same: probes cannot look into other devices
+            seed=trainer.seed,
+            shards=trainer.shards,
+            clip_norm=trainer.experiment.clip_norm,
+            probe=probe,
+        )
         return tf.stack(flags)
 
-    compiled = tf.function(checked_step, jit_compile=True, autograph=False)
+    compiled = tf.function(checked_step, jit_compile=trainer.devices.one_program, autograph=False)
     kept = f"the checkpoint of step {start} in {trainer.checkpoints.directory} is kept"
     for step in range(first, first + count):
         positions = trainer.positions(step, 1)

@@ -1,11 +1,13 @@
-"""The compiled inner loop: a static number of steps as one XLA program, or as a graph loop over a compiled step."""
+"""The compiled inner loop: a static number of steps as one XLA program, or as a graph loop over compiled parts."""
 
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-Step = Callable[[list[tuple[tf.Tensor, tf.Tensor]], tf.Tensor], dict[str, tf.Tensor]]
+from tfdgm.distribution.devices import Draw
+
+Step = Callable[[list[Draw], tf.Tensor], dict[str, tf.Tensor]]
 
 
 class Loop:
@@ -14,20 +16,20 @@ class Loop:
     One program is compiled per number of steps; the trip count is a Python integer, since XLA would compile again for
     each value of a tensor. A step with convolutions on a CPU is a program of its own, which a graph loop calls: XLA's
     fast convolutions do not reach into the body of a loop there (JAX issue 12868; 111 ms instead of 4 ms for one of
-    3 x 3 with 64 channels on 32 images of 8 x 8).
+    3 x 3 with 64 channels on 32 images of 8 x 8). With several replicas the graph loop calls their programs.
 
     Args:
       step: (draws, number of the step) -> metrics.
       counter: int64 variable, the number of steps made; advanced by each call.
       draws_per_step: draws of a batch that one step takes.
-      resident: all training rows, where they live on the device; else None and each call gets its rows.
+      one_program: whether the whole loop may be one XLA program.
     """
 
-    def __init__(self, step: Step, counter: tf.Variable, draws_per_step: int, resident: tf.Tensor | None) -> None:
+    def __init__(self, step: Step, counter: tf.Variable, draws_per_step: int, one_program: bool = True) -> None:
         self.step = step
         self.counter = counter
         self.draws_per_step = draws_per_step
-        self.resident = resident
+        self.one_program = one_program
         self._compiled: dict[int, Callable[..., tf.Tensor]] = {}
         self.names: list[str] = []
 
@@ -37,12 +39,12 @@ class Loop:
         Args:
           count: number of steps.
           positions: int32 `[count * draws_per_step, batch]`.
-          rows: `[count * draws_per_step, batch, *shape]` where the data is not resident.
+          rows: `[count * draws_per_step, rows of this worker, *shape]` where the data is streamed.
 
         Returns:
           Metrics, averaged over the steps.
         """
-        arguments = [positions] if self.resident is not None else [positions, rows]
+        arguments = [positions] if rows is None else [positions, rows]
         if count not in self._compiled:
             self._compiled[count] = self._compile(count, *arguments)
         means = self._compiled[count](*arguments).numpy()
@@ -57,10 +59,7 @@ class Loop:
 
         # Traced once on its own: the loop needs to know how many metrics there are before it begins.
         def one_step(number: tf.Tensor, positions: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
-            draws = [
-                (tf.gather(self.resident, positions[d]) if self.resident is not None else rows[0][d], positions[d])
-                for d in range(self.draws_per_step)
-            ]
+            draws = [Draw(positions[d], rows[0][d] if rows else None) for d in range(self.draws_per_step)]
             metrics = self.step(draws, number)
             self.names = list(metrics)
             return tf.stack([tf.cast(metric, tf.float32) for metric in metrics.values()])
@@ -68,10 +67,10 @@ class Loop:
         traced = tf.function(one_step, autograph=False).get_concrete_function(tf.TensorSpec([], tf.int64), *per_step)
 
         on_cpu = all(device.device_type == "CPU" for device in tf.config.list_logical_devices())
-        apart = on_cpu and convolves(traced)
+        apart = self.one_program and on_cpu and convolves(traced)
         step = tf.function(one_step, jit_compile=True, autograph=False) if apart else traced
 
-        @tf.function(jit_compile=not apart, autograph=False)
+        @tf.function(jit_compile=self.one_program and not apart, autograph=False)
         def many_steps(*blocks: tf.Tensor) -> tf.Tensor:
             first = self.counter.read_value()
 

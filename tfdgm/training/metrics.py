@@ -7,6 +7,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfdgm.errors import UserError
+
 # What `tf.summary.scalar` writes, which itself needs TensorBoard installed.
 _SCALAR = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"}, data_class=1)
 
@@ -29,14 +31,28 @@ class MetricsLog:
         os.replace(temporary, self.path)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Appends one line and the events of one step."""
-        with open(self.path, "a") as file:
-            file.write(json.dumps({"step": step, **{name: float(f"{v:.7g}") for name, v in metrics.items()}}) + "\n")
+        """Appends one line and the events of one step.
+
+        Raises:
+          UserError: the disk is full or read-only.
+        """
+        line = json.dumps({"step": step, **{name: float(f"{v:.7g}") for name, v in metrics.items()}})
+        try:
+            with open(self.path, "a") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise UserError(f"{self.path} could not be written: {error.strerror or error}") from None
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.events))
         with self._writer.as_default():
             for name, value in metrics.items():
                 tf.summary.write(name, tf.constant(value, tf.float32), step=step, metadata=_SCALAR)
+
+    def sync(self) -> None:
+        """Makes the lines survive a power cut: before a checkpoint that lies past them."""
+        if self.path.exists():
+            with open(self.path, "rb") as file:
+                os.fsync(file.fileno())
 
     def close(self) -> None:
         """Ends the events; a further `write` begins a new file of them."""

@@ -6,9 +6,11 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
 
 from tfdgm.contracts.component import Component, components, named_variables, raw, trainable
 from tfdgm.contracts.objective import Loss, Objective
+from tfdgm.distribution.devices import Devices
 from tfdgm.errors import UserError
 from tfdgm.model import Forward, Model
 
@@ -33,8 +35,16 @@ class Player:
     moves: int = 1
     ema_decay: float | None = None
 
-    def build(self) -> None:
-        """Collects the variables and makes the optimizer's; after the components are built."""
+    def build(self, learning_rate_scale: tf.Variable | None = None) -> None:
+        """Collects the variables and makes the optimizer's; after the components are built.
+
+        Args:
+          learning_rate_scale: a factor on the optimizer's learning rate.
+        """
+        if learning_rate_scale is not None:
+            rate = self.optimizer._learning_rate
+            rate = rate if isinstance(rate, LearningRateSchedule) else float(self.optimizer.learning_rate)
+            self.optimizer.learning_rate = Scaled(rate, learning_rate_scale)
         self.variables = trainable(named_variables(self.owned))
         if not self.variables:
             raise UserError(f"the player {self.name!r} has nothing to train: it has no trainable variables")
@@ -49,9 +59,9 @@ class Player:
         """All of this player's variables that are not the components' own, by name."""
         return named_variables({"optimizer": self.optimizer, "average": self.averages}, f"players/{self.name}")
 
-    def apply(self, gradients: Sequence[tf.Tensor]) -> None:
+    def apply(self, gradients: Sequence[Any], devices: Devices) -> None:
         """One optimizer step, then the moving average."""
-        self.optimizer.apply(gradients, list(self.variables.values()))
+        devices.apply(self.optimizer, gradients, list(self.variables.values()))
         for path, average in self.averages.items():
             old, new = raw(average), raw(self.variables[path])
             old.assign_sub((1.0 - self.ema_decay) * (old - new))  # type: ignore[operator]
@@ -59,12 +69,28 @@ class Player:
     def absorb(self, totals: dict[Component, dict[str, tf.Tensor]], context: Any) -> None:
         """Hands this step's totals to the components they came from."""
         for part, mine in totals.items():
-            if any(part is owned for owned in self.parts):
-                part.absorb(mine, context)
+            part.absorb(mine, context)
 
     def project(self) -> None:
         for part in self.parts:
             part.project()
+
+
+class Scaled(LearningRateSchedule):
+    """A learning rate times a variable.
+
+    Args:
+      rate: a schedule, or a constant.
+      scale: the factor.
+    """
+
+    def __init__(self, rate: LearningRateSchedule | float, scale: tf.Variable) -> None:
+        self.rate = rate
+        self.scale = scale
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        rate = self.rate(step) if isinstance(self.rate, LearningRateSchedule) else self.rate
+        return rate * tf.convert_to_tensor(self.scale)
 
 
 def make_players(
@@ -95,6 +121,8 @@ def _model_loss(objectives: dict[str, Objective]) -> Callable[[Forward], Loss]:
             total = total + objective.weight * term.value
             prefix = f"{name}/" if objective.moves else ""
             metrics.update({prefix + what: metric for what, metric in term.metrics.items()})
+        if forward.model.prior.needs_posterior:
+            _ = forward.prior  # it collects statistics when read, which would go stale where no objective reads it
         if forward.model.posterior is not None:
             for name, value in forward.latent.losses.items():
                 total = total + value

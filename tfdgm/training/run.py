@@ -2,21 +2,24 @@
 
 import dataclasses
 import itertools
+import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfdgm.distribution.devices import Draw
 from tfdgm.errors import NonFiniteError, UserError
 from tfdgm.evaluation.validation import Validation
 from tfdgm.experiment import Built
 from tfdgm.randomness import root_seed
 from tfdgm.signals import signals_noted
 from tfdgm.training.batches import Batches, stream
-from tfdgm.training.checkpoints import Checkpoints
+from tfdgm.training.best import Best
+from tfdgm.training.checkpoints import Checkpoint, Checkpoints
 from tfdgm.training.diagnosis import first_non_finite
 from tfdgm.training.loop import Loop
 from tfdgm.training.metrics import MetricsLog
@@ -53,94 +56,151 @@ class Trainer:
         self.say = say
         self.experiment = built.experiment
         self.checkpoints = Checkpoints(workdir / "checkpoints", self.experiment.keep_checkpoints, say)
+        self.shards = self.experiment.shards or built.devices.num_replicas
         self.metrics = MetricsLog(workdir)
+        self._went_back_to = -1
         self.draws_per_step = sum(player.moves for player in built.players)
-        source = self.experiment.train
+        source, self.devices = self.experiment.train, built.devices
         self.batches = Batches(len(source), self.experiment.batch_size, self.experiment.seed)
         # A tensor, not a number: the compiled loop then takes it as an argument and is the same for every seed.
         self.seed = root_seed(self.experiment.seed, "training")
-        self.resident = None
         if self.experiment.resident:
-            self.resident = tf.constant(source.gather(np.arange(len(source))))
-        self.loop = Loop(self._step, built.state.step, self.draws_per_step, self.resident)
+            self.devices.hold(source.gather(np.arange(len(source))))
+        self.loop = Loop(self._step, built.state.step, self.draws_per_step, self.devices.one_program)
 
-    def _step(self, draws: list[Any], number: tf.Tensor, probe: Any = None) -> dict[str, tf.Tensor]:
+    def _step(self, draws: list[Draw], number: tf.Tensor) -> dict[str, tf.Tensor]:
         return training_step(
             self.built.model,
             self.built.players,
             draws,
             number,
+            devices=self.devices,
             seed=self.seed,
-            shards=self.experiment.shards,
+            shards=self.shards,
             clip_norm=self.experiment.clip_norm,
-            probe=probe,
         )
 
     def restore(self) -> int:
-        """Goes to the newest sound checkpoint, or stays at step 0 where there is none; returns the step."""
-        self.checkpoints.clean()
-        checkpoint = self.checkpoints.latest()
+        """Goes to the newest sound checkpoint, or stays at step 0 where there is none; returns the step.
+
+        Raises:
+          UserError: the shards of the run cannot be shared evenly by these devices.
+        """
+        checkpoint = self._newest()
+        self.shards = checkpoint.shards if checkpoint else self.experiment.shards or self.devices.num_replicas
+        check_shards(self.shards, self.experiment.batch_size, self.devices.num_replicas)
         if checkpoint is None:
             return 0
         self.built.state.assign(checkpoint.tensors)
         return checkpoint.step
 
+    def _newest(self) -> Checkpoint | None:
+        """The same on every worker: the chief finds it, and the others read that one."""
+        checkpoint = None
+        if self.devices.is_chief:
+            self.checkpoints.wait()
+            self.checkpoints.clean()
+            checkpoint = self.checkpoints.latest()
+        found = -1 if checkpoint is None else checkpoint.step
+        step = int(self.devices.agreed([found if self.devices.is_chief else 0.0])[0])
+        if step < 0 or self.devices.is_chief:
+            return checkpoint
+        return self.checkpoints.at(step)
+
     def train(self) -> Outcome:
         """Makes the steps that are left.
 
         Raises:
-          NonFiniteError: a loss or a weight became NaN or infinite; names the first tensor. The last good checkpoint
-            stays.
+          NonFiniteError: a loss or a weight became NaN or infinite, more often than `experiment.recoveries`; names the
+            first tensor. The last good checkpoint stays.
         """
         start = self.restore()
-        self.metrics.cut_after(start)
         validation = Validation(self.built)
+        best = Best(self.experiment.keep_best, self.experiment.best_is, self.checkpoints)
+        if best.metric is not None:
+            best.check(validation())
         if start == 0:
-            self.save(0)
-        saved_at, step = time.monotonic(), start
+            self.save(Checkpoint(0, self.built.state.read(), self.shards))
+        if self.devices.is_chief:
+            self.metrics.cut_after(start)
+        with signals_noted() as received, Progress(start, self.experiment.steps, self.say) as progress:
+            while True:
+                try:
+                    outcome = self._run(start, received, progress, validation, best)
+                    break
+                except NonFiniteError as error:
+                    start = self._go_back(error)
+        self.checkpoints.wait()
+        self.metrics.close()
+        return outcome
+
+    def _run(self, start: int, received: list[int], progress: Progress, validation: Validation, best: Best) -> Outcome:
+        """The loops from step `start` on, until the end or a signal."""
+        experiment, chief = self.experiment, self.devices.is_chief
+        saved_at, step, stop_at = time.monotonic(), start, math.inf
         rates: list[float] = []
         stopped: int | None = None
-        with signals_noted() as received, Progress(start, self.experiment.steps, self.say) as progress:
-            for first, count, arguments in self._blocks(start):
-                began = time.perf_counter()
-                metrics = self.loop(count, *arguments)
-                seconds = time.perf_counter() - began
-                if not np.all(np.isfinite(list(metrics.values()))):
-                    raise self.diagnose(first, count)
-                step = first + count
-                if first > start:
-                    rates.append(count / seconds)
-                metrics["steps_per_second"] = count / seconds
-                if step % self.experiment.validate_every < count or step == self.experiment.steps:
-                    metrics |= validation()
+        for first, count, arguments in self._blocks(start):
+            began = time.perf_counter()
+            metrics = self.loop(count, *arguments)
+            seconds = time.perf_counter() - began
+            if not np.all(np.isfinite(list(metrics.values()))):
+                raise self.diagnose(first, count)
+            step = first + count
+            if first > start:
+                rates.append(count / seconds)
+            metrics["steps_per_second"] = count / seconds
+            if step % experiment.validate_every < count or step == experiment.steps:
+                metrics |= validation()
+            if chief:  # before the checkpoint: a line past it is cut when the run goes on, one that lacks stays away
                 self.metrics.write(step, metrics)
-                progress.update(step, metrics)
-                if received:
-                    stopped = received[0]
-                done = stopped is not None or step == self.experiment.steps
-                if done or time.monotonic() - saved_at >= self.experiment.checkpoint_seconds:
-                    self.save(step, diagnose_from=(first, count))
-                    saved_at = time.monotonic()
-                if stopped is not None:
-                    break
-        self.metrics.close()
+            progress.update(step, metrics)
+            if received:
+                stop_at = min(stop_at, time.monotonic() + experiment.grace_seconds)
+            due = chief and time.monotonic() - saved_at >= experiment.checkpoint_seconds
+            stop, save = (vote > 0 for vote in self.devices.agreed([time.monotonic() >= stop_at, due]))
+            if stop:
+                stopped = received[0] if received else signal.SIGTERM  # another worker's
+            better = best.improved(metrics)
+            if stop or save or better is not None or step == experiment.steps:
+                values = self.built.state.read()
+                if not all(np.all(np.isfinite(value)) for value in values.values()):
+                    raise self.diagnose(first, count)
+                self.save(Checkpoint(step, values, self.shards, better))
+                saved_at = time.monotonic()
+            if stop:
+                break
         return Outcome(step, stopped, float(np.median(rates)) if rates else 0.0)
 
-    def save(self, step: int, diagnose_from: tuple[int, int] | None = None) -> None:
-        """Writes a checkpoint; a full or read-only disk keeps the old ones and ends the run with the reason."""
-        try:
-            self.checkpoints.save(step, self.built.state.read())
-        except NonFiniteError:
-            if diagnose_from is None:
-                raise
-            raise self.diagnose(*diagnose_from) from None
-        except OSError as error:
-            good = self.checkpoints.steps()
-            kept = f"the checkpoint of step {good[-1]} is kept" if good else "there is no earlier one"
-            raise UserError(
-                f"the checkpoint of step {step} could not be written to {self.checkpoints.directory}: "
-                f"{error.strerror or error}; {kept}"
-            ) from None
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Hands it to the thread that writes; a full or read-only disk ends the run with the reason."""
+        if self.devices.is_chief:
+            self.metrics.sync()
+            self.checkpoints.save_later(checkpoint)
+
+    def _go_back(self, error: NonFiniteError) -> int:
+        """To the newest sound checkpoint, with half the learning rates; raises the error if that was tried enough.
+
+        Where that gave no newer one, it is dropped for the one before it.
+        """
+        variable, allowed = self.built.state.learning_rate_scale, self.experiment.recoveries
+        if variable is None:
+            raise error
+        scale = float(variable.numpy())
+        if scale <= 0.5**allowed:
+            raise NonFiniteError(f"{error}; the learning rates were halved {allowed} time(s) before") from None
+        step = self.restore()
+        if step == self._went_back_to:  # it was too late already
+            if self.devices.is_chief:
+                self.checkpoints.drop_newest()
+            step = self.restore()
+        self._went_back_to = step
+        variable.assign(scale / 2)  # the checkpoint may be of before the last halving
+        self.say(f"{error}; going on from step {step} with {scale / 2:g} of the learning rates")
+        self.save(Checkpoint(step, self.built.state.read(), self.shards))
+        if self.devices.is_chief:
+            self.metrics.cut_after(step)
+        return step
 
     def diagnose(self, first: int, count: int) -> NonFiniteError:
         """Replays from the last good checkpoint to name the first tensor that is not finite."""
@@ -156,18 +216,34 @@ class Trainer:
         every, end = self.experiment.steps_per_loop, self.experiment.steps
         edges = [start, *range((start // every + 1) * every, end, every), end] if start < end else []
         spans = [(first, last - first) for first, last in itertools.pairwise(edges)]
-        if self.resident is not None:
+        if self.experiment.resident:
             for first, count in spans:
                 yield first, count, (tf.constant(self.positions(first, count)),)
             return
         draws = [(first * self.draws_per_step, count * self.draws_per_step) for first, count in spans]
         shape = self.experiment.train.shape
+        share = self.devices.share(self.experiment.batch_size)
         for (first, count), (rows, positions) in zip(
-            spans, stream(self.experiment.train, self.batches, draws), strict=True
+            spans, stream(self.experiment.train, self.batches, draws, share), strict=True
         ):
-            size = (count * self.draws_per_step, self.experiment.batch_size)
-            yield first, count, (tf.ensure_shape(positions, size), tf.ensure_shape(rows, (*size, *shape)))
+            number = count * self.draws_per_step
+            positions = tf.ensure_shape(positions, (number, self.experiment.batch_size))
+            yield first, count, (positions, tf.ensure_shape(rows, (number, share.stop - share.start, *shape)))
 
     def positions(self, first: int, count: int) -> np.ndarray:
         """Positions of the draws of steps `first` to `first + count`."""
         return self.batches.draws(first * self.draws_per_step, count * self.draws_per_step)
+
+
+def check_shards(shards: int, batch_size: int, replicas: int) -> None:
+    """Raises: UserError: the batch is not divided by the shards, or the shards by the devices."""
+    if shards % replicas:
+        raise UserError(
+            f"a run of {shards} shard(s) cannot be shared evenly by {replicas} devices; use a number that divides it "
+            "(experiment.shards is fixed when a run begins)"
+        )
+    if batch_size % shards:
+        raise UserError(
+            f"experiment.batch_size {batch_size} is not divisible by {shards} shards, one for each device; "
+            "set experiment.shards or another batch size"
+        )

@@ -15,7 +15,13 @@ from tfdgm.training.players import Player
 class State:
     """The step, the model's, the objectives' and the optimizers' variables."""
 
-    def __init__(self, model: Any, objectives: dict[str, Any], players: Sequence[Player]) -> None:
+    def __init__(
+        self,
+        model: Any,
+        objectives: dict[str, Any],
+        players: Sequence[Player],
+        learning_rate_scale: tf.Variable | None = None,
+    ) -> None:
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.players = players
         self.variables: dict[str, Any] = {"step": self.step}
@@ -23,6 +29,9 @@ class State:
         self.variables |= named_variables(objectives, "objectives")
         for player in players:
             self.variables |= player.state()
+        self.learning_rate_scale = learning_rate_scale
+        if learning_rate_scale is not None:
+            self.variables["learning_rate_scale"] = learning_rate_scale
 
     def read(self) -> dict[str, np.ndarray]:
         """A copy of every value."""

@@ -1,0 +1,103 @@
+"""Experiments of every kind of learning, small enough to be trained on 1, 2 and 4 devices."""
+
+import keras
+import numpy as np
+from small import Points, normal_rows, points_experiment, silent
+from tfdgm_networks.mlp import MLP
+from tfdgm_objectives.elbo import ELBO
+from tfdgm_objectives.jsd import JSD
+from tfdgm_objectives.wasserstein import Wasserstein
+from tfdgm_posteriors.categorical import Categorical
+from tfdgm_posteriors.vq import VQ
+from tfdgm_priors.aggregated_posterior import AggregatedPosterior
+from tfdgm_priors.maf import MAF
+from tfdgm_priors.uniform import Uniform
+
+from tfdgm.distribution.devices import Devices
+from tfdgm.distribution.strategies import mirrored
+from tfdgm.training.run import Trainer
+
+STEPS = 50
+
+
+def network(**settings):
+    return MLP(hidden=(8,), **settings)
+
+
+def adam():
+    return keras.optimizers.Adam(1e-3)
+
+
+def wgan_gp():
+    critic = Wasserstein(network=network(), optimizer=adam(), moves=2)
+    return {"posterior": None, "encoder": None, "decoder": network(normalization="batch"), "objectives": [critic]}
+
+
+def adversarial_autoencoder():
+    critic = JSD(network=network(), optimizer=adam(), space="latent", r1=0.1, spectral_normalization=True)
+    return {"objectives": [ELBO(beta=0.0), critic]}
+
+
+def vae_gan():
+    critic = JSD(network=network(), optimizer=adam(), unrolling=1, unrolling_rate=0.01)
+    return {"objectives": [ELBO(), critic]}
+
+
+#: By name, what differs from an affine VAE on 62 points, of which a batch has 16; each made anew for every run.
+KINDS = {
+    "vae": lambda: {
+        "encoder": network(dropout=0.2, normalization="batch"),
+        "decoder": network(dropout=0.2, normalization="batch"),
+        "ema_decay": 0.9,
+    },
+    "maf": lambda: {"prior": MAF(num_bijectors=2, hidden=(8,))},
+    "exact": lambda: {"prior": AggregatedPosterior(components="exact", leave_one_out=True)},
+    "pseudo_inputs": lambda: {
+        "prior": AggregatedPosterior(num_components=5),
+        "optimizer": keras.optimizers.AdamW(1e-2),
+    },
+    "categorical": lambda: {"posterior": Categorical(positions=(2,), num_categories=3)},
+    "vq": lambda: {"posterior": VQ(positions=(2,), num_codes=12, restart_below=0.3), "prior": Uniform()},
+    "vq_frequencies": lambda: {"posterior": VQ(positions=(2,), num_codes=4), "prior": AggregatedPosterior()},
+    "wgan_gp": wgan_gp,
+    "adversarial_autoencoder": adversarial_autoencoder,
+    "vae_gan": vae_gan,
+    "streamed": lambda: {"resident_bytes": 0},
+}
+
+
+def replicated(kind, replicas, **changes):
+    """A built experiment of four shards, and its devices."""
+    devices = mirrored(replicas) if replicas > 1 else Devices()
+    settings = {
+        "data": Points(rows=np.concatenate([normal_rows(), normal_rows()[:2] + 0.1])),
+        "batch_size": 16,
+        "shards": 4,
+        "clip_norm": 1.0,
+        "steps": STEPS,
+        "steps_per_loop": 25,
+    }
+    with devices.scope():
+        made = {**settings, **KINDS[kind](), **changes}
+        if "optimizer" not in made:
+            made["optimizer"] = adam()
+        return points_experiment(**made).build(devices), devices
+
+
+def train(workdir, kind, replicas, **changes):
+    """The state at the end of training."""
+    built, devices = replicated(kind, replicas, **changes)
+    with devices.scope():
+        Trainer(built, workdir, silent).train()
+        return built.state.read()
+
+
+def largest_difference(first, second):
+    """max |a - b| / max |a| of the tensor that differs most, and its name."""
+    assert set(first) == set(second)
+    differences = {
+        name: float(np.max(np.abs(np.float64(a) - second[name])) / max(np.max(np.abs(np.float64(a))), 1e-3))
+        for name, a in first.items()
+    }
+    worst = max(differences, key=lambda name: differences[name])
+    return differences[worst], worst

@@ -1,0 +1,155 @@
+"""What devices share: one all-reduce a move, noise of their own, evaluation, and the work of another number of them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from replicated import largest_difference, replicated, train
+from small import points_experiment, silent
+
+from tfdgm import Network, UserError
+from tfdgm.distribution.devices import Devices
+from tfdgm.distribution.strategies import Placement, mirrored
+from tfdgm.evaluation.evaluate import evaluate
+from tfdgm.sampling import draw, reconstruct
+from tfdgm.training.run import Trainer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind, then", [("vae", 1), ("exact", 4)])
+def test_a_run_stopped_on_two_devices_goes_on_with_one_or_four_to_the_same_weights(kind, then, tmp_path):
+    whole = train(tmp_path / "whole", kind, 2)
+    train(tmp_path / "broken", kind, 2, steps=25)
+    difference, name = largest_difference(whole, train(tmp_path / "broken", kind, then))
+    assert difference < 1e-5, name  # float32 sums in another order
+
+
+def test_the_number_of_shards_is_the_runs_and_devices_that_do_not_divide_it_are_refused(tmp_path):
+    train(tmp_path, "maf", 2, shards=None, steps=1, steps_per_loop=1)
+    built, devices = replicated("maf", 1, shards=None)
+    trainer = Trainer(built, tmp_path, silent)
+    assert trainer.restore() == 1 and trainer.shards == 2  # one for each device that it was begun on
+    built, devices = replicated("maf", 4, shards=None)
+    with devices.scope(), pytest.raises(UserError, match=r"2 shard\(s\) cannot be shared evenly by 4 devices"):
+        Trainer(built, tmp_path, silent).restore()
+
+
+def test_a_move_has_one_all_reduce_of_gradients_and_little_more(tmp_path, monkeypatch):
+    reduced, gathered = [], []
+    context = tf.distribute.ReplicaContext
+    all_reduce, all_gather = context.all_reduce, context.all_gather
+
+    def counted(self, operation, value, options=None):
+        reduced.append(int(np.prod(value.shape)))
+        return all_reduce(self, operation, value, options)
+
+    def gather(self, value, axis, options=None):
+        gathered.append(value.shape)
+        return all_gather(self, value, axis, options)
+
+    monkeypatch.setattr(context, "all_reduce", counted)
+    monkeypatch.setattr(context, "all_gather", gather)
+    built, devices = replicated("wgan_gp", 2)
+    with devices.scope():
+        trainer = Trainer(built, tmp_path, silent)
+        trainer.loop(1, tf.constant(trainer.positions(0, 1)))
+    sizes = {
+        player.name: sum(int(np.prod(variable.shape)) for variable in player.variables.values())
+        for player in built.players
+    }
+    # each of 2 replicas traces each of 2 + 1 moves
+    assert len(reduced) == 2 * 3 and gathered == []
+    critic, model = reduced[0], reduced[-1]
+    assert sizes["wasserstein"] < critic < sizes["wasserstein"] + 10  # and metrics
+    assert sizes["model"] + 3 * 8 < model < sizes["model"] + 3 * 8 + 10  # and sums of 8 normalised channels
+
+
+def test_every_shard_draws_noise_of_its_own(tmp_path):
+    class Noise(Network):
+        def build(self, input_shape, output_shape, context):
+            self.shape = output_shape
+            self.weight = keras.Variable(tf.zeros(output_shape), name="weight")
+
+        def __call__(self, x, context):
+            # the gradient of the mean of the outputs is not seen; the noise goes into the moving statistic
+            noise = tf.random.stateless_normal([1], context.seed_for("noise"))
+            from tfdgm import Concatenated
+
+            context.collect(self, noise=Concatenated(noise))
+            return tf.zeros([tf.shape(x)[0], *self.shape]) + self.weight.value
+
+        def absorb(self, totals, context):
+            seen.append(totals["noise"])
+
+    seen = []
+    devices = mirrored(2)
+    with devices.scope():
+        built = points_experiment(encoder=Noise(), shards=4).build(devices)
+        trainer = Trainer(built, tmp_path, silent)
+
+        @tf.function(autograph=False)
+        def once():
+            from tfdgm.distribution.devices import Draw
+
+            trainer._step([Draw(tf.range(20), None)], tf.constant(0, tf.int64))
+            return seen[-1]
+
+        noise = once().numpy()
+    assert len(np.unique(noise)) == 4
+
+
+@pytest.mark.slow
+def test_evaluation_and_samples_are_split_over_devices_and_agree_with_one(monkeypatch):
+    from tfdgm.evaluation import bounds
+
+    monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", 9)  # several chunks, and devices without one in the last round
+    built, _ = replicated("adversarial_autoencoder", 1)
+    many, devices = replicated("adversarial_autoencoder", 4)
+    expected = evaluate(built, "train", 7)
+    with devices.scope():
+        found = evaluate(many, "train", 7)
+        samples = draw(many, 1_100, seed=3)
+        mean = reconstruct(many, "train", 10)[1]
+    assert set(found) == set(expected)
+    numbers = {name: value for name, value in expected.items() if name != "data_split"}
+    for name, value in numbers.items():
+        assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name  # float32; counts agree exactly
+    alone = draw(built, 1_100, seed=3)
+    np.testing.assert_allclose(samples.mean, alone.mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(mean, reconstruct(built, "train", 10)[1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_plugin_with_tf_variables_is_refused_on_several_devices():
+    class Old(Network):
+        def build(self, input_shape, output_shape, context):
+            self.weight = tf.Variable(tf.zeros([3, output_shape[0]]), name="weight")
+
+        def __call__(self, x, context):
+            return x @ self.weight
+
+    devices = mirrored(2)
+    with devices.scope(), pytest.raises(UserError, match=r"weight.*kept as tf\.Variable"):
+        points_experiment(encoder=Old()).build(devices)
+
+
+@pytest.mark.parametrize(
+    "placement, reason",
+    [
+        ({"replicas": 2}, "no use with"),
+        ({"strategy": "mirrored", "replicas": 0}, "at least 1"),
+        ({"strategy": "mirrored", "replicas": 5}, "this process has 4 logical CPU"),
+        ({"strategy": "multi_worker"}, "needs TF_CONFIG"),
+        ({"strategy": "multi_worker", "cluster": "slurm"}, "not started by srun"),
+        ({"strategy": "multi_worker", "cluster": "kubernetes"}, "JOB_COMPLETION_INDEX"),
+        ({"strategy": "tpu", "tpu": "nowhere"}, "no TPU answers"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused_with_the_reason(placement, reason, monkeypatch):
+    for name in ("TF_CONFIG", "SLURM_JOB_ID", "JOB_COMPLETION_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UserError, match=reason):
+        Placement(**placement).devices()
+
+
+def test_one_device_of_a_strategy_is_one_device():
+    assert type(Placement(strategy="mirrored", replicas=1).devices()) is Devices

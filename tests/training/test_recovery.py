@@ -1,0 +1,180 @@
+"""The best checkpoint, going back with lower learning rates, notice before the end, and writing beside training."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import keras
+import numpy as np
+import pytest
+from small import Points, assert_same_tensors, command, normal_rows, points_experiment, silent
+
+from tfdgm import ArraySource, Network, UserError
+from tfdgm.errors import NonFiniteError
+from tfdgm.training.checkpoints import Checkpoint, Checkpoints
+from tfdgm.training.metrics import read_lines
+from tfdgm.training.run import Trainer
+
+
+class Validated(Points):
+    def splits(self):
+        return {**super().splits(), "validation": ArraySource(self.rows[-10:])}
+
+
+def run(workdir, **changes):
+    data = Validated(rows=normal_rows())
+    trainer = Trainer(points_experiment(data=data, validate_every=10, **changes).build(), workdir, silent)
+    return trainer, trainer.train()
+
+
+KEEPS_BEST = """
+steps = 40
+experiment.steps_per_loop = 10
+experiment.validate_every = 10
+experiment.batch_size = 16
+experiment.keep_best = "validation_rate"
+experiment.best_is = "smallest"
+network.mlp.hidden = (8,)
+"""
+
+
+@pytest.mark.parametrize("side, choose", [("largest", max), ("smallest", min)])
+def test_the_checkpoint_at_the_best_score_is_kept_besides_the_newest(side, choose, tmp_path):
+    trainer, _ = run(tmp_path, keep_best="validation_elbo", best_is=side, keep_checkpoints=1)
+    lines = read_lines(tmp_path / "metrics.jsonl")
+    best = choose(lines, key=lambda line: line["validation_elbo"])
+    kept = trainer.checkpoints.best()
+    assert kept.step == best["step"] and kept.score == pytest.approx(best["validation_elbo"], rel=1e-6)
+    assert trainer.checkpoints.steps() == [60]
+    assert trainer.checkpoints.named("best").step == kept.step and trainer.checkpoints.named("latest").step == 60
+
+
+def test_a_resumed_run_keeps_the_best_of_before(tmp_path):
+    run(tmp_path, keep_best="validation_rate", steps=30)
+    before = Checkpoints(tmp_path / "checkpoints").best()
+    trainer, _ = run(tmp_path, keep_best="validation_rate")
+    after, rates = trainer.checkpoints.best(), read_lines(tmp_path / "metrics.jsonl")
+    assert after.score == pytest.approx(max(line["validation_rate"] for line in rates), rel=1e-6)
+    assert after.score >= before.score
+
+
+def test_a_score_that_validation_does_not_have_is_refused_before_the_first_step(tmp_path):
+    with pytest.raises(UserError, match=r"'validation_elob' is no validation score.*validation_elbo"):
+        run(tmp_path, keep_best="validation_elob")
+    assert Checkpoints(tmp_path / "checkpoints").steps() == []
+
+
+def test_a_checkpoint_is_chosen_by_name_or_step_and_what_is_not_there_is_said(tmp_path):
+    trainer, _ = run(tmp_path, keep_checkpoints=2)
+    assert trainer.checkpoints.named("50").step == 50
+    for name, reason in (("10", "kept are: 50, 60"), ("best", "keep_best keeps one"), ("newest", "latest, best, or")):
+        with pytest.raises(UserError, match=reason):
+            trainer.checkpoints.named(name)
+
+
+class Exploding(Network):
+    """x W with a gradient that is infinite as soon as W leaves the unit ball: only small steps stay finite."""
+
+    def build(self, input_shape, output_shape, context):
+        self.weight = keras.Variable(np.zeros((*input_shape, *output_shape), np.float32), name="weight")
+
+    def __call__(self, x, context):
+        weight = self.weight.value
+        inside = 1.0 - keras.ops.sum(keras.ops.square(weight))
+        return x @ weight / keras.ops.where(inside > 0, 1.0, 0.0)
+
+
+def exploding(**changes):
+    return {"encoder": Exploding(), "optimizer": keras.optimizers.SGD(0.1), "checkpoint_seconds": 0.0, **changes}
+
+
+def test_a_run_that_explodes_goes_back_with_half_the_learning_rates_until_it_stays_finite(tmp_path):
+    with pytest.raises(NonFiniteError):
+        run(tmp_path / "none", **exploding())
+    said = []
+    trainer = Trainer(points_experiment(**exploding(recoveries=12)).build(), tmp_path / "some", said.append)
+    assert trainer.train().step == 60
+    scale = float(trainer.built.state.learning_rate_scale.numpy())
+    halved = [line for line in said if "of the learning rates" in line]
+    assert scale == 0.5 ** len(halved) and 1 <= len(halved) <= 12
+    assert [line["step"] for line in read_lines(tmp_path / "some" / "metrics.jsonl")] == [10, 20, 30, 40, 50, 60]
+
+
+def test_recoveries_are_bounded_also_over_a_resume(tmp_path):
+    for _ in range(2):
+        with pytest.raises(NonFiniteError, match=r"halved 1 time\(s\) before"):
+            run(tmp_path, **exploding(recoveries=1, optimizer=keras.optimizers.SGD(1e3)))
+
+
+def test_without_recoveries_the_state_has_no_scale(tmp_path):
+    assert "learning_rate_scale" not in points_experiment().build().state.variables
+    built = points_experiment(recoveries=1).build()
+    assert built.state.variables["learning_rate_scale"].numpy() == 1.0
+
+
+def test_with_notice_training_goes_on_for_a_while_after_the_signal(tmp_path):
+    ends = {}
+    for name, grace in (("at once", 0.0), ("later", 0.5)):
+        trainer = Trainer(points_experiment(steps=200_000, grace_seconds=grace).build(), tmp_path / name, silent)
+        write = trainer.metrics.write
+        told = {}
+
+        def signalled(step, metrics, write=write, told=told):
+            write(step, metrics)
+            if step == 50:
+                told["at"] = time.monotonic()
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        trainer.metrics.write = signalled
+        outcome = trainer.train()
+        ends[name] = outcome.step, time.monotonic() - told["at"]
+        assert outcome.signal == signal.SIGTERM and trainer.checkpoints.latest().step == outcome.step
+    assert ends["at once"][0] == 50
+    assert ends["later"][0] > 50 and ends["later"][1] >= 0.5
+
+
+def test_training_goes_on_while_a_checkpoint_is_written_and_its_error_comes_at_the_next(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path, warn=silent)
+    go, started = threading.Event(), threading.Event()
+    save = checkpoints.save
+
+    def slow(checkpoint):
+        started.set()
+        assert go.wait(10)
+        return save(checkpoint)
+
+    monkeypatch.setattr(checkpoints, "save", slow)
+    checkpoints.save_later(Checkpoint(10, {"w": np.ones(3)}))
+    assert started.wait(10) and checkpoints.steps() == []  # the call came back, and nothing is written yet
+    go.set()
+    checkpoints.wait()
+    assert checkpoints.steps() == [10]
+
+    def full(checkpoint):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save", full)
+    checkpoints.save_later(Checkpoint(20, {"w": np.ones(3)}))
+    with pytest.raises(UserError, match=r"step 20 could not be written.*No space left.*step 10 is kept"):
+        checkpoints.save_later(Checkpoint(30, {"w": np.ones(3)}))
+
+
+def test_what_is_written_is_the_state_at_the_call(tmp_path):
+    state = points_experiment().build().state
+    before = state.read()
+    checkpoints = Checkpoints(tmp_path, warn=silent)
+    checkpoints.save_later(Checkpoint(0, state.read()))
+    state.assign({name: value + 1 for name, value in before.items()})
+    checkpoints.wait()
+    assert_same_tensors(checkpoints.latest().tensors, before)
+
+
+def test_the_best_checkpoint_is_evaluated_and_sampled_by_its_name(tmp_path, capsys):
+    assert command("train", f"--workdir={tmp_path}/run", f"--gin_bindings={KEEPS_BEST}") == 0
+    best = Checkpoints(tmp_path / "run" / "checkpoints").best().step
+    assert command("eval", f"--workdir={tmp_path}/run", "--checkpoint=best", "--num_samples=2") == 0
+    assert json.loads((tmp_path / "run" / "eval.json").read_text())["step"] == best
+    assert command("sample", f"--workdir={tmp_path}/run", "--checkpoint=10", f"--output={tmp_path}/x.npz") == 2
+    assert "kept are: 20, 30, 40" in capsys.readouterr().err
