@@ -28,30 +28,45 @@ class Samples:
     z: np.ndarray
 
 
-def draw(built: Built, num: int, seed: int = 0) -> Samples:
-    """z ~ p(z), then x ~ p(x|z).
+class Sampler:
+    """Draws z ~ p(z), then x ~ p(x|z), by one compiled program whatever the weights are.
 
     Args:
-      built: the experiment with its trained weights; moving averages are used where there are any.
+      built: the experiment; moving averages of its weights are used where there are any.
       num: number of draws.
-      seed: other seeds give other draws; the run's seed has no part in them.
 
     Raises:
       UserError: `num` is below 1.
     """
-    if num < 1:
-        raise UserError(f"the number of samples must be at least 1, got {num}")
-    size, root, step = min(num, _AT_ONCE), root_seed(seed, "sample"), built.state.step.read_value()
 
-    def generate(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def __init__(self, built: Built, num: int) -> None:
+        if num < 1:
+            raise UserError(f"the number of samples must be at least 1, got {num}")
+        self.built = built
+        self.num = num
+        self.size = min(num, _AT_ONCE)
+        self._generated = built.devices.each(self._generate)
+
+    def _generate(self, block: tf.Tensor, root: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         context = Context(fold(root, block), step)
-        z, likelihood = built.model.generate(size, context)
-        return built.model.example(likelihood, context), likelihood.mean(), z
+        z, likelihood = self.built.model.generate(self.size, context)
+        return self.built.model.example(likelihood, context), likelihood.mean(), z
 
-    with built.state.averaged():
-        blocks = list(built.devices.each(generate)((tf.constant(block),) for block in range(-(-num // size))))
-    x, mean, z = (np.concatenate([part.numpy() for part in parts])[:num] for parts in zip(*blocks, strict=True))
-    return Samples(x, mean, z)
+    def __call__(self, seed: int = 0) -> Samples:
+        """Other seeds give other draws; the run's seed has no part in them."""
+        root, step = root_seed(seed, "sample"), self.built.state.step.read_value()
+        calls = ((tf.constant(block), root, step) for block in range(-(-self.num // self.size)))
+        with self.built.state.averaged():
+            blocks = list(self._generated(calls))
+        x, mean, z = (
+            np.concatenate([part.numpy() for part in parts])[: self.num] for parts in zip(*blocks, strict=True)
+        )
+        return Samples(x, mean, z)
+
+
+def draw(built: Built, num: int, seed: int = 0) -> Samples:
+    """`num` draws from a trained model; see `Sampler`."""
+    return Sampler(built, num)(seed)
 
 
 def evenly(size: int, count: int) -> np.ndarray:

@@ -149,6 +149,12 @@ class Adversarial(Objective):
         )
         return _ratio(distortion, gradient_norm(lambda z: self._loss_against(forward, real, [z], context), fake))
 
+    def scores(self, x: tf.Tensor, context: Context) -> tf.Tensor:
+        """f(x) `[batch]`, with no noise on x."""
+        if self.packing > 1:
+            raise NotImplementedError(f"{self.spoken_name()}: packed samples have no scores of their own")
+        return self.critic.at(context.within("critic"))(x)
+
     def prepared(self, x: tf.Tensor, context: Context, which: str) -> tf.Tensor:
         """Samples as the critic sees them: packed."""
         return self.critic.pack(x)

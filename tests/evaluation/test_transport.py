@@ -3,7 +3,7 @@
 import numpy as np
 import ot
 import pytest
-from scipy.optimize import linear_sum_assignment
+from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist
 from scipy.special import gamma
 from scipy.stats import wasserstein_distance
@@ -98,3 +98,26 @@ def test_quantiles_of_unequal_sizes_are_those_of_repeated_points():
     x, y = points(2, 6, 0), points(2, 4, 1)
     repeated = line_cost(np.repeat(x, 2, axis=1), np.repeat(y, 3, axis=1), 2)
     np.testing.assert_allclose(line_cost(x, y, 2), repeated, rtol=1e-12)  # float64
+
+
+def test_a_plan_has_the_marginals_and_the_cost_that_linear_programming_finds():
+    random = np.random.RandomState(2)
+    p, q, cost = random.dirichlet(np.ones(6)), random.dirichlet(np.ones(9)), random.rand(6, 9)
+    rows = np.kron(np.eye(6), np.ones(9))
+    columns = np.kron(np.ones(6), np.eye(9))
+    program = linprog(cost.ravel(), A_eq=np.concatenate([rows, columns]), b_eq=np.concatenate([p, q]))
+    found = transport.transport(p, q, cost)
+    assert found.cost == pytest.approx(program.fun, abs=1e-9)
+    assert np.sum(found.plan * cost) == pytest.approx(found.cost, abs=1e-12)
+    np.testing.assert_allclose(found.plan.sum(axis=1), p, atol=1e-12)
+    np.testing.assert_allclose(found.plan.sum(axis=0), q, atol=1e-12)
+    assert found.plan.min() >= 0
+
+
+def test_the_potentials_of_a_plan_prove_that_it_is_optimal():
+    x, y = points(30, 2, 0), points(45, 2, 1) + 1.0
+    p, q, cost = np.full(30, 1 / 30), np.full(45, 1 / 45), cdist(x, y)
+    found = transport.transport(p, q, cost)
+    assert np.max(found.u[:, None] + found.v - cost) <= 1e-12
+    assert p @ found.u + q @ found.v == pytest.approx(found.cost, abs=1e-12)
+    assert found.cost == pytest.approx(wasserstein(x, y), abs=1e-12)

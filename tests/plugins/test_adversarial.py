@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit, softmax
 from small import context, gan_experiment, normal_rows, points_experiment
-from small_critics import one_step, refused, spec
+from small_critics import one_step, refused, spec, tanh_objective, tanh_scores, weights_of
 from tfdgm_likelihoods.bernoulli import Bernoulli
 from tfdgm_likelihoods.gaussian import Gaussian as GaussianLikelihood
 from tfdgm_networks.mlp import MLP
@@ -488,3 +488,17 @@ def test_the_probabilities_of_an_autoregressive_prior_are_those_that_its_draws_c
     chosen = np.take_along_axis(probabilities.numpy(), drawn.numpy()[..., None], axis=-1)[..., 0]
     np.testing.assert_allclose(np.log(chosen).sum(axis=1), prior.log_prob(drawn), rtol=1e-5)  # float32
     np.testing.assert_array_equal(drawn, prior.sample(30, seed=context().seed_for("x")))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_scores_of_samples_are_the_critics(kind):
+    objective = tanh_objective(kind, size=3)
+    x = np.random.RandomState(0).randn(7, 3).astype(np.float32)
+    expected, _ = tanh_scores(weights_of(objective.critic), x)
+    np.testing.assert_allclose(objective.scores(tf.constant(x), context()), expected, rtol=1e-5, atol=1e-5)  # float32
+
+
+@pytest.mark.parametrize("objective", [ELBO(), JSD(packing=2)])
+def test_objectives_without_scores_of_single_samples_say_so(objective):
+    with pytest.raises(NotImplementedError, match="scores"):
+        objective.scores(tf.zeros([4, 3]), context())

@@ -31,3 +31,12 @@ def test_a_line_that_a_crash_cut_off_is_left_out(tmp_path):
     log.cut_after(20)
     log.write(20, {"loss": 1.0})
     assert [line["step"] for line in read_lines(log.path)] == [10, 20]
+
+
+def test_a_log_that_was_closed_goes_on_with_new_events(tmp_path):
+    log = MetricsLog(tmp_path)
+    for step in (10, 20):
+        log.write(step, {"loss": 0.0})
+        log.close()
+    assert [line["step"] for line in read_lines(log.path)] == [10, 20]
+    assert len(list((tmp_path / "events").iterdir())) == 2

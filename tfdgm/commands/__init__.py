@@ -21,6 +21,7 @@ COMMANDS = {
     "plugins": "list, show or start plugins",
     "matrix": "train and score every valid combination of what is installed",
     "verify": "compare what tfdgm computes with numbers that are known exactly",
+    "lab": "run a classic demonstration; leaves a table and a picture",
 }
 
 _USAGE = """tfdgm {version}: deep generative models on TensorFlow
@@ -41,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
       The exit code: 0 done; 2 a mistake of the user's, told in one message; 1 training became non-finite, a cell of the
-      matrix failed, or an oracle missed; 128 + signal where one stopped the run.
+      matrix failed, an oracle missed, or a lab's check did; 128 + signal where one stopped the run.
     """
     if not argv or argv[0] in ("--help", "-h", "help", "--helpfull"):
         print(_usage())

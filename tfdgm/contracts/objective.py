@@ -63,6 +63,14 @@ class Objective(Component):
         """What the adversary minimises; only asked for where `moves` > 0."""
         raise NotImplementedError
 
+    def scores(self, x: tf.Tensor, context: Context) -> tf.Tensor:
+        """What the adversary says of samples x `[batch, *shape]` as they are, `[batch]`; of a discriminator, logits.
+
+        Raises:
+          NotImplementedError: there is no adversary, or it has no score for a single sample.
+        """
+        raise NotImplementedError(f"{self.spoken_name()} has no scores")
+
     def estimates(self, forward: "Forward", context: Context) -> dict[str, tf.Tensor]:
         """What the adversary can tell of unseen data: scalars by name, estimated on this batch.
 

@@ -4,7 +4,22 @@ A density on a grid counts as probabilities when it is multiplied by the size of
 """
 
 import numpy as np
-from scipy.special import rel_entr
+from scipy.special import log_expit, rel_entr
+
+from tfdgm.evaluation.transport import transport
+
+
+def grid(*axes: np.ndarray) -> tuple[np.ndarray, float]:
+    """All points of a rectangular grid, and the volume of its cells.
+
+    Args:
+      axes: for each of d dimensions, evenly spaced coordinates.
+
+    Returns:
+      Points `[n1 * ... * nd, d]`, the last dimension fastest, and the product of the spacings.
+    """
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+    return points, float(np.prod([axis[1] - axis[0] for axis in axes]))
 
 
 def kl(p: np.ndarray, q: np.ndarray) -> float:
@@ -36,6 +51,18 @@ def optimal_discriminator(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
     return real / (real + fake)
 
 
+def game_value(logits: np.ndarray, real: np.ndarray, fake: np.ndarray) -> float:
+    """V = E_pi log D + E_p log(1 - D) for D = sigmoid(logits) (Goodfellow et al. 2014, equation 1), nats.
+
+    At D* it is 2 JSD(pi, p) - 2 log 2, and -2 log 2 where p = pi (theorem 1).
+
+    Args:
+      logits: finite, `[n]`.
+      real, fake: pi and p, probabilities.
+    """
+    return float(np.sum(real * log_expit(logits) + fake * log_expit(-logits)))
+
+
 def on_common_support(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The uniform measures on two sets of points, `[n, d]` and `[m, d]`, as probabilities on the union of both.
 
@@ -59,6 +86,4 @@ def transport_plan(p: np.ndarray, q: np.ndarray, cost: np.ndarray) -> np.ndarray
     Returns:
       P `[n, m]`, a vertex of the polytope of plans: at most n + m - 1 entries are not 0.
     """
-    from ot import emd  # here, since it takes half a second after TensorFlow, and imports that by itself
-
-    return emd(p.astype(np.float64), q.astype(np.float64), cost.astype(np.float64), numItermax=1_000_000)
+    return transport(p, q, cost).plan

@@ -19,12 +19,13 @@ from tfdgm.evaluation.bounds import Draws
 _DENSITIES_AT_ONCE = 1 << 25
 
 
-def elbo_surgery(draws: Draws, per_example: int) -> dict[str, float]:
+def elbo_surgery(draws: Draws, per_example: int, mixture: "AggregatedPosterior | None" = None) -> dict[str, float]:
     """The terms, all from the same draws, nats per example.
 
     Args:
       draws: over the split.
       per_example: draws of z per example.
+      mixture: q_agg over the same draws; one that is given again, after the weights changed, is not compiled again.
 
     Returns:
       `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`; `rate` is their exact sum.
@@ -32,7 +33,7 @@ def elbo_surgery(draws: Draws, per_example: int) -> dict[str, float]:
     Raises:
       ArithmeticError: rate and mutual information + marginal KL differ by more than rounding.
     """
-    mixture = AggregatedPosterior(draws)
+    mixture = mixture or AggregatedPosterior(draws)
     sums = np.zeros(4)
     for _, count, block in draws.blocks(per_example):
         kept = [array[:, :count] for array in (block.value, block.log_posterior, block.log_prior)]

@@ -1,5 +1,7 @@
 """Wasserstein distances between two samples: exact, and over lines."""
 
+import dataclasses
+
 import numpy as np
 
 #: Projections held at once: 64 MB.
@@ -16,6 +18,37 @@ def wasserstein(x: np.ndarray, y: np.ndarray) -> float:
 
     # uniform weights are empty lists to POT
     return float(emd2([], [], cdist(x.astype(np.float64), y.astype(np.float64)), numItermax=1_000_000))
+
+
+@dataclasses.dataclass(frozen=True)
+class Transport:
+    """An optimal plan between p `[n]` and q `[m]` under a cost c `[n, m]`, and the proof that it is one.
+
+    Attributes:
+      plan: P `[n, m]`, not negative, with sums of rows p and of columns q.
+      cost: sum_ij P_ij c_ij.
+      u, v: Kantorovich potentials `[n]`, `[m]`: u_i + v_j <= c_ij everywhere, and sum p u + sum q v is the cost.
+    """
+
+    plan: np.ndarray
+    cost: float
+    u: np.ndarray
+    v: np.ndarray
+
+
+def transport(p: np.ndarray, q: np.ndarray, cost: np.ndarray) -> Transport:
+    """min over P of sum_ij P_ij c_ij, by the network simplex method (Peyré and Cuturi 2019, section 3.5).
+
+    Args:
+      p: probabilities `[n]`.
+      q: probabilities `[m]`.
+      cost: c `[n, m]`.
+    """
+    from ot import emd  # here, for the reason above
+
+    p, q, cost = (array.astype(np.float64) for array in (p, q, cost))
+    plan, log = emd(p, q, cost, numItermax=1_000_000, log=True)
+    return Transport(plan, float(log["cost"]), log["u"], log["v"])
 
 
 def sliced_wasserstein(x: np.ndarray, y: np.ndarray, order: int = 1, directions: int = 1_000, seed: int = 0) -> float:

@@ -55,8 +55,10 @@ class MetricsLog:
                 os.fsync(file.fileno())
 
     def close(self) -> None:
+        """Ends the events; a further `write` begins a new file of them."""
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:

@@ -1,0 +1,132 @@
+"""The labs that train: what holds exactly at any moment of a training, and whole labs among the slow tests."""
+
+import math
+
+import numpy as np
+import pytest
+from pictures import assert_readable
+from small import silent
+
+from tfdgm.labs import gan_optimality, mode_collapse, parallel_lines
+from tfdgm.labs.figures import slides
+from tfdgm.labs.lab import Settings, load_lab
+from tfdgm.labs.lines import line_at
+from tfdgm.labs.runs import Run, build
+
+#: Trainings of two loops, for what needs no success of them.
+SHORT = ("steps = 20", "experiment.steps_per_loop = 10", "experiment.batch_size = 32")
+
+
+def settings(tmp_path, *bindings):
+    return Settings(tmp_path, 0, bindings, silent)
+
+
+def run(name, tmp_path, *bindings):
+    with slides():
+        return load_lab(name).run(settings(tmp_path, *bindings))
+
+
+def passed(outcome, text):
+    """Whether all checks that speak of `text` passed; there must be one."""
+    checks = [check for check in outcome.checks if text in check.what]
+    assert checks, text
+    return all(check.passed for check in checks)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A short GAN of Gaussians, as the lab builds it."""
+    folder = tmp_path_factory.mktemp("run")
+    made = Run(settings(folder, *SHORT), build(settings(folder, *SHORT), "gan_optimality.gin"), "gan")
+    return made, made.train()
+
+
+def test_a_run_leaves_its_metrics_and_a_frame_of_every_loop(trained):
+    made, metrics = trained
+    assert [line["step"] for line in metrics] == [10, 20]
+    biases = []
+    for step in made.frames():
+        assert int(made.built.state.step.numpy()) == step
+        biases.append(made.built.model.decoder.layers[0].bias.numpy())
+    assert len(biases) == 3
+    assert np.any(biases[0] != biases[1]) and np.any(biases[1] != biases[2])
+
+
+def test_a_run_again_is_the_same_run_and_a_changed_start_another(trained):
+    made, metrics = trained
+    again = made.train()
+    assert [line["loss"] for line in again] == [line["loss"] for line in metrics]
+    (bias,) = (name for name in made.first if name.startswith("model/decoder/") and name.endswith("bias"))
+    moved = made.train({bias: np.array([1.0, -1.0], np.float32)})
+    assert [line["loss"] for line in moved] != [line["loss"] for line in metrics]
+
+
+def test_the_density_of_the_generated_is_that_of_its_samples(trained):
+    made, _ = trained
+    from tfdgm.sampling import draw
+
+    kernel, bias = made.built.model.decoder.layers[0].kernel, made.built.model.decoder.layers[0].bias
+    kernel.assign([[1.0, 0.5], [-0.3, 2.0]])
+    bias.assign([3.0, -1.0])
+    density, x = gan_optimality.generated_density(made.built), draw(made.built, 20_000).x
+    # four standard errors of means and covariances of size 4
+    np.testing.assert_allclose(x.mean(axis=0), density.mean(), atol=4 * math.sqrt(4.3 / 20_000))
+    np.testing.assert_allclose(np.cov(x.T), density.covariance(), atol=4 * 4.3 * math.sqrt(2 / 20_000))
+
+
+def test_the_generators_line_is_where_it_is_put_and_almost_uniform(tmp_path):
+    from tfdgm.sampling import draw
+
+    built = build(settings(tmp_path), "parallel_lines.gin")
+    built.state.assign(built.state.read() | line_at(built, -0.25))
+    x = draw(built, 4_000).x
+    np.testing.assert_allclose(x[:, 0], -0.25, atol=1e-6)
+    uniform = (np.arange(4_000) + 0.5) / 4_000
+    # 0.0095 of the sigmoid, and the 99.9 % point of the Kolmogorov-Smirnov distance of 4,000 draws
+    assert np.max(np.abs(np.sort(x[:, 1]) - uniform)) < 0.0095 + 1.95 / math.sqrt(4_000)
+
+
+@pytest.mark.slow
+def test_gan_optimality_holds_its_identities_at_any_moment(tmp_path):
+    outcome = run("gan_optimality", tmp_path, *SHORT)
+    assert passed(outcome, "V(G, D*) against") and passed(outcome, "largest excess")
+    assert not passed(outcome, "end: JSD")  # 20 steps are not enough
+    assert_readable(outcome.figure)
+
+
+@pytest.mark.slow
+def test_elbo_surgery_and_the_gap_hold_their_identities_at_any_moment(tmp_path):
+    outcome = run("elbo_surgery", tmp_path, *SHORT)
+    assert passed(outcome, "ELBO = reconstruction") and passed(outcome, "log n")
+    assert {row["step"] for row in outcome.rows} == {0, 10, 20}
+    assert_readable(outcome.figure)
+    gap = run("prior_gap", tmp_path, *SHORT)
+    assert {(row["prior"], row["split"]) for row in gap.rows} == {
+        (row["prior"], split) for row in outcome.rows for split in ("train", "test")
+    }
+    assert_readable(gap.figure)
+
+
+@pytest.mark.slow
+def test_mode_collapse_shows_every_cure_at_the_same_moments(tmp_path):
+    outcome = run("mode_collapse", tmp_path, *SHORT)
+    steps = {cure: [row["step"] for row in outcome.rows if row["cure"] == cure] for cure in mode_collapse.FILES}
+    assert set(map(tuple, steps.values())) == {(0, 10, 20)}
+    assert not passed(outcome, "most modes")  # nothing covers the ring in 20 steps
+    assert_readable(outcome.figure)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["disjoint_supports", "gan_optimality"])
+def test_a_lab_on_critics_passes_its_checks(name, tmp_path):
+    outcome = run(name, tmp_path)
+    assert [check for check in outcome.checks if not check.passed] == []
+    assert_readable(outcome.figure)
+
+
+@pytest.mark.slow
+def test_critics_learn_the_distance_of_parallel_lines(monkeypatch, tmp_path):
+    monkeypatch.setattr(parallel_lines, "LEARNED", (0.0, 0.5))
+    outcome = run("parallel_lines", tmp_path)
+    assert [check for check in outcome.checks if not check.passed] == []
+    assert_readable(outcome.figure)

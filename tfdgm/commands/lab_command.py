@@ -1,0 +1,103 @@
+"""tfdgm lab               what there is
+tfdgm lab NAME          runs one demonstration and leaves NAME.csv and NAME.png
+tfdgm lab --all         runs all of them and also leaves index.html, one page of them
+
+With --check a result that is not what theory expects ends in exit code 1.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from tfdgm.commands import import_tensorflow
+from tfdgm.commands.train_command import say
+from tfdgm.errors import UserError, did_you_mean
+from tfdgm.labs import LABS
+
+if TYPE_CHECKING:
+    from tfdgm.labs.lab import Check
+    from tfdgm.labs.page import Entry
+
+POSITIONAL = True
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("output", "runs/lab", "folder for tables and pictures", flag_values=values)
+    flags.DEFINE_bool("check", False, "exit with 1 where a result is not as expected", flag_values=values)
+    flags.DEFINE_bool("all", False, "run every lab, and write one page of them", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "seed of every training and draw", flag_values=values)
+    flags.DEFINE_multi_string(
+        "gin_bindings", [], "a gin statement for every config of the lab; may be repeated", flag_values=values
+    )
+
+
+def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
+    if len(positional) > 1 or (positional and values.all):
+        raise UserError("tfdgm lab takes one NAME, or --all")
+    for name in positional:
+        if name not in LABS:
+            raise UserError(f"there is no lab {name!r}. {did_you_mean(name, LABS)}")
+    if not 0 <= values.seed < 2**31:
+        raise UserError(f"--seed must be in [0, 2^31), got {values.seed}")
+    if not positional and not values.all:
+        for name, title in LABS.items():
+            print(f"{name:<22} {title}")
+        return 0
+    folder = Path(values.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        import_tensorflow()
+        entries = [run(name, folder, values) for name in positional or LABS]
+        if values.all:
+            from tfdgm.labs.page import page
+
+            (folder / "index.html").write_text(page(entries))
+            say(f"written to {folder / 'index.html'}")
+    except OSError as error:
+        raise UserError(f"--output: {folder} cannot be written: {error.strerror or error}") from None
+    off = [f"{entry.lab.name}: {check.what}" for entry in entries for check in entry.outcome.checks if not check.passed]
+    for line in off:
+        print(f"tfdgm: not as expected: {line}", file=sys.stderr)
+    return 1 if off and values.check else 0
+
+
+def run(name: str, folder: Path, values: flags.FlagValues) -> "Entry":
+    """Runs one lab, and writes its table and its picture."""
+    from tfdgm.labs.figures import save, slides
+    from tfdgm.labs.lab import Settings, load_lab, write_table
+    from tfdgm.labs.page import Entry
+
+    lab = load_lab(name)
+    say(f"{name}: {lab.title}")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch, slides():
+        settings = Settings(Path(scratch), values.seed, values.gin_bindings, _quiet)
+        outcome = lab.run(settings)
+        save(outcome.figure, folder / f"{name}.png")
+    write_table(folder / f"{name}.csv", outcome.rows)
+    print_checks(outcome.checks)
+    seconds = time.monotonic() - began
+    say(f"written to {folder / name}.csv and .png in {seconds:.0f} s")
+    return Entry(lab, outcome, (folder / f"{name}.png").read_bytes(), seconds)
+
+
+def _quiet(line: str) -> None:
+    """Trainings of a lab tell nothing: there may be many, each of seconds."""
+
+
+def print_checks(checks: Sequence["Check"]) -> None:
+    table = Table()
+    table.add_column("check", overflow="fold")
+    table.add_column("expected", overflow="fold")
+    table.add_column("got", overflow="fold")
+    table.add_column("")
+    for check in checks:
+        table.add_row(check.what, check.expected, check.got, "ok" if check.passed else "OFF")
+    Console().print(table)
