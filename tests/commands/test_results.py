@@ -8,7 +8,8 @@ from small import digits_experiment
 from tfdgm_posteriors.categorical import Categorical
 from tfdgm_priors.uniform import Uniform
 
-from tfdgm.commands.results import score
+from tfdgm.commands.results import print_scores, score
+from tfdgm.evaluation.scores import _UNITS, unit
 from tfdgm.workdir import Workdir
 
 
@@ -24,3 +25,15 @@ def test_the_distributions_over_codes_are_kept_beside_the_scores(tmp_path, capsy
     assert scores["code_marginal_kl"] == pytest.approx(divergence, abs=1e-6)
     assert json.loads((tmp_path / "eval.json").read_text()) == scores
     assert "share of the codes" in capsys.readouterr().out
+
+
+def test_no_line_of_the_table_of_scores_is_wrapped(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    scores = dict.fromkeys(("latent_wasserstein_estimate", *_UNITS), 1000.0)
+    about = {"step": 40, "data_split": "test", "num_examples": 300, "binarization": "static: " + "x" * 60}
+    print_scores({**scores, **about})
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if "1000.0000" in line]) == len(scores)
+    for name in scores:
+        assert any(name in line and unit(name, 1000.0) in line for line in lines)
+    assert lines[-1] == f"binarization: {about['binarization']}"
