@@ -6,6 +6,7 @@ from tfdgm.matrix.cells import Cell
 from tfdgm.matrix.outcome import REFUSED
 from tfdgm.matrix.plan import Plan
 
+Box = tuple[tuple[str, ...], ...]
 _AXES = ("posterior", "prior", "objectives", "seed")
 
 
@@ -40,13 +41,12 @@ def described(plan: Plan, commands: bool = False) -> Iterator[str]:
 
 def in_lines(cells: Iterable[Cell]) -> list[str]:
     """Cells by as few lines as their common choices allow: all combinations of what a line names."""
-    boxes = [((cell.posterior,), (cell.prior,), ("+".join(cell.objectives),), (str(cell.seed),)) for cell in cells]
+    boxes: list[Box] = [
+        ((cell.posterior,), (cell.prior,), ("+".join(cell.objectives),), (str(cell.seed),)) for cell in cells
+    ]
     for axis in (3, 1, 2, 0):
         boxes = _joined(boxes, axis)
     return ["; ".join(f"{name} {', '.join(box)}" for name, box in zip(_AXES, sides, strict=True)) for sides in boxes]
-
-
-Box = tuple[tuple[str, ...], ...]
 
 
 def _joined(boxes: Sequence[Box], axis: int) -> list[Box]:
