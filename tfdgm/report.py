@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ figure { display: inline-block; margin: 0 1rem 1rem 0; } figcaption { color: #55
 
 
 def write_report(
-    workdir: Workdir, scores: Mapping[str, Any], pictures: Sequence[Path], remark: str | None = None
+    workdir: Workdir, scores: Mapping[str, Any], pictures: Mapping[Path, str], remark: str | None = None
 ) -> Path:
-    """Writes the page from the files of the workdir, the scores, and a remark on them."""
+    """Writes the page from the files of the workdir, the scores, pictures with what they show, and a remark."""
     rows = "".join(
         f"<tr><td>{html.escape(name)}</td><td class=number>"
         f"{f'{value:.4f}' if isinstance(value, float) else html.escape(str(value))}</td>"
@@ -33,24 +33,36 @@ def write_report(
     )
     figures = "".join(
         f"<figure><img class=examples alt='{path.stem}' src='{_embed(path.read_bytes())}'>"
-        f"<figcaption>{html.escape(path.stem)}</figcaption></figure>"
-        for path in pictures
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        for path, caption in pictures.items()
     )
     curves = f"<h2>Training</h2><img alt='curves' src='{_embed(draw_curves(workdir.path / 'metrics.jsonl'))}'>"
     facts = workdir.read_json("run.json")
     versions = ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
+    plugins = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(' '.join(plugin.values()))}</td></tr>"
+        for name, plugin in facts.get("plugins", {}).items()
+    )
     page = f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{html.escape(workdir.path.name)}</title><style>{_STYLE}</style>
 <h1>{html.escape(workdir.path.name)}</h1>
-<p>Started {html.escape(str(facts.get("started", "")))}, seed {facts.get("seed")}. {html.escape(versions)}.</p>
+<p>Started {html.escape(str(facts.get("started", "")))}, seed {facts.get("seed")}{_commit(facts)}.</p>
+<p>{html.escape(versions)}.</p>
 <h2>Scores</h2><table><tr><th>score</th><th>value</th><th>unit</th></tr>{rows}</table>
 {f"<p>{html.escape(remark)}</p>" if remark else ""}
 {"<h2>Samples and reconstructions</h2>" + figures if figures else ""}
 {curves}
+<h2>Plugins</h2><table><tr><th>plugin</th><th>package</th></tr>{plugins}</table>
 <h2>Configuration</h2><pre>{html.escape(workdir.saved_config() or "")}</pre>
 </html>
 """
     return workdir.write("report.html", page)
+
+
+def _commit(facts: Mapping[str, Any]) -> str:
+    """The git commits of the starts; the folder that they were made in may be of no repository."""
+    commits = dict.fromkeys(str(start["git_commit"]) for start in facts.get("starts", []) if start.get("git_commit"))
+    return html.escape(f", git commit {', then '.join(commits)}") if commits else ""
 
 
 def draw_curves(metrics: Path) -> bytes:

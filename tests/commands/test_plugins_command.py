@@ -37,6 +37,12 @@ def test_a_plugin_is_shown_with_its_parameters_and_defaults(plugin, capsys):
     assert load(plugin).__doc__.strip().splitlines()[0] in out
 
 
+def test_a_scalar_that_may_follow_a_schedule_is_shown_as_one(capsys):
+    assert command("plugins", "show", "objective.elbo") == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "objective.elbo.beta" in line)
+    assert "number or schedule" in line and "keras" not in line
+
+
 @pytest.mark.parametrize(
     "arguments, told",
     [

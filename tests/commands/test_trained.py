@@ -109,6 +109,9 @@ def test_the_report_needs_nothing_but_itself(trained_workdir):
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert "<script" not in page and "@import" not in page
     assert "experiment.latent_size = 4" in page
+    assert "left an example of the test split, right its reconstruction" in page
+    plugin = json.loads((trained_workdir / "run.json").read_text())["plugins"]["prior.gaussian"]
+    assert f"<td>prior.gaussian</td><td>{plugin['distribution']} {plugin['version']}</td>" in page
 
 
 def test_the_pictures_of_a_run_open_and_have_the_size_of_their_grid(trained_workdir):

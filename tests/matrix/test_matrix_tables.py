@@ -88,7 +88,7 @@ def test_a_score_is_shown_to_two_decimals_or_two_digits(values, text):
 class Parsed(html.parser.HTMLParser):
     """Tags in use and attributes of them."""
 
-    VOID = ("meta", "img", "br", "!doctype")
+    VOID = ("meta", "img", "br", "wbr", "!doctype")
 
     def __init__(self, text):
         super().__init__()
@@ -137,9 +137,9 @@ def test_the_page_begins_with_main_scores_and_folds_the_rest(folder):
     write_outputs(folder, [result(elbo=-22.0, nll_iwae=21.5, frechet_distance=1.5, mmd=0.001)])
     page = (folder.path / "index.html").read_text()
     first, folded = page.split("<details><summary>all scores</summary>")
-    assert "elbo ↑<br><small>nats per example</small>" in first
-    assert "frechet_distance ↓<br><small>squared units" in first
-    assert "mmd" not in first and "mmd ↓" in folded
+    assert "elbo&nbsp;↑<br><small>nats per example</small>" in first
+    assert "frechet_<wbr>distance&nbsp;↓<br><small>squared units" in first
+    assert "mmd" not in first and "mmd&nbsp;↓" in folded
     assert set(MAIN_SCORES) < set(SCORES) and set(BETTER) < set(SCORES)
 
 

@@ -4,6 +4,7 @@ tfdgm plugins new KIND.NAME    a package for a plugin of your own, ready to inst
 """
 
 import inspect
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,11 +70,18 @@ def show(name: str) -> int:
     for column in ("binding", "type", "default"):
         table.add_column(column, overflow="fold")
     for parameter in parameters:
-        hint = "" if parameter.annotation is parameter.empty else inspect.formatannotation(parameter.annotation)
+        hint = (
+            "" if parameter.annotation is parameter.empty else _spoken(inspect.formatannotation(parameter.annotation))
+        )
         default = "required" if parameter.default is parameter.empty else repr(parameter.default)
         table.add_row(f"{plugin.gin_name}.{parameter.name}", hint, default)
     Console().print(table)
     return 0
+
+
+def _spoken(annotation: str) -> str:
+    """A type as a user thinks of it, where its full name hides what may be written."""
+    return re.sub(r"float \| keras\.[\w.]*\.LearningRateSchedule", "number or schedule", annotation)
 
 
 def new(name: str, parent: Path) -> int:

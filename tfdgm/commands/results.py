@@ -88,13 +88,16 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dic
 
 def print_scores(scores: Mapping[str, Any]) -> None:
     table = Table(title=f"step {scores['step']}, {scores['num_examples']} examples of the {scores['data_split']} split")
-    table.add_column("score")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
+    table.add_column("score", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    notes = {name: value for name, value in scores.items() if isinstance(value, str) and name != "data_split"}
     for name, value in scores.items():
-        if name not in ("step", "num_examples", "data_split"):
+        if name not in ("step", "num_examples", "data_split", *notes):
             table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value), unit(name, value))
     Console().print(table)
+    for name, value in notes.items():  # sentences, which would make the columns narrow
+        print(f"{name}: {value}", flush=True)
 
 
 def finish(workdir: Workdir, built: "Built") -> None:
@@ -137,8 +140,12 @@ def _finish(workdir: Workdir, built: "Built") -> None:
     print(f"report {report}", flush=True)
 
 
-def draw_pictures(workdir: Workdir, built: "Built", split: str) -> list[Path]:
-    """Samples, and reconstructions where there is a posterior, as PNG; nothing for data that has no picture."""
+def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, str]:
+    """Samples, and reconstructions where there is a posterior, as PNG; nothing for data that has no picture.
+
+    Returns:
+      By path, what the picture shows.
+    """
     import numpy as np
 
     from tfdgm.pictures import can_draw, save_examples
@@ -150,15 +157,18 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> list[Path]:
     if built.model.posterior is not None and spec.image_shape is not None:
         again = reconstruct(built, split, _NUM_PICTURES // 2)
     if not built.devices.is_chief:
-        return []
+        return {}
     np.savez(workdir.samples / f"samples-{step}.npz", x=samples.x, mean=samples.mean, z=samples.z)
     if not can_draw(spec):
-        return []
-    paths = [workdir.samples / f"samples-{step}.png"]
-    save_examples(paths[0], samples.mean if spec.image_shape else samples.x, spec)
+        return {}
+    path = workdir.samples / f"samples-{step}.png"
+    save_examples(path, samples.mean if spec.image_shape else samples.x, spec)
+    shown = "E[x|z] at" if spec.image_shape else "x of"
+    captions = {path: f"Samples at step {step:,}: {shown} {len(samples.x):,} draws of z from the prior."}
     if again is not None:
         x, mean = again
-        paths.append(workdir.samples / f"reconstructions-{step}.png")
+        path = workdir.samples / f"reconstructions-{step}.png"
         pairs = np.stack([x, mean], axis=1).reshape(-1, *x.shape[1:])
-        save_examples(paths[1], pairs, spec, columns=2 * math.isqrt(len(x) // 2))
-    return paths
+        save_examples(path, pairs, spec, columns=2 * math.isqrt(len(x) // 2))
+        captions[path] = f"Pairs at step {step:,}: left an example of the {split} split, right its reconstruction."
+    return captions

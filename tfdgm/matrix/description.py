@@ -6,6 +6,7 @@ from tfdgm.matrix.cells import Cell
 from tfdgm.matrix.outcome import REFUSED
 from tfdgm.matrix.plan import Plan
 
+Box = tuple[tuple[str, ...], ...]
 _AXES = ("posterior", "prior", "objectives", "seed")
 
 
@@ -46,9 +47,6 @@ def in_lines(cells: Iterable[Cell]) -> list[str]:
     for axis in (3, 1, 2, 0):
         boxes = _joined(boxes, axis)
     return ["; ".join(f"{name} {', '.join(box)}" for name, box in zip(_AXES, sides, strict=True)) for sides in boxes]
-
-
-Box = tuple[tuple[str, ...], ...]
 
 
 def _joined(boxes: Sequence[Box], axis: int) -> list[Box]:

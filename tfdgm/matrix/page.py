@@ -28,8 +28,8 @@ from tfdgm.matrix.table import (
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; } .wide { overflow-x: auto; }
-td, th { padding: .15rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td, th { padding: .15rem .5rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+.number { text-align: right; font-variant-numeric: tabular-nums; } td.number { white-space: nowrap; }
 .cells { display: flex; flex-wrap: wrap; gap: 1rem; }
 .cell { border: 1px solid #ddd; border-radius: 6px; padding: .6rem .8rem; width: 19rem; }
 .cell h3 { margin: 0 0 .4rem; font-size: 1rem; }
@@ -57,7 +57,7 @@ def page(folder: Folder, results: Sequence[Result]) -> str:
 <h1>{title}</h1>
 {_subtitle(folder, results)}
 <p>Runs: {told or "none"}, as of {time.strftime("%Y-%m-%d %H:%M:%S")}. Means over seeds, with standard deviations;
-↑ is better when higher, ↓ when lower; <a href="matrix.csv">each run</a>.</p>
+↑ is better when higher, ↓ when lower. <a href="matrix.csv">Each run</a>.</p>
 <div class=wide>{_summary(tried, main_scores(results))}</div>
 {_folded("all scores", f"<div class=wide>{_summary(tried, shown_scores(results))}</div>")}
 {_cards(folder, tried)}
@@ -78,8 +78,10 @@ def _folded(heading: str, content: str) -> str:
 
 def _header(score: str) -> str:
     """A score with the direction in which it is better, and its unit."""
-    measured = unit(score, 1.0) if score != "active_units" else "dimensions"
-    return f"<th class=number>{score} {BETTER.get(score, '')}<br><small>{html.escape(measured)}</small></th>"
+    measured = {"active_units": "dimensions", "modes": ""}.get(score, unit(score, 1.0))
+    name = score.replace("_", "_<wbr>")
+    direction = f"&nbsp;{BETTER[score]}" if score in BETTER else ""
+    return f"<th class=number>{name}{direction}<br><small>{html.escape(measured)}</small></th>"
 
 
 def _summary(groups: Groups, scores: Sequence[str]) -> str:
