@@ -28,5 +28,29 @@ def test_the_distributions_over_codes_are_kept_beside_the_scores(tmp_path, capsy
     assert "share of the codes" in capsys.readouterr().out
 
 
-from tfdgm.commands.results import finish, print_scores, score
-from tfdgm.evaluation.scores import _UNITS, unit
+@pytest.mark.parametrize("share, told", [(0.9889, False), (1.0, True)])
+def test_samples_that_vary_too_little_are_told_in_one_line_and_in_the_report(
+    tmp_path, capsys, monkeypatch, share, told
+):
+    scores = {"high_quality": share, "mode_samples": 2_500, "step": 0, "data_split": "test", "num_examples": 40}
+    monkeypatch.setattr("tfdgm.evaluation.evaluate.evaluate", lambda *arguments: scores)
+    monkeypatch.setattr("tfdgm.commands.results.draw_pictures", lambda *arguments: [])
+    monkeypatch.setattr("tfdgm.report.draw_curves", lambda path: b"")
+    workdir = Workdir(tmp_path)
+    workdir.write_json("run.json", {})
+    finish(workdir, gan_experiment(data=Ring(num_train=40, num_validation=0, num_test=40)).build())
+    for text in (capsys.readouterr().out, (tmp_path / "report.html").read_text()):
+        assert text.count("the samples vary too little") == told
+    assert json.loads((tmp_path / "eval.json").read_text()) == scores
+
+
+def test_no_line_of_the_table_of_scores_is_wrapped(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    scores = dict.fromkeys(("latent_wasserstein_estimate", *_UNITS), 1000.0)
+    about = {"step": 40, "data_split": "test", "num_examples": 300, "binarization": "static: " + "x" * 60}
+    print_scores({**scores, **about})
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if "1000.0000" in line]) == len(scores)
+    for name in scores:
+        assert any(name in line and unit(name, 1000.0) in line for line in lines)
+    assert lines[-1] == f"binarization: {about['binarization']}"
