@@ -34,7 +34,7 @@ def test_samples_that_vary_too_little_are_told_in_one_line_and_in_the_report(
 ):
     scores = {"high_quality": share, "mode_samples": 2_500, "step": 0, "data_split": "test", "num_examples": 40}
     monkeypatch.setattr("tfdgm.evaluation.evaluate.evaluate", lambda *arguments: scores)
-    monkeypatch.setattr("tfdgm.commands.results.draw_pictures", lambda *arguments: [])
+    monkeypatch.setattr("tfdgm.commands.results.draw_pictures", lambda *arguments: {})
     monkeypatch.setattr("tfdgm.report.draw_curves", lambda path: b"")
     workdir = Workdir(tmp_path)
     workdir.write_json("run.json", {})
