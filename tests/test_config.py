@@ -196,6 +196,12 @@ def test_a_macro_that_nothing_reads_is_refused_with_its_place_and_what_may_have_
     assert refused(files=[path]).startswith(f"{path}:2: {macro}\n  {told}")
 
 
+def test_a_macro_whose_reader_a_later_statement_replaces_is_not_refused(tmp_path):
+    (tmp_path / "mine.gin").write_text("include 'digits/vae.gin'\nlength = 7\nexperiment.steps = %length")
+    made = read_config([str(tmp_path / "mine.gin")], ["experiment.steps = 3"])
+    assert made.experiment().steps == 3
+
+
 def test_a_macro_is_read_by_a_macro_and_by_a_plugin_that_is_not_used():
     made = configured("width = 9\nwidths = (%width, %width)\nnetwork.mlp.hidden = %widths\ndepth = 3\n"
                       "network.conv.width = %depth").experiment()  # fmt: skip

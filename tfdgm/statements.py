@@ -82,12 +82,14 @@ class Statements:
       macros: (value, where) by name.
       bindings: (value, where) by scope, selector and parameter.
       meant: the macros that something must read, as they were meant for this very configuration.
+      once_read: the macros that some statement reads, be it one that a later one replaces.
     """
 
     def __init__(self) -> None:
         self.macros: dict[str, tuple[Any, str]] = {}
         self.bindings: dict[tuple[str, str, str], tuple[Any, str]] = {}
         self.meant: set[str] = set()
+        self.once_read: set[str] = set()
         self._including: list[Path] = []
 
     def read_file(self, path: Path, meant: bool = False) -> None:
@@ -126,6 +128,7 @@ class Statements:
             ) from None
 
     def _bind(self, statement: Any, where: str, meant: bool) -> None:
+        self.once_read |= {item.name for item in flatten(statement.value) if isinstance(item, Macro)}
         if statement.arg_name:
             self.bindings[statement.scope, statement.selector, statement.arg_name] = (statement.value, where)
             return
@@ -152,7 +155,7 @@ class Statements:
                         _check_name(item.selector)
                         if not item.evaluate:
                             raise UserError(f"{item} names a class; write @{item.name}() for an instance of it")
-        for name in sorted(self.meant - read):
+        for name in sorted(self.meant - self.once_read):
             with located(self.macros[name][1]):
                 raise UserError(f"nothing reads the macro {name!r}. {_instead_of_macro(name, read)}")
 

@@ -98,7 +98,7 @@ def test_each_finer_size_has_half_the_channels_and_at_least_sixteen():
     down = built((32, 32, 3), (10,), smallest=2, width=128).down
     assert [layer.kernel.shape[-2:] for layer, _ in down] == [(3, 16), (16, 32), (32, 64), (64, 128)]
     up = built((5,), (32, 32, 3), smallest=2, width=128).up
-    assert [layer.kernel.shape[-2:] for layer in up] == [(64, 128), (32, 64), (16, 32), (3, 16)]
+    assert [layer.kernel.shape[-2:] for _, layer in up] == [(64, 128), (32, 64), (16, 32), (3, 16)]
     assert [layer.kernel.shape[-1] for layer, _ in built((32, 32, 3), (10,), smallest=1, width=64).down] == [
         *(16, 16, 16, 32, 64)
     ]
