@@ -16,7 +16,6 @@ from tfdgm.commands import import_tensorflow
 from tfdgm.config_files import DEFAULT_CONFIG
 from tfdgm.errors import UserError
 from tfdgm.registry import KINDS, gin_identifier, select
-from tfdgm.statements import read_statements
 from tfdgm.supervisor import LOST, supervise
 from tfdgm.workdir import Workdir, describe_run
 
@@ -60,6 +59,8 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
     base = workdir.saved_config() if workdir and not files else None
+    from tfdgm.statements import read_statements  # not at the top: `--help` loads no gin
+
     # before TensorFlow, which takes its time, since most slips show here
     statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base)
     import_tensorflow()

@@ -13,7 +13,6 @@ from tfdgm.matrix.cells import Cell, Settings, Traits, installed
 from tfdgm.matrix.check import Ask, about_config, about_objective
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outcome import DONE, REFUSED, UNFINISHED
-from tfdgm.statements import read_statements
 from tfdgm.workdir import Workdir
 
 #: Stands for the choices of a cell while what all cells share is read.
@@ -48,6 +47,8 @@ def check_settings(settings: Settings, ask: Ask) -> None:
     Raises:
       UserError: a file or name is unknown, or the syntax is wrong.
     """
+    from tfdgm.statements import read_statements  # not at the top: `--help` loads no gin
+
     together = [[*settings.files, *added] for added in ([], *settings.added.values())]
     bindings = [_NO_CHOICE, *settings.bindings]
     for files in together:

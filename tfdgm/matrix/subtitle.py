@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from tfdgm.errors import UserError
 from tfdgm.matrix.folder import Folder, Result
-from tfdgm.statements import Reference, read_statements
 
 _SETTINGS = ("--gin_file=", "--gin_bindings=")
 _SIZES = {"steps": "{:,} steps", "batch_size": "batches of {:,}", "latent_size": "latent size {:,}"}
@@ -22,6 +21,8 @@ def data_and_sizes(folder: Folder, results: Sequence[Result]) -> str:
 @functools.cache
 def _told(config: str) -> str:
     """The same of one configuration; nothing of one that is damaged, or whose plugins are gone."""
+    from tfdgm.statements import Reference, read_statements  # not at the top: `--help` loads no gin
+
     try:
         statements = read_statements([], base=config)
         data = statements.value("data")
