@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -160,19 +161,18 @@ class Replicas(Devices):
     def agreed(self, votes: Sequence[float]) -> list[float]:
         if self.local_replicas == self.num_replicas:
             return list(votes)
-
-        @tf.function(autograph=False)
-        def sums(mine: tf.Tensor) -> Any:
-            def replica(vote: tf.Tensor) -> tf.Tensor:
-                here = tf.identity(vote)  # an argument has no device yet
-                return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
-
-            return self.strategy.run(replica, args=(mine,))
-
-        if not hasattr(self, "_sums"):
-            self._sums = sums
-        total = self._local(self._sums(tf.constant(list(votes), tf.float32)))
+        total = self._local(self._sums(tf.constant(list(votes), tf.float64)))  # float32 would round large steps
         return [float(vote) / self.local_replicas for vote in total.numpy()]
+
+    @cached_property
+    def _sums(self) -> Callable[[tf.Tensor], Any]:
+        """Sums of a tensor over all replicas."""
+
+        def replica(vote: tf.Tensor) -> tf.Tensor:
+            here = tf.identity(vote)  # an argument has no device yet
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+        return tf.function(lambda mine: self.strategy.run(replica, args=(mine,)), autograph=False)
 
 
 def _member(found: Any, number: int) -> Any:
