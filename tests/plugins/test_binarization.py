@@ -29,6 +29,11 @@ def test_pixels_are_bernoulli_draws_of_the_grey_levels():
     assert np.all(np.abs(draws.mean(0) - grey) <= 5 * error + (error > 0) / 400)
 
 
+def test_outside_of_a_compiled_program_the_same_pixels_are_drawn():
+    x = tf.constant(GREY / 255.0, tf.float32)
+    np.testing.assert_array_equal(draw_pixels(x, context(step=tf.constant(3))), drawer(GREY)(tf.constant(3)))
+
+
 def test_pixels_are_drawn_apart_from_each_other():
     draw = drawer(np.full((200, 50), 128, np.uint8))
     draws = draw(tf.constant(0)).numpy() - 128 / 255

@@ -110,8 +110,9 @@ class Devices:
         parts = zip(tf.split(rows, shards), tf.split(draw.positions, shards), strict=True)
         passes = [shard_pass(mine, at, step, fold(seed, shard)) for shard, (mine, at) in enumerate(parts)]
         gradients, totals, metrics = reduce_passes(passes)
+        norm = metrics["gradient_norm"] = tf.linalg.global_norm(gradients)
         if clip_norm is not None:
-            gradients, metrics["gradient_norm"] = tf.clip_by_global_norm(gradients, clip_norm)
+            gradients = [clipped(gradient, norm, clip_norm) for gradient in gradients]
         return Total(gradients, totals, metrics)
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
@@ -133,6 +134,11 @@ class Devices:
     def agreed(self, votes: Sequence[float]) -> list[float]:
         """Sums of what each worker says, the same on all of them."""
         return list(votes)
+
+
+def clipped(part: tf.Tensor, norm: tf.Tensor, bound: float) -> tf.Tensor:
+    """A part of a gradient whose global norm is `norm`, scaled so that the global norm is at most `bound`."""
+    return part * (bound / tf.maximum(norm, bound))
 
 
 def reduce_passes(passes: Sequence[Pass]) -> tuple[list[tf.Tensor], dict[Component, dict[str, tf.Tensor]], Metrics]:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Concatenated, Summed
 from tfdgm.contracts.substitution import substituted
-from tfdgm.distribution.devices import Devices, Draw, Pass, ShardPass, Total
+from tfdgm.distribution.devices import Devices, Draw, Pass, ShardPass, Total, clipped
 from tfdgm.errors import UserError
 from tfdgm.randomness import fold
 
@@ -98,14 +98,13 @@ class Replicas(Devices):
             gradient, metrics = gradient / shards, metrics / shards
             norm = tf.norm(gradient)
             if clip_norm is not None:
-                gradient *= clip_norm / tf.maximum(norm, clip_norm)
+                gradient = clipped(gradient, norm, clip_norm)
             return tuple(program.apart(gradient, program.gradient_shapes)), statistics, metrics, norm, tuple(gathered)
 
         gradients, *rest = self.strategy.run(replica, args=(draw.positions, draw.rows))
         statistics, metrics, norm, gathered = tf.nest.map_structure(self._local, tuple(rest))
         means = dict(zip(program.metric_names, tf.unstack(metrics, len(program.metric_names)), strict=True))
-        if clip_norm is not None:
-            means["gradient_norm"] = norm
+        means["gradient_norm"] = norm
         return Total(list(gradients), program.totals(statistics, gathered), means)
 
     def _local(self, value: Any) -> tf.Tensor:
