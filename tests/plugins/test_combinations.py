@@ -1,7 +1,6 @@
 """Every installed prior with every installed posterior: refused with the reason, or all of it works."""
 
 import inspect
-import itertools
 import shutil
 
 import keras
