@@ -11,7 +11,6 @@ from tfdgm_posteriors.categorical import Categorical
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 from tfdgm_priors.maf import MAF
-from tfdgm_priors.uniform import Uniform
 
 from tfdgm.distribution.devices import Devices
 from tfdgm.distribution.strategies import mirrored
@@ -38,11 +37,6 @@ def adversarial_autoencoder():
     return {"objectives": [ELBO(beta=0.0), critic]}
 
 
-def vae_gan():
-    critic = JSD(network=network(), optimizer=adam(), unrolling=1, unrolling_rate=0.01)
-    return {"objectives": [ELBO(), critic]}
-
-
 #: By name, what differs from an affine VAE on 62 points, of which a batch has 16; each made anew for every run.
 KINDS = {
     "vae": lambda: {
@@ -50,19 +44,12 @@ KINDS = {
         "decoder": network(dropout=0.2, normalization="batch"),
         "ema_decay": 0.9,
     },
-    "maf": lambda: {"prior": MAF(num_bijectors=2, hidden=(8,))},
+    "maf": lambda: {"prior": MAF(num_bijectors=2, hidden=(8,)), "resident_bytes": 0},  # streamed, too
     "exact": lambda: {"prior": AggregatedPosterior(components="exact", leave_one_out=True)},
-    "pseudo_inputs": lambda: {
-        "prior": AggregatedPosterior(num_components=5),
-        "optimizer": keras.optimizers.AdamW(1e-2),
-    },
     "categorical": lambda: {"posterior": Categorical(positions=(2,), num_categories=3)},
-    "vq": lambda: {"posterior": VQ(positions=(2,), num_codes=12, restart_below=0.3), "prior": Uniform()},
-    "vq_frequencies": lambda: {"posterior": VQ(positions=(2,), num_codes=4), "prior": AggregatedPosterior()},
+    "vq": lambda: {"posterior": VQ(positions=(2,), num_codes=12, restart_below=0.3), "prior": AggregatedPosterior()},
     "wgan_gp": wgan_gp,
     "adversarial_autoencoder": adversarial_autoencoder,
-    "vae_gan": vae_gan,
-    "streamed": lambda: {"resident_bytes": 0},
 }
 
 

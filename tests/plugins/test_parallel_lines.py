@@ -67,7 +67,7 @@ def test_the_dual_recovers_the_distance_within_3_percent(tmp_path, theta):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theta", [0.25, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("theta", [0.25, 2.0])
 def test_the_jensen_shannon_divergence_is_log_2_at_any_distance(tmp_path, theta):
     objective = JSD(network=MLP(hidden=(64, 64)), optimizer=adam(), moves=5)
     # a lower bound: 0.01 nats below is a mean error of D of 1 %
