@@ -327,7 +327,7 @@ def stand_in(name, folder):
     if name not in EXAMPLES:
         return STAND_INS.get(name, "")
     random = np.random.RandomState(0)
-    splits = {split: random.rand(110, *EXAMPLES[name]).astype(np.float32) for split in ("train", "validation", "test")}
+    splits = {split: random.rand(600, *EXAMPLES[name]).astype(np.float32) for split in ("train", "validation", "test")}
     np.savez(folder / "examples.npz", **{split: x.round() if x.ndim == 3 else x for split, x in splits.items()})
     return f'data.npz.path = "{folder / "examples.npz"}"'
 
