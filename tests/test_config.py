@@ -1,5 +1,6 @@
 """gin configs: what wins, what is refused, and what the message says."""
 
+import numpy as np
 import pytest
 from small import TINY_BINDINGS, silent
 
@@ -307,9 +308,29 @@ def test_a_refused_config_leaves_nothing_behind_for_the_next():
 ADDED_TO = {"digits/warmup.gin": "digits/vae.gin"}
 #: What stands in for data that is not on every machine, of the same kind of examples.
 STAND_INS = {
+    "mnist/vae.gin": "experiment.data = @data.digits()",
     "mnist/vamp.gin": "experiment.data = @data.digits()",
     "cifar10/vqvae.gin": "experiment.data = @data.photos()",
 }
+#: Shape of an example in the file that `data.npz` reads.
+EXAMPLES = {
+    "mnist/vamp_static.gin": (28, 28),
+    "uci/power.gin": (6,),
+    "uci/gas.gin": (8,),
+    "uci/hepmass.gin": (21,),
+    "uci/miniboone.gin": (43,),
+    "uci/bsds300.gin": (63,),
+}
+
+
+def stand_in(name, folder):
+    """The binding that gives a packaged config data."""
+    if name not in EXAMPLES:
+        return STAND_INS.get(name, "")
+    random = np.random.RandomState(0)
+    splits = {split: random.rand(600, *EXAMPLES[name]).astype(np.float32) for split in ("train", "validation", "test")}
+    np.savez(folder / "examples.npz", **{split: x.round() if x.ndim == 3 else x for split, x in splits.items()})
+    return f'data.npz.path = "{folder / "examples.npz"}"'
 
 
 def files(name):
@@ -327,7 +348,7 @@ def test_a_packaged_config_reads_back_to_itself(name):
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_packaged_config_runs_two_steps(name, tmp_path, monkeypatch):
     monkeypatch.setattr(Devices, "one_program", False)  # as a graph: compiling every config would take minutes
-    bindings = ["experiment.steps = 2", "experiment.steps_per_loop = 2", STAND_INS.get(name, "")]
+    bindings = ["experiment.steps = 2", "experiment.steps_per_loop = 2", stand_in(name, tmp_path)]
     experiment = read_config(files(name), bindings).experiment()
     experiment.splits.pop("validation", None)
     trainer = Trainer(experiment.build(), tmp_path, silent)

@@ -56,7 +56,9 @@ class MLP(Network):
         activation = None if self.normalization else self.activation  # which else comes between
         for number, units in enumerate([*self.hidden, math.prod(output_shape)]):
             initializer = keras.initializers.get(self.initializer)
-            config = {**initializer.get_config(), "seed": context.seed_for(f"layer {number}")}
+            config = initializer.get_config()
+            if "seed" in config:  # "identity" and "zeros" draw nothing
+                config["seed"] = context.seed_for(f"layer {number}")
             last = number == len(self.hidden)
             gated = self.activation == "glu" and not last
             layer = keras.layers.Dense(

@@ -61,6 +61,11 @@ def test_dropout_draws_by_the_seed_in_training_and_is_off_elsewhere():
     assert np.all(np.abs(draws.mean(axis=0) - plain) < 5 * error)  # unbiased at the last layer, five standard errors
 
 
+def test_an_initialiser_that_draws_nothing_is_taken_as_it_is():
+    (layer,) = built(hidden=(), initializer="identity").layers
+    np.testing.assert_array_equal(layer.kernel.numpy(), np.eye(12, 10))
+
+
 @pytest.mark.parametrize(
     "settings, told",
     [
