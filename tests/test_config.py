@@ -348,7 +348,8 @@ def test_a_packaged_config_reads_back_to_itself(name):
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_packaged_config_runs_two_steps(name, tmp_path, monkeypatch):
     monkeypatch.setattr(Devices, "one_program", False)  # as a graph: compiling every config would take minutes
-    bindings = ["experiment.steps = 2", "experiment.steps_per_loop = 2", stand_in(name, tmp_path)]
+    bindings = ["experiment.steps = 2", "experiment.steps_per_loop = 2", "experiment.keep_best = None"]
+    bindings.append(stand_in(name, tmp_path))
     experiment = read_config(files(name), bindings).experiment()
     experiment.splits.pop("validation", None)
     trainer = Trainer(experiment.build(), tmp_path, silent)
