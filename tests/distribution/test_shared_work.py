@@ -93,7 +93,7 @@ def test_every_shard_draws_noise_of_its_own(tmp_path):
         def once():
             from tfdgm.distribution.devices import Draw
 
-            trainer._step([Draw(tf.range(20), None)], tf.constant(0, tf.int64))
+            trainer._step([Draw(tf.range(20), None)], tf.constant(0, tf.int64), tf.constant(True))
             return seen[-1]
 
         noise = once().numpy()

@@ -94,6 +94,7 @@ class Devices:
         seed: tf.Tensor,
         shards: int,
         clip_norm: float | None,
+        norm: tf.Tensor,
     ) -> Total:
         """One player's move over all shards, short of applying it.
 
@@ -105,14 +106,18 @@ class Devices:
           seed: of the move; shard s gets the s-th seed of its family.
           shards: S, parts of the global batch; the same on any number of devices, and so is the result.
           clip_norm: bound on the global norm of the gradient of the whole batch, or None.
+          norm: bool scalar, whether that norm is wanted as the metric `gradient_norm`, which may be 0 elsewhere.
         """
         rows = tf.gather(self.rows, draw.positions) if draw.rows is None else draw.rows
         parts = zip(tf.split(rows, shards), tf.split(draw.positions, shards), strict=True)
         passes = [shard_pass(mine, at, step, fold(seed, shard)) for shard, (mine, at) in enumerate(parts)]
         gradients, totals, metrics = reduce_passes(passes)
-        norm = metrics["gradient_norm"] = tf.linalg.global_norm(gradients)
-        if clip_norm is not None:
-            gradients = [clipped(gradient, norm, clip_norm) for gradient in gradients]
+        if clip_norm is None:  # then the norm would be some 3 % of a small model's step
+            size = tf.cond(norm, lambda: tf.linalg.global_norm(gradients), lambda: tf.zeros([]))
+        else:
+            size = tf.linalg.global_norm(gradients)
+            gradients = [clipped(gradient, size, clip_norm) for gradient in gradients]
+        metrics["gradient_norm"] = size
         return Total(gradients, totals, metrics)
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:

@@ -71,6 +71,7 @@ class Replicas(Devices):
         seed: tf.Tensor,
         shards: int,
         clip_norm: float | None,
+        norm: tf.Tensor,
     ) -> Total:
         program = self._programs.setdefault(name, _Program(shard_pass, self.variables))
         mine = shards // self.num_replicas
@@ -96,15 +97,21 @@ class Replicas(Devices):
             ]
             gradient, statistics, metrics = tf.split(vector, program.lengths)
             gradient, metrics = gradient / shards, metrics / shards
-            norm = tf.norm(gradient)
+            gradient_norm = tf.norm(gradient)
             if clip_norm is not None:
-                gradient = clipped(gradient, norm, clip_norm)
-            return tuple(program.apart(gradient, program.gradient_shapes)), statistics, metrics, norm, tuple(gathered)
+                gradient = clipped(gradient, gradient_norm, clip_norm)
+            return (
+                tuple(program.apart(gradient, program.gradient_shapes)),
+                statistics,
+                metrics,
+                gradient_norm,
+                tuple(gathered),
+            )
 
         gradients, *rest = self.strategy.run(replica, args=(draw.positions, draw.rows))
-        statistics, metrics, norm, gathered = tf.nest.map_structure(self._local, tuple(rest))
+        statistics, metrics, gradient_norm, gathered = tf.nest.map_structure(self._local, tuple(rest))
         means = dict(zip(program.metric_names, tf.unstack(metrics, len(program.metric_names)), strict=True))
-        means["gradient_norm"] = norm
+        means["gradient_norm"] = gradient_norm
         return Total(list(gradients), program.totals(statistics, gathered), means)
 
     def _local(self, value: Any) -> tf.Tensor:

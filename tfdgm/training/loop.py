@@ -7,7 +7,10 @@ import tensorflow as tf
 
 from tfdgm.distribution.devices import Draw
 
-Step = Callable[[list[Draw], tf.Tensor], dict[str, tf.Tensor]]
+Step = Callable[[list[Draw], tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
+
+#: What these metrics end with is measured in the last step of a loop only, and is 0 in the others.
+OF_LAST_STEP = "gradient_norm"
 
 
 class Loop:
@@ -19,7 +22,7 @@ class Loop:
     3 x 3 with 64 channels on 32 images of 8 x 8). With several replicas the graph loop calls their programs.
 
     Args:
-      step: (draws, number of the step) -> metrics.
+      step: (draws, number of the step, whether it is the last) -> metrics.
       counter: int64 variable, the number of steps made; advanced by each call.
       draws_per_step: draws of a batch that one step takes.
       one_program: whether the whole loop may be one XLA program.
@@ -42,7 +45,7 @@ class Loop:
           rows: `[count * draws_per_step, rows of this worker, *shape]` where the data is streamed.
 
         Returns:
-          Metrics, averaged over the steps.
+          Metrics, averaged over the steps, or of the last of them.
         """
         arguments = [positions] if rows is None else [positions, rows]
         if count not in self._compiled:
@@ -58,13 +61,14 @@ class Loop:
         ]
 
         # Traced once on its own: the loop needs to know how many metrics there are before it begins.
-        def one_step(number: tf.Tensor, positions: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
+        def one_step(number: tf.Tensor, last: tf.Tensor, positions: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
             draws = [Draw(positions[d], rows[0][d] if rows else None) for d in range(self.draws_per_step)]
-            metrics = self.step(draws, number)
+            metrics = self.step(draws, number, last)
             self.names = list(metrics)
             return tf.stack([tf.cast(metric, tf.float32) for metric in metrics.values()])
 
-        traced = tf.function(one_step, autograph=False).get_concrete_function(tf.TensorSpec([], tf.int64), *per_step)
+        flags = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.bool)
+        traced = tf.function(one_step, autograph=False).get_concrete_function(*flags, *per_step)
 
         on_cpu = all(device.device_type == "CPU" for device in tf.config.list_logical_devices())
         apart = self.one_program and on_cpu and convolves(traced)
@@ -78,12 +82,12 @@ class Loop:
 
             def body(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
                 mine = [tf.gather(block, i) for block in by_step]
-                return i + 1, total + step(first + tf.cast(i, tf.int64), *mine)
+                return i + 1, total + step(first + tf.cast(i, tf.int64), tf.equal(i, count - 1), *mine)
 
             start = (tf.constant(0), tf.zeros([len(self.names)]))
             _, total = tf.while_loop(lambda i, _: i < count, body, start, maximum_iterations=count)
             self.counter.assign_add(count)
-            return total / count
+            return total / [1.0 if name.endswith(OF_LAST_STEP) else float(count) for name in self.names]
 
         return many_steps
 

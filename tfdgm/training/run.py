@@ -68,7 +68,7 @@ class Trainer:
             self.devices.hold(source.gather(np.arange(len(source))))
         self.loop = Loop(self._step, built.state.step, self.draws_per_step, self.devices.one_program)
 
-    def _step(self, draws: list[Draw], number: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _step(self, draws: list[Draw], number: tf.Tensor, last: tf.Tensor) -> dict[str, tf.Tensor]:
         return training_step(
             self.built.model,
             self.built.players,
@@ -78,6 +78,7 @@ class Trainer:
             seed=self.seed,
             shards=self.shards,
             clip_norm=self.experiment.clip_norm,
+            norms=last,
         )
 
     def restore(self) -> int:

@@ -26,6 +26,7 @@ def training_step(
     seed: tf.Tensor,
     shards: int,
     clip_norm: float | None,
+    norms: tf.Tensor | bool = True,
     probe: Probe | None = None,
 ) -> Metrics:
     """Every adversary moves `moves` times, then the model once.
@@ -40,13 +41,14 @@ def training_step(
       shards: the global batch is split in so many parts, each with a seed of its own; gradients are averaged and
         statistics totalled over them before anything is applied.
       clip_norm: bound on the global norm of the averaged gradient, or None.
+      norms: whether each player's `gradient_norm`, before clipping, is among the metrics; else 0 stands for it.
       probe: called with (player, what, tensor) in the order of computation; for diagnosis.
 
     Returns:
       Scalars by name.
     """
     numbered = enumerate(draws, start=1)
-    step_seed = fold(seed, step)
+    step_seed, norms = fold(seed, step), tf.convert_to_tensor(norms)
     metrics: Metrics = {}
     for player in players:
         for _ in range(player.moves):
@@ -54,13 +56,14 @@ def training_step(
             # The model's, the last, is number 0, and so the same as in a run without adversaries.
             move_seed = fold(step_seed, number % len(draws))
             run = partial(shard_pass, model, player, probe=probe)
-            total = devices.total(player.name, run, draw, step, move_seed, shards, clip_norm)
+            total = devices.total(player.name, run, draw, step, move_seed, shards, clip_norm, norms)
             player.apply(total.gradients, devices)
             player.absorb(total.totals, Context(move_seed, step, training=True))
             player.project()
             if probe is not None:
                 for path, variable in player.variables.items():
                     probe(player.name, f"{path} after the update", raw(variable))
+        total.metrics["gradient_norm"] = tf.where(norms, total.metrics["gradient_norm"], 0.0)
         prefix = "" if player is players[-1] else f"{player.name}/"
         metrics.update({prefix + name: value for name, value in total.metrics.items()})
     return metrics
