@@ -3,7 +3,8 @@
   python tools/benchmark_checkpoints.py [--rounds=6] [--seconds=10] [--gin_file=digits/vae.gin]
 
 Windows of that many seconds take turns; in every second one a checkpoint is handed to the writing thread at the start,
-and the time that takes is part of the window.
+and the time that takes is part of the window. On a machine whose speed changes more than that, the last line tells more:
+the time of a checkpoint made with nothing beside it, which is all that it can cost.
 """
 
 import argparse
@@ -36,6 +37,14 @@ def rate(trainer: Trainer, seconds: float, saves: bool) -> float:
     return made / (time.perf_counter() - began)
 
 
+def seconds_alone(trainer: Trainer) -> float:
+    """Of one checkpoint, with the training waiting for it."""
+    began = time.perf_counter()
+    trainer.save(Checkpoint(int(trainer.built.state.step.numpy()), trainer.built.state.read(), trainer.shards))
+    trainer.checkpoints.wait()
+    return time.perf_counter() - began
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=6)
@@ -50,12 +59,16 @@ def main() -> None:
             saves = number % 2 == 1
             rates[saves].append(rate(trainer, options.seconds, saves))
         trainer.checkpoints.wait()
+        alone = statistics.median(seconds_alone(trainer) for _ in range(2 * options.rounds))
         size = max(path.stat().st_size for path in (Path(folder) / "checkpoints").iterdir())
     plain, saving = statistics.median(rates[False]), statistics.median(rates[True])
     spread = (max(rates[False]) - min(rates[False])) / plain
     print(f"no checkpoint: {plain:.1f} steps/s (windows differ by {spread:.1%})")
     print(f"one of {size / 1e6:.1f} MB every {options.seconds:g} s: {saving:.1f} steps/s")
     print(f"cost: {1 - saving / plain:.2%} of the time")
+    print(
+        f"a checkpoint alone, read, checked and written: {alone * 1e3:.0f} ms, {alone / options.seconds:.2%} of the time"
+    )
 
 
 if __name__ == "__main__":
