@@ -3,8 +3,8 @@
   python tools/benchmark_checkpoints.py [--rounds=6] [--seconds=10] [--gin_file=digits/vae.gin]
 
 Windows of that many seconds take turns; in every second one a checkpoint is handed to the writing thread at the start,
-and the time that takes is part of the window. On a machine whose speed changes more than that, the last line tells more:
-the time of a checkpoint made with nothing beside it, which is all that it can cost.
+and the time that takes is part of the window. Where the machine's speed changes more than that, the last line tells
+more: the time of a checkpoint made with nothing beside it, which is all that it can cost.
 """
 
 import argparse
