@@ -228,8 +228,8 @@ def test_a_missing_file_is_told_with_the_nearest_packaged_one():
 
 
 def test_a_missing_file_that_is_near_none_is_told_with_the_packaged_ones_by_lines():
-    lines = refused(files=["thesis.gin"]).splitlines()
-    assert "no config file 'thesis.gin'" in lines[0]
+    lines = refused(files=["quantum.gin"]).splitlines()
+    assert "no config file 'quantum.gin'" in lines[0]
     assert "  digits/vae.gin" in lines and not any("matrix" in line for line in lines)
     assert lines[1:] == sorted(lines[1:]) and len(lines) > 10
 

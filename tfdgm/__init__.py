@@ -34,6 +34,7 @@ _HOME = {
     "code_log_probabilities": "tfdgm.codes",
     "mixture_densities": "tfdgm.codes",
     "straight_through": "tfdgm.gradients",
+    "uniform_draws": "tfdgm.randomness",
     "substituted": "tfdgm.contracts.substitution",
     "Model": "tfdgm.model",
     "Forward": "tfdgm.model",

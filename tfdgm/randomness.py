@@ -39,6 +39,23 @@ def _non_negative(seed: tf.Tensor) -> tf.Tensor:
     return tf.bitwise.bitwise_and(seed, 0x7FFFFFFF)
 
 
+@tf.function(jit_compile=True, autograph=False)
+def uniform_draws(size: int, seed: tf.Tensor, minval: float = 0.0) -> tf.Tensor:
+    """Independent draws, uniform on [`minval`, 1), by the generator that is fastest under XLA on a CPU (Threefry).
+
+    TensorFlow has it under XLA only; elsewhere this is a compiled program by itself, and the draws are the same.
+
+    Args:
+      size: how many.
+      seed: int32 `[2]`, as of `Context.seed_for`.
+      minval: the smallest.
+
+    Returns:
+      float32 `[size]`; flat, because XLA does not finish compiling some programs with draws of more dimensions.
+    """
+    return tf.random.stateless_uniform([size], seed, minval=minval, alg="threefry")
+
+
 def permutation(seed: int, epoch: int, size: int) -> np.ndarray:
     """The order of the examples in one epoch, int64 `[size]`.
 

@@ -1,29 +1,20 @@
 """Grey levels as binary pixels."""
 
+import math
 from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import Context, Source
+from tfdgm import Context, Source, uniform_draws
 
 Binarization = Literal["none", "dynamic", "static"]
 
 
 def draw_pixels(grey: tf.Tensor, context: Context) -> tf.Tensor:
     """Bernoulli(grey) for every pixel, grey in [0, 1]; pixels that are 0 or 1 stay as they are."""
-    uniform = _uniform(grey, context.seed_for("binarization"))
+    uniform = uniform_draws(math.prod(grey.shape), context.seed_for("binarization"))
     return tf.cast(tf.reshape(uniform, tf.shape(grey)) < grey, tf.float32)
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _uniform(like: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """As many numbers as `like` has.
-
-    Threefry is the fastest generator under XLA on a CPU, where these draws are most of a small model's step. Outside of
-    XLA TensorFlow has no such generator: this is a program by itself there.
-    """
-    return tf.random.stateless_uniform([tf.size(like)], seed=seed, alg="threefry")
 
 
 class Binarized(Source):

@@ -18,6 +18,7 @@ from tfdgm import (
     Schedule,
     scheduled,
     straight_through,
+    uniform_draws,
 )
 from tfdgm_posteriors.codes import check_positions, usage
 
@@ -90,11 +91,6 @@ class Categorical(Posterior):
 
 
 def gumbel(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
-    """Standard Gumbel noise, -log(-log u): argmax_k (l_k + g_k) is a draw from softmax(l) (Gumbel 1954).
-
-    Threefry is the fastest generator under XLA on a CPU. The draw is flat, since XLA did not finish compiling an argmax
-    over one made in three dimensions.
-    """
-    smallest = 2.0**-126  # keeps log u finite
-    uniform = tf.random.stateless_uniform([math.prod(shape)], seed, minval=smallest, alg="threefry")
+    """Standard Gumbel noise, -log(-log u): argmax_k (l_k + g_k) is a draw from softmax(l) (Gumbel 1954)."""
+    uniform = uniform_draws(math.prod(shape), seed, minval=2.0**-126)  # which keeps log u finite
     return tf.reshape(-tf.math.log(-tf.math.log(uniform)), shape)

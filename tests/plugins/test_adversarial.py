@@ -425,7 +425,7 @@ def test_every_move_of_every_player_is_on_a_batch_and_draws_of_its_own(kind, tmp
     watch(first, seen)
     watch(second, of_second)
     draws = [Draw(tf.constant(at), tf.constant(built.experiment.train.gather(at))) for at in positions]
-    trainer._step(draws, tf.constant(0, tf.int64))
+    trainer._step(draws, tf.constant(0, tf.int64), tf.constant(True))
     assert [int(player.optimizer.iterations) for player in built.players] == [3, 2, 1]
     assert (len(seen), len(of_second)) == (4, 3)
     np.testing.assert_array_equal(seen[3], of_second[2])  # the model's pass, which both judge
