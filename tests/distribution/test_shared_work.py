@@ -1,5 +1,7 @@
 """What devices share: one all-reduce a move, noise of their own, evaluation, and the work of another number of them."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -16,12 +18,13 @@ from tfdgm.training.run import Trainer
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind, then", [("vae", 1), ("exact", 4)])
-def test_a_run_stopped_on_two_devices_goes_on_with_one_or_four_to_the_same_weights(kind, then, tmp_path):
-    whole = train(tmp_path / "whole", kind, 2)
-    train(tmp_path / "broken", kind, 2, steps=25)
-    difference, name = largest_difference(whole, train(tmp_path / "broken", kind, then))
-    assert difference < 1e-5, name  # float32 sums in another order
+def test_a_run_stopped_on_two_devices_goes_on_with_one_or_four_to_the_same_weights(tmp_path):
+    whole = train(tmp_path / "whole", "exact", 2)
+    train(tmp_path / "broken", "exact", 2, steps=25)
+    for then in (1, 4):
+        shutil.copytree(tmp_path / "broken", tmp_path / str(then))
+        difference, name = largest_difference(whole, train(tmp_path / str(then), "exact", then))
+        assert difference < 1e-5, name  # float32 sums in another order
 
 
 @pytest.mark.slow
