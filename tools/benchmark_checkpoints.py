@@ -24,14 +24,18 @@ from tfdgm.training.checkpoints import Checkpoint
 from tfdgm.training.run import Trainer
 
 
+def save(trainer: Trainer) -> None:
+    state = trainer.built.state
+    trainer.save(Checkpoint(int(state.step.numpy()), state.read(), trainer.shards))
+
+
 def rate(trainer: Trainer, seconds: float, saves: bool) -> float:
     """Steps a second in one window."""
     count = trainer.experiment.steps_per_loop
     began, made = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
         if saves and made == 0:
-            step = int(trainer.built.state.step.numpy())
-            trainer.save(Checkpoint(step, trainer.built.state.read(), trainer.shards))
+            save(trainer)
         trainer.loop(count, tf.constant(trainer.positions(made, count)))
         made += count
     return made / (time.perf_counter() - began)
@@ -40,7 +44,7 @@ def rate(trainer: Trainer, seconds: float, saves: bool) -> float:
 def seconds_alone(trainer: Trainer) -> float:
     """Of one checkpoint, with the training waiting for it."""
     began = time.perf_counter()
-    trainer.save(Checkpoint(int(trainer.built.state.step.numpy()), trainer.built.state.read(), trainer.shards))
+    save(trainer)
     trainer.checkpoints.wait()
     return time.perf_counter() - began
 

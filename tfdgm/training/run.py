@@ -88,9 +88,8 @@ class Trainer:
           UserError: the shards of the run cannot be shared evenly by these devices.
         """
         checkpoint = self._newest()
-        configured = self.experiment.shards or self.devices.num_replicas
-        self.shards = checkpoint.shards if checkpoint else configured
-        if self.shards != configured:
+        if checkpoint is not None and checkpoint.shards != self.shards:
+            self.shards = checkpoint.shards
             self.say(f"{self.shards} shard(s), with which the run began")
         check_shards(self.shards, self.experiment.batch_size, self.devices.num_replicas)
         if checkpoint is None:
