@@ -5,46 +5,18 @@
 What follows `--` are flags of `tfdgm train`; `experiment.strategy = "multi_worker"` is added to them. When a worker is
 lost all are started again and go on from the last checkpoint. On several machines start one worker on each instead,
 with TF_CONFIG set and `tfdgm train --max_restarts=N`, which is the same supervision.
-
-TensorFlow's servers listen on all interfaces of a machine, whatever address they are given, and ask nobody who he is.
-So on Linux the workers get a network of their own, in which there is only the loopback interface.
 """
 
 import argparse
-import ctypes
-import fcntl
 import json
 import os
 import socket
-import struct
 import sys
-from pathlib import Path
 
 from tfdgm.processes import environment
 from tfdgm.supervisor import supervise
 
 STRATEGY = '--gin_bindings=experiment.strategy = "multi_worker"'
-
-
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
-
-
-def isolate_network() -> bool:
-    """Moves this process into a network namespace with nothing but a loopback interface; whether that succeeded."""
-    if sys.platform != "linux":
-        return False
-    user, group = os.getuid(), os.getgid()
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
-        return False
-    try:
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-            Path("/proc/self", name).write_text(text)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-            fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
-    except OSError as error:
-        raise SystemExit(f"local_cluster: the loopback interface could not be set up: {error}") from None
-    return True
 
 
 def free_ports(count: int) -> list[int]:
@@ -81,8 +53,6 @@ def main() -> int:
         parser.error("--workers must be at least 1, and --max_restarts not negative")
     if not any(flag.startswith("--workdir=") for flag in options.flags):
         parser.error("--workdir=DIRECTORY is needed among the flags of tfdgm train")
-    if not isolate_network():
-        say("no network of its own could be had: TensorFlow's ports are open on all interfaces of this machine")
     command = [sys.executable, "-m", "tfdgm", "train", *options.flags, STRATEGY]
     return supervise(
         [command] * options.workers,

@@ -53,9 +53,9 @@ KINDS = {
 }
 
 
-def replicated(kind, replicas, **changes):
-    """A built experiment of four shards, and its devices."""
-    devices = mirrored(replicas) if replicas > 1 else Devices()
+def replicated(kind, devices, **changes):
+    """A built experiment of four shards, and its devices; `devices` may be their number."""
+    devices = devices if isinstance(devices, Devices) else mirrored(devices)
     settings = {
         "data": Points(rows=np.concatenate([normal_rows(), normal_rows()[:2] + 0.1])),
         "batch_size": 16,
@@ -71,9 +71,9 @@ def replicated(kind, replicas, **changes):
         return points_experiment(**made).build(devices), devices
 
 
-def train(workdir, kind, replicas, **changes):
+def train(workdir, kind, devices, **changes):
     """The state at the end of training."""
-    built, devices = replicated(kind, replicas, **changes)
+    built, devices = replicated(kind, devices, **changes)
     with devices.scope():
         Trainer(built, workdir, silent).train()
         return built.state.read()

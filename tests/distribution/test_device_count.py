@@ -1,13 +1,42 @@
-"""The number of devices does not change the result."""
+"""The number of devices, and of processes that have them, does not change the result."""
+
+import functools
+import sys
+from pathlib import Path
 
 import pytest
 from replicated import KINDS, largest_difference, train
 
+from tfdgm.training.checkpoints import Checkpoints
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+from local_cluster import environments
+
+from tfdgm.supervisor import supervise
+
+WORKER = str(Path(__file__).with_name("worker.py"))
+TOLERANCE = 1e-5  # float32 sums in another order, after 50 steps
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """By kind, the state at the end of training on one device."""
+    return functools.cache(lambda kind: train(tmp_path_factory.mktemp(kind), kind, 1))
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_1_2_and_4_devices_give_the_same_weights(kind, tmp_path):
-    one = train(tmp_path / "1", kind, 1)
-    for replicas in {"vae": (2, 4), "wgan_gp": (4,)}.get(kind, (2,)):  # each replica costs compilations of its own
-        difference, name = largest_difference(one, train(tmp_path / str(replicas), kind, replicas))
-        assert difference < 1e-5, name  # float32 sums in another order, after 50 steps
+@pytest.mark.parametrize("kind, replicas", [("vae", 2), ("vae", 4), ("vq", 2), ("wgan_gp", 4)])
+def test_devices_of_one_process_give_the_weights_of_one_device(kind, replicas, alone, tmp_path):
+    difference, name = largest_difference(alone(kind), train(tmp_path, kind, replicas))
+    assert difference < TOLERANCE, name
+
+
+@pytest.mark.slow
+def test_two_workers_of_two_devices_give_the_weights_of_one_device(alone, tmp_path):
+    told = [{**each, "LOGICAL_CPUS": "2"} for each in environments(2)]
+    said = []
+    assert supervise([[sys.executable, WORKER, str(tmp_path), *KINDS]] * 2, told, 0, said.append) == 0, said
+    for kind in KINDS:
+        found = Checkpoints(tmp_path / kind / "checkpoints").latest().tensors
+        difference, name = largest_difference(alone(kind), found)
+        assert difference < TOLERANCE, f"{kind}: {name}"

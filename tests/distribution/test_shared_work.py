@@ -109,7 +109,7 @@ def test_evaluation_and_samples_are_split_over_devices_and_agree_with_one(monkey
 
     monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", 9)  # several chunks, and devices without one in the last round
     built, _ = replicated("adversarial_autoencoder", 1)
-    many, devices = replicated("adversarial_autoencoder", 4)
+    many, devices = replicated("adversarial_autoencoder", 2)
     expected = evaluate(built, "train", 7)
     with devices.scope():
         found = evaluate(many, "train", 7)

@@ -1,4 +1,4 @@
-"""Worker processes over the loopback interface: the same weights, one stop for all, and a start again after a loss."""
+"""Worker processes over the loopback interface: the same weights and scores, one stop for all, and a start again."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from replicated import largest_difference
 from small import command
+from test_ports import answers
 
 from tfdgm.training.checkpoints import Checkpoints
 from tfdgm.training.metrics import read_lines
@@ -51,19 +52,11 @@ def alone(tmp_path_factory):
     return Checkpoints(workdir / "checkpoints").latest().tensors, json.loads((workdir / "eval.json").read_text())
 
 
-def cluster(workdir, replicas=1, bindings=BINDINGS, workers=2):
-    """Commands and environments of two workers."""
-    flags = [f"--workdir={workdir}", f"--gin_bindings={bindings}", f"--gin_bindings={MULTI}"]
-    told = [{**each, "LOGICAL_CPUS": str(replicas)} for each in environments(workers)]
-    return [[sys.executable, WORKER, "train", *flags]] * workers, told
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_two_workers_give_the_weights_and_scores_of_one_device_and_only_the_chief_writes(replicas, alone, tmp_path):
-    commands, told = cluster(tmp_path / "run", replicas)
+def test_two_workers_give_the_weights_and_scores_of_one_device_and_only_the_chief_writes(alone, tmp_path):
+    flags = [f"--workdir={tmp_path / 'run'}", f"--gin_bindings={BINDINGS}", f"--gin_bindings={MULTI}"]
     said = []
-    assert supervise(commands, told, 0, said.append) == 0, said
+    assert supervise([[sys.executable, WORKER, "train", *flags]] * 2, environments(2), 0, said.append) == 0, said
     found = Checkpoints(tmp_path / "run" / "checkpoints").latest().tensors
     difference, name = largest_difference(alone[0], found)
     assert difference < 1e-5, name  # float32 sums in another order
@@ -92,8 +85,11 @@ def test_a_lost_worker_or_chief_starts_all_again_and_sigterm_stops_all_at_one_st
         )  # fmt: skip
     checkpoints = Checkpoints(workdir / "checkpoints")
     wait_for(lambda: len(checkpoints.steps()) > 1, process)
+    for address in workers(workdir)[0][1]["cluster"]["worker"]:
+        port = int(address.removeprefix("127.0.0.1:"))
+        assert answers("127.0.0.1", port) and not answers("127.0.0.2", port)
     for times, index in ((1, 1), (2, 0)):  # the second worker, then the chief
-        os.kill(worker_of(workdir, index), signal.SIGKILL)
+        os.kill(workers(workdir)[index][0], signal.SIGKILL)
         wait_for(lambda times=times: f"starting again, {times} of at most 3" in (tmp_path / "log").read_text(), process)
         reached = checkpoints.steps()[-1]
         wait_for(lambda reached=reached: checkpoints.steps()[-1] > reached + 20, process)
@@ -105,14 +101,16 @@ def test_a_lost_worker_or_chief_starts_all_again_and_sigterm_stops_all_at_one_st
     assert steps == list(np.arange(20, stopped + 1, 20))
 
 
-def worker_of(workdir, index):
-    """The number of the process that is this worker."""
+def workers(workdir):
+    """By index: the number of the process, and its TF_CONFIG."""
+    found = {}
     for path in Path("/proc").iterdir():
         try:
             told, arguments = (path / "environ").read_bytes(), (path / "cmdline").read_bytes()
         except OSError:
             continue  # no process, or one that is gone
         cluster = re.search(rb"TF_CONFIG=([^\0]+)", told)
-        if cluster and str(workdir).encode() in arguments and json.loads(cluster[1])["task"]["index"] == index:
-            return int(path.name)
-    raise AssertionError(f"worker {index} does not run")
+        if cluster and str(workdir).encode() in arguments:
+            told = json.loads(cluster[1])
+            found[told["task"]["index"]] = int(path.name), told
+    return found

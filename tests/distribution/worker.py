@@ -1,15 +1,18 @@
-"""`tfdgm` as a worker; with LOGICAL_CPUS=2 its replicas are so many logical devices.
+"""A worker: `worker.py train --flags` is `tfdgm train --flags`; `worker.py FOLDER KIND ...` trains kinds of `KINDS`.
 
-MultiWorkerMirroredStrategy takes all GPUs of a machine, but of CPUs only one, logical or not.
+With LOGICAL_CPUS=2 its replicas are so many logical devices: MultiWorkerMirroredStrategy takes all GPUs of a machine,
+and of CPUs only one, logical or not.
 """
 
 import os
 import sys
+from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 
 from tfdgm.commands import main
+from tfdgm.distribution.strategies import Placement
 
 count = int(os.environ.get("LOGICAL_CPUS", "1"))
 tf.config.set_logical_device_configuration(
@@ -20,4 +23,13 @@ if count > 1:
         tuple(f"{worker}/device:CPU:{number}" for number in range(count)),
         "CPU",
     )
-sys.exit(main(sys.argv[1:]))
+if sys.argv[1] == "train":
+    sys.exit(main(sys.argv[1:]))
+devices = Placement(strategy="multi_worker").devices()
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from replicated import train  # noqa: E402
+
+folder, *kinds = sys.argv[1:]
+for kind in kinds:
+    train(Path(folder) / kind, kind, devices)

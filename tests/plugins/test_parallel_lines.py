@@ -60,15 +60,14 @@ def adam():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theta", [0.25, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("theta", [0.25, 1.0, 2.0])  # and 0.5 in test_training_labs.py
 def test_the_dual_recovers_the_distance_within_3_percent(tmp_path, theta):
     objective = Wasserstein(network=MLP(hidden=(64, 64)), optimizer=adam())
     assert estimates(tmp_path, theta, objective)["wasserstein_estimate"] == pytest.approx(theta, rel=0.03)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theta", [0.25, 2.0])
-def test_the_jensen_shannon_divergence_is_log_2_at_any_distance(tmp_path, theta):
+def test_the_jensen_shannon_divergence_is_log_2_also_far_away(tmp_path):
     objective = JSD(network=MLP(hidden=(64, 64)), optimizer=adam(), moves=5)
     # a lower bound: 0.01 nats below is a mean error of D of 1 %
-    assert estimates(tmp_path, theta, objective)["jsd_estimate"] == pytest.approx(math.log(2), abs=0.01)
+    assert estimates(tmp_path, 2.0, objective)["jsd_estimate"] == pytest.approx(math.log(2), abs=0.01)

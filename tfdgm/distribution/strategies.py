@@ -8,6 +8,7 @@ from typing import Literal
 import tensorflow as tf
 
 from tfdgm.distribution.devices import Devices
+from tfdgm.distribution.ports import answering_at
 from tfdgm.distribution.replicas import Replicas
 from tfdgm.errors import UserError
 
@@ -81,7 +82,11 @@ def multi_worker(placement: Placement) -> Devices:
     if resolver.task_type not in (None, "worker", "chief"):
         raise UserError(f"a task of type {resolver.task_type!r} has no part in training; use worker, or chief")
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+        cluster = resolver.cluster_spec()
+        own = cluster.task_address(resolver.task_type, resolver.task_id)
+        workers = [address for job in cluster.jobs for address in cluster.job_tasks(job)]
+        with answering_at(own, workers):
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"the cluster is not described rightly: {error}") from None
     if strategy.num_replicas_in_sync == 1:

@@ -1,0 +1,111 @@
+"""Who is answered at a port that is open on all interfaces. All of 127.0.0.0/8 is this machine."""
+
+import contextlib
+import socket
+import sys
+import time
+
+import pytest
+
+from tfdgm.distribution.ports import answering_at, own_addresses, restrict, split
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="socket filters are Linux's")
+#: How long what is not answered is waited for; what is answered comes within microseconds.
+PATIENCE = 0.5
+
+
+@contextlib.contextmanager
+def listening():
+    """A socket on all interfaces, of both versions of IP, as gRPC opens it."""
+    with socket.socket(socket.AF_INET6) as server:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        server.bind(("::", 0))
+        server.listen()
+        yield server
+
+
+def port_of(server):
+    return server.getsockname()[1]
+
+
+def connected(address, port):
+    return socket.create_connection((address, port), timeout=PATIENCE)
+
+
+def answers(address, port):
+    try:
+        connected(address, port).close()
+    except TimeoutError:
+        return False
+    return True
+
+
+def restricted(server, *allowed):
+    assert restrict([server], port_of(server), allowed)
+    return {address for address in ("127.0.0.1", "127.0.0.2", "::1") if answers(address, port_of(server))}
+
+
+def test_it_answers_at_the_addresses_that_are_allowed_and_at_no_other():
+    with listening() as server:
+        assert restricted(server, "127.0.0.1", "127.0.0.2", "::1") == {"127.0.0.1", "127.0.0.2", "::1"}
+        assert restricted(server, "127.0.0.2") == {"127.0.0.2"}
+        assert restricted(server, "::1") == {"::1"}
+        assert restricted(server, "fd00::1", "127.0.0.2", "10.0.0.1") == {"127.0.0.2"}
+
+
+def test_connections_from_before_the_filter_go_silent_and_those_of_other_ports_do_not():
+    with listening() as server, listening() as other:
+        ends = [(connected(address, port_of(server)), server.accept()[0]) for address in ("127.0.0.1", "127.0.0.2")]
+        assert restrict([server, other, *(end for _, end in ends)], port_of(server), ["127.0.0.1"])
+        heard = []
+        for far, near in ends:
+            near.settimeout(PATIENCE)
+            far.sendall(b"hello")
+            with contextlib.suppress(TimeoutError):
+                heard.append(near.recv(5))
+            far.close()
+            near.close()
+        assert heard == [b"hello"]
+        assert answers("127.0.0.2", port_of(other))
+
+
+def test_a_socket_that_does_not_listen_is_not_the_server():
+    with listening() as server, connected("127.0.0.1", port_of(server)) as far:
+        near, _ = server.accept()
+        with near:
+            assert not restrict([near, far], port_of(server), ["127.0.0.1"])
+
+
+def test_the_filter_comes_on_while_the_block_is_still_busy():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with answering_at(f"127.0.0.1:{port}", []), socket.socket() as server:
+        server.bind(("0.0.0.0", port))
+        server.listen()
+        until = time.monotonic() + 60  # a process is started meanwhile
+        while answers("127.0.0.2", port):
+            server.accept()[0].close()  # so that the queue does not fill, which would be silent too
+            assert time.monotonic() < until
+        assert answers("127.0.0.1", port)
+
+
+def test_a_port_that_cannot_be_closed_is_told(capfd):
+    with listening() as server, answering_at(f"198.51.100.1:{port_of(server)}", []):  # of TEST-NET-2
+        assert answers("127.0.0.2", port_of(server))
+    assert "open on all interfaces: 198.51.100.1 is no address of this machine" in capfd.readouterr().err
+
+
+def test_own_addresses_of_a_literal_are_it_and_of_a_name_also_those_that_peers_see():
+    assert own_addresses("127.0.0.3", ["127.0.0.1"]) == ["127.0.0.3"]
+    assert own_addresses("198.51.100.1", ["127.0.0.1"]) == []
+    assert own_addresses("no-such-host.invalid", ["127.0.0.1"]) == ["127.0.0.1"]
+    assert "127.0.0.1" in own_addresses("localhost", [])
+
+
+def test_host_and_port():
+    assert split("node:12") == ("node", 12)
+    assert split("[fd00::1]:12") == ("fd00::1", 12)
+    for wrong in ("node", ":12", "node:", "node:x"):
+        with pytest.raises(ValueError, match="not HOST:PORT"):
+            split(wrong)
