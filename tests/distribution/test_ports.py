@@ -9,9 +9,19 @@ import pytest
 
 from tfdgm.distribution.ports import answering_at, own_addresses, restrict, split
 
+#: Of Linux: attach a classic BPF program.
+SO_ATTACH_FILTER = 26
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="socket filters are Linux's")
 #: How long what is not answered is waited for; what is answered comes within microseconds.
 PATIENCE = 0.5
+
+
+def filters_allowed():
+    """Whether this process may put a filter on a socket; some kernels want CAP_NET_ADMIN."""
+    with contextlib.suppress(PermissionError), socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return restrict([probe], port_of(probe), ["10.0.0.1"]) is False
+    return False
 
 
 @contextlib.contextmanager
@@ -45,7 +55,13 @@ def restricted(server, *allowed):
     return {address for address in ("127.0.0.1", "127.0.0.2", "::1") if answers(address, port_of(server))}
 
 
-def test_it_answers_at_the_addresses_that_are_allowed_and_at_no_other():
+@pytest.fixture
+def filters():
+    if not filters_allowed():
+        pytest.skip("needs CAP_NET_ADMIN with this kernel")
+
+
+def test_it_answers_at_the_addresses_that_are_allowed_and_at_no_other(filters):
     with listening() as server:
         assert restricted(server, "127.0.0.1", "127.0.0.2", "::1") == {"127.0.0.1", "127.0.0.2", "::1"}
         assert restricted(server, "127.0.0.2") == {"127.0.0.2"}
@@ -53,7 +69,7 @@ def test_it_answers_at_the_addresses_that_are_allowed_and_at_no_other():
         assert restricted(server, "fd00::1", "127.0.0.2", "10.0.0.1") == {"127.0.0.2"}
 
 
-def test_connections_from_before_the_filter_go_silent_and_those_of_other_ports_do_not():
+def test_connections_from_before_the_filter_go_silent_and_those_of_other_ports_do_not(filters):
     with listening() as server, listening() as other:
         ends = [(connected(address, port_of(server)), server.accept()[0]) for address in ("127.0.0.1", "127.0.0.2")]
         assert restrict([server, other, *(end for _, end in ends)], port_of(server), ["127.0.0.1"])
@@ -69,14 +85,14 @@ def test_connections_from_before_the_filter_go_silent_and_those_of_other_ports_d
         assert answers("127.0.0.2", port_of(other))
 
 
-def test_a_socket_that_does_not_listen_is_not_the_server():
+def test_a_socket_that_does_not_listen_is_not_the_server(filters):
     with listening() as server, connected("127.0.0.1", port_of(server)) as far:
         near, _ = server.accept()
         with near:
             assert not restrict([near, far], port_of(server), ["127.0.0.1"])
 
 
-def test_the_filter_comes_on_while_the_block_is_still_busy():
+def test_the_filter_comes_on_while_the_block_is_still_busy(filters):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -94,6 +110,27 @@ def test_a_port_that_cannot_be_closed_is_told(capfd):
     with listening() as server, answering_at(f"198.51.100.1:{port_of(server)}", []):  # of TEST-NET-2
         assert answers("127.0.0.2", port_of(server))
     assert "open on all interfaces: 198.51.100.1 is no address of this machine" in capfd.readouterr().err
+
+
+class Forbidden(socket.socket):
+    """A socket of a process that may not set filters."""
+
+    def setsockopt(self, level, option, value):
+        if option == SO_ATTACH_FILTER:
+            raise PermissionError(1, "Operation not permitted")
+        super().setsockopt(level, option, value)
+
+
+def test_without_filters_a_server_at_loopback_addresses_is_tied_to_that_interface():
+    with Forbidden(socket.AF_INET6) as server:
+        server.bind(("::", 0))
+        server.listen()
+        for _ in range(2):  # by the process beside, and again
+            assert restrict([server], port_of(server), ["127.0.0.1", "::1"])
+        assert server.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0") == b"lo"
+        assert answers("127.0.0.1", port_of(server))
+        with pytest.raises(PermissionError):
+            restrict([server], port_of(server), ["10.0.0.1"])
 
 
 def test_own_addresses_of_a_literal_are_it_and_of_a_name_also_those_that_peers_see():

@@ -1,13 +1,15 @@
 """TensorFlow's servers listen on all interfaces, whatever address they are given; here they answer at that one alone.
 
-The kernel drops what comes for other addresses, by a socket filter that needs no privilege (`SO_ATTACH_FILTER` of
-Linux); connections that a listening socket accepts inherit it. TensorFlow holds Python's interpreter lock from before
-it listens until all workers have come, so a process beside this one puts the filter on, within milliseconds
-(`pidfd_getfd`). Where that is not allowed, it comes on when all workers are there.
+The kernel drops what comes for other addresses, by a socket filter (`SO_ATTACH_FILTER` of Linux); connections that a
+listening socket accepts inherit it. Some kernels want CAP_NET_ADMIN for that; without it a server at loopback addresses
+is tied to the loopback interface. TensorFlow holds Python's interpreter lock from before it listens until all workers
+have come, so a process beside this one puts the filter on, within milliseconds (`pidfd_getfd`). Where that is not
+allowed, it comes on when all workers are there.
 """
 
 import contextlib
 import ctypes
+import ipaddress
 import os
 import socket
 import struct
@@ -38,9 +40,8 @@ def answering_at(address: str, peers: Iterable[str]) -> Iterator[None]:
     """
     host, port = split(address)
     allowed = own_addresses(host, [split(peer)[0] for peer in peers])
-    why = "this is not Linux" if sys.platform != "linux" else f"{host} is no address of this machine"
     if sys.platform != "linux" or not allowed:
-        print(f"tfdgm: port {port} is open on all interfaces: {why}; close it by a firewall", file=sys.stderr)
+        _tell(port, "this is not Linux" if sys.platform != "linux" else f"{host} is no address of this machine")
         yield
         return
     arguments = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(port), *allowed]
@@ -50,10 +51,17 @@ def answering_at(address: str, peers: Iterable[str]) -> Iterator[None]:
             assert beside.stdout is not None
             beside.stdout.readline()  # it looks now, or cannot
             yield
-            restrict(open_sockets(os.getpid(), os.dup), port, allowed)
         finally:
             beside.kill()
             ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(0))
+    try:
+        restrict(open_sockets(os.getpid(), os.dup), port, allowed)
+    except PermissionError as error:
+        _tell(port, f"{error} (CAP_NET_ADMIN may be needed)")
+
+
+def _tell(port: int, why: str) -> None:
+    print(f"tfdgm: port {port} is open on all interfaces: {why}; close it by a firewall", file=sys.stderr)
 
 
 def split(address: str) -> tuple[str, int]:
@@ -105,16 +113,31 @@ def _source(target: str) -> str | None:
 
 
 def restrict(sockets: Iterable[socket.socket], port: int, allowed: Sequence[str]) -> bool:
-    """Puts the filter on all of the TCP sockets that have this port; whether one of them listens."""
+    """Confines those of the TCP sockets that have this port to `allowed`; whether one of them listens.
+
+    Raises:
+      PermissionError: this process may set no filter, and the addresses are not of the loopback interface.
+    """
     code = program(allowed)
     kept = ctypes.create_string_buffer(code, len(code))
     option = struct.pack("HP", len(code) // 8, ctypes.addressof(kept))
     listens = False
     for each in sockets:
         if _port(each) == port:
-            each.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, option)
+            try:
+                each.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, option)
+            except PermissionError:
+                if not all(ipaddress.ip_address(address).is_loopback for address in allowed):
+                    raise
+                tie_to_loopback(each)
             listens |= bool(each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     return listens
+
+
+def tie_to_loopback(each: socket.socket) -> None:
+    """Lets nothing in that did not come by the loopback interface; every process may do that, once."""
+    if not each.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0"):
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
 
 
 def _port(each: socket.socket) -> int | None:
