@@ -71,7 +71,8 @@ def test_the_markdown_has_means_and_deviations_over_seeds_and_leaves_missing_sco
         ([3], "3"),
         ([2.0], "2.00"),
         ([0.00123], "0.0012"),
-        ([-14111.26], "-14111.26"),
+        ([-9111.26], "-9,111.26"),
+        ([814_000.5, 815_000.5], "814,500 ± 707"),
         ([1.0, 1.0], "1.00 ± 0.00"),
         ([0.012, 0.014], "0.013 ± 0.001"),
         ([7.5, 7.6], "7.55 ± 0.07"),
@@ -80,7 +81,7 @@ def test_the_markdown_has_means_and_deviations_over_seeds_and_leaves_missing_sco
         ([math.inf], "inf"),
     ],
 )
-def test_a_score_is_shown_to_two_decimals_or_two_digits(values, text):
+def test_a_score_is_shown_to_two_decimals_or_two_digits_or_whole(values, text):
     assert spread(values) == text
     assert len(values) != 1 or number(values[0]) == text
 

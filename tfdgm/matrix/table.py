@@ -124,17 +124,17 @@ def spread(values: Sequence[float]) -> str:
     if not math.isfinite(mean):
         return number(mean)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    return f"{number(mean)} ± {deviation:.{_decimals(mean)}f}"
+    return f"{number(mean)} ± {deviation:,.{_decimals(mean)}f}"
 
 
 def number(value: float) -> str:
-    """A score for reading: two decimals, or two digits of what is smaller than that shows."""
-    return str(value) if isinstance(value, int) else f"{value:.{_decimals(value)}f}"
+    """A score for reading: two decimals, or two digits of what is smaller than that shows; none from 10,000 on."""
+    return str(value) if isinstance(value, int) else f"{value:,.{_decimals(value)}f}"
 
 
 def _decimals(value: float) -> int:
     if value == 0 or not math.isfinite(value) or abs(value) >= 0.1:
-        return 2
+        return 0 if 1e4 <= abs(value) < math.inf else 2
     return 1 - math.floor(math.log10(abs(value)))
 
 
