@@ -60,7 +60,7 @@ def adam():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theta", [0.25, 1.0, 2.0])  # and 0.5 in test_training_labs.py
+@pytest.mark.parametrize("theta", [0.25, 0.5, 1.0, 2.0])
 def test_the_dual_recovers_the_distance_within_3_percent(tmp_path, theta):
     objective = Wasserstein(network=MLP(hidden=(64, 64)), optimizer=adam())
     assert estimates(tmp_path, theta, objective)["wasserstein_estimate"] == pytest.approx(theta, rel=0.03)
