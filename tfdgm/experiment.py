@@ -18,8 +18,9 @@ from tfdgm.contracts.objective import Objective
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext
+from tfdgm.distribution.clusters import Cluster
 from tfdgm.distribution.devices import Devices
-from tfdgm.distribution.strategies import Cluster, Placement, Strategy
+from tfdgm.distribution.strategies import Placement, Strategy
 from tfdgm.errors import UserError
 from tfdgm.model import Model
 from tfdgm.randomness import root_seed

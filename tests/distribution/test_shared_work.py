@@ -145,12 +145,11 @@ def test_a_plugin_with_tf_variables_is_refused_on_several_devices():
         ({"strategy": "mirrored", "replicas": 5}, "this process has 4 logical CPU"),
         ({"strategy": "multi_worker"}, "needs TF_CONFIG"),
         ({"strategy": "multi_worker", "cluster": "slurm"}, "not started by srun"),
-        ({"strategy": "multi_worker", "cluster": "kubernetes"}, "JOB_COMPLETION_INDEX"),
         ({"strategy": "tpu", "tpu": "nowhere"}, "no TPU answers"),
     ],
 )
 def test_devices_that_are_not_there_are_refused_with_the_reason(placement, reason, monkeypatch):
-    for name in ("TF_CONFIG", "SLURM_JOB_ID", "JOB_COMPLETION_INDEX"):
+    for name in ("TF_CONFIG", "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match=reason):
         Placement(**placement).devices()

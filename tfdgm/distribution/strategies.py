@@ -2,18 +2,17 @@
 
 import contextlib
 import dataclasses
-import os
 from typing import Literal
 
 import tensorflow as tf
 
+from tfdgm.distribution import clusters
 from tfdgm.distribution.devices import Devices
 from tfdgm.distribution.ports import answering_at
 from tfdgm.distribution.replicas import Replicas
 from tfdgm.errors import UserError
 
 Strategy = Literal["one_device", "mirrored", "multi_worker", "tpu"]
-Cluster = Literal["tf_config", "slurm", "kubernetes"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Placement:
 
     strategy: Strategy = "one_device"
     replicas: int | None = None
-    cluster: Cluster = "tf_config"
+    cluster: clusters.Cluster = "tf_config"
     kubernetes_selector: str = "job-name=tfdgm"
     tpu: str = ""
 
@@ -78,7 +77,7 @@ def multi_worker(placement: Placement) -> Devices:
     Raises:
       UserError: the cluster is not described, or is described wrongly.
     """
-    resolver = _resolver(placement)
+    resolver = clusters.resolver(placement.cluster, placement.kubernetes_selector)
     if resolver.task_type not in (None, "worker", "chief"):
         raise UserError(f"a task of type {resolver.task_type!r} has no part in training; use worker, or chief")
     try:
@@ -94,33 +93,6 @@ def multi_worker(placement: Placement) -> Devices:
     chief = strategy.cluster_resolver.task_id in (None, 0) and resolver.task_type in (None, "chief", "worker")
     has_chief = "chief" in strategy.cluster_resolver.cluster_spec().as_dict()
     return Replicas(strategy, is_chief=chief and (not has_chief or resolver.task_type == "chief"))
-
-
-def _resolver(placement: Placement) -> tf.distribute.cluster_resolver.ClusterResolver:
-    resolvers = tf.distribute.cluster_resolver
-    if placement.cluster == "slurm":
-        if "SLURM_JOB_ID" not in os.environ:
-            raise UserError('experiment.cluster = "slurm", and this process was not started by srun')
-        return resolvers.SlurmClusterResolver()
-    if placement.cluster == "kubernetes":
-        index = os.environ.get("JOB_COMPLETION_INDEX")
-        if index is None:
-            raise UserError(
-                'experiment.cluster = "kubernetes" needs JOB_COMPLETION_INDEX, which a Job with completionMode: '
-                "Indexed sets"
-            )
-        try:
-            resolver = resolvers.KubernetesClusterResolver({"worker": [placement.kubernetes_selector]})
-        except ImportError as error:
-            raise UserError(f"{error}: pip install kubernetes") from None
-        resolver.task_type, resolver.task_id = "worker", int(index)
-        return resolver
-    if not os.environ.get("TF_CONFIG"):
-        raise UserError(
-            'experiment.strategy = "multi_worker" needs TF_CONFIG, which names the workers and says which one this is; '
-            "tools/local_cluster sets it for workers on this machine"
-        )
-    return resolvers.TFConfigClusterResolver()
 
 
 def tpu(address: str) -> Devices:

@@ -1,0 +1,93 @@
+"""A process finds its place in a cluster that Kubernetes describes; the API is played by a stand-in."""
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from tfdgm import UserError
+from tfdgm.distribution import clusters
+
+
+class ConfigException(Exception):
+    pass
+
+
+class ApiException(Exception):
+    reason = "Forbidden"
+
+
+def pod(name, address, phase="Running"):
+    return SimpleNamespace(metadata=SimpleNamespace(name=name), status=SimpleNamespace(host_ip=address, phase=phase))
+
+
+@pytest.fixture
+def kubernetes(monkeypatch):
+    """Installs the package `kubernetes` whose API answers with these lists of pods in turn, the last one for ever."""
+
+    def install(*answers, inside=True):
+        answers = list(answers)
+
+        class CoreV1Api:
+            def list_pod_for_all_namespaces(self, label_selector):
+                assert label_selector == "job-name=mine"
+                answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                if answer is None:
+                    raise ApiException
+                return SimpleNamespace(items=answer)
+
+        def load_incluster_config():
+            if not inside:
+                raise ConfigException("no service host")
+
+        package = ModuleType("kubernetes")
+        package.client = SimpleNamespace(CoreV1Api=CoreV1Api, ApiException=ApiException)
+        package.config = SimpleNamespace(load_incluster_config=load_incluster_config, ConfigException=ConfigException)
+        monkeypatch.setitem(sys.modules, "kubernetes", package)
+        monkeypatch.setattr(clusters, "_APART", 0.0)
+        return clusters.resolver("kubernetes", "job-name=mine")
+
+    return install
+
+
+def test_a_pod_is_the_worker_whose_node_is_this_machine(kubernetes):
+    found = kubernetes([pod("b", "127.0.0.1"), pod("a", "198.51.100.1")])
+    assert found.cluster_spec().as_dict() == {"worker": ["198.51.100.1:8470", "127.0.0.1:8470"]}
+    assert (found.task_type, found.task_id) == ("worker", 1)
+
+
+def test_pods_that_do_not_run_yet_are_waited_for(kubernetes):
+    here, there = pod("a", "127.0.0.1"), pod("b", "198.51.100.1")
+    found = kubernetes([here, pod("b", None, "Pending")], [here, there])
+    assert len(found.cluster_spec().job_tasks("worker")) == 2 and found.task_id == 0
+
+
+def test_a_pod_that_never_runs_is_named(kubernetes, monkeypatch):
+    monkeypatch.setattr(clusters, "_ASKED", 3)
+    with pytest.raises(UserError, match='"b" is not running; phase: "Pending"'):
+        kubernetes([pod("a", "127.0.0.1"), pod("b", None, "Pending")])
+
+
+@pytest.mark.parametrize(
+    "pods, told",
+    [
+        (
+            [pod("a", "198.51.100.1")],
+            "0 of the pods .* on 198.51.100.1:8470, are at addresses of this.*hostNetwork",
+        ),
+        ([pod("a", "127.0.0.1"), pod("b", "127.0.0.1")], "2 of the pods.*a node of its own"),
+        ([], "0 of the pods of 'job-name=mine', on no node"),
+        (None, "does not tell the pods of 'job-name=mine': Forbidden"),
+    ],
+)
+def test_pods_that_cannot_be_workers_are_refused_with_the_reason(kubernetes, pods, told):
+    with pytest.raises(UserError, match=told):
+        kubernetes(pods)
+
+
+def test_outside_of_a_pod_and_without_the_package_it_is_refused(kubernetes, monkeypatch):
+    with pytest.raises(UserError, match="runs in no pod: no service host"):
+        kubernetes([], inside=False)
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    with pytest.raises(UserError, match="pip install kubernetes"):
+        clusters.resolver("kubernetes", "job-name=mine")
