@@ -1,4 +1,4 @@
-"""A process finds its place in a cluster that Kubernetes describes; the API is played by a stand-in."""
+"""A process finds its place in a cluster; the API of Kubernetes is played by a stand-in, SLURM by its variables."""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -48,6 +48,16 @@ def kubernetes(monkeypatch):
         return clusters.resolver("kubernetes", "job-name=mine")
 
     return install
+
+
+def test_a_task_of_slurm_is_the_worker_of_its_rank(monkeypatch):
+    for name, value in {"JOB_ID": 1, "PROCID": 2, "STEP_NUM_TASKS": 3, "STEP_TASKS_PER_NODE": "2,1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    monkeypatch.setenv("SLURM_STEP_NODELIST", "node[1-2]")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    found = clusters.resolver("slurm", "")
+    assert found.cluster_spec().as_dict() == {"worker": ["node1:8888", "node1:8889", "node2:8888"]}
+    assert (found.task_type, found.task_id, found.num_accelerators()) == ("worker", 2, {"GPU": 0})
 
 
 def test_a_pod_is_the_worker_whose_node_is_this_machine(kubernetes):

@@ -1,6 +1,7 @@
 """Which processes train together, and which of them this one is: told by TF_CONFIG, SLURM or Kubernetes."""
 
 import os
+import shutil
 import time
 from typing import Literal
 
@@ -23,7 +24,7 @@ def resolver(cluster: Cluster, kubernetes_selector: str) -> tf.distribute.cluste
     if cluster == "slurm":
         if "SLURM_JOB_ID" not in os.environ:
             raise UserError('experiment.cluster = "slurm", and this process was not started by srun')
-        return tf.distribute.cluster_resolver.SlurmClusterResolver()
+        return slurm()
     if cluster == "kubernetes":
         return kubernetes(kubernetes_selector)
     if not os.environ.get("TF_CONFIG"):
@@ -32,6 +33,18 @@ def resolver(cluster: Cluster, kubernetes_selector: str) -> tf.distribute.cluste
             "tools/local_cluster sets it for workers on this machine"
         )
     return tf.distribute.cluster_resolver.TFConfigClusterResolver()
+
+
+def slurm() -> tf.distribute.cluster_resolver.ClusterResolver:
+    """The tasks of the job's step, on ports from 8888 on; the GPUs of a node are shared evenly by its tasks."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", shutil.which("nvidia-smi")):
+        return tf.distribute.cluster_resolver.SlurmClusterResolver()
+    # it cannot do without GPUs, of which it tells no worker here
+    asked = tf.distribute.cluster_resolver.SlurmClusterResolver(
+        gpus_per_node=int(os.environ["SLURM_STEP_NUM_TASKS"]), gpus_per_task=1, auto_set_gpu=False
+    )
+    spec = asked.cluster_spec()
+    return _settled(spec, asked.task_id)
 
 
 def kubernetes(selector: str) -> tf.distribute.cluster_resolver.ClusterResolver:
@@ -57,9 +70,16 @@ def kubernetes(selector: str) -> tf.distribute.cluster_resolver.ClusterResolver:
             f"{len(here)} of the pods of {selector!r}, on {', '.join(nodes) or 'no node'}, are at addresses of this "
             "one; each needs hostNetwork: true and a node of its own"
         )
-    # of the pods at this moment: asked again, the API might tell others
+    return _settled(spec, here[0])  # asked again, the API might tell others
+
+
+def _settled(spec: tf.train.ClusterSpec, index: int) -> tf.distribute.cluster_resolver.ClusterResolver:
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
-        spec, task_type="worker", task_id=here[0], rpc_layer="grpc"
+        spec,
+        task_type="worker",
+        task_id=index,
+        rpc_layer="grpc",
+        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
     )
 
 
