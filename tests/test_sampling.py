@@ -8,6 +8,7 @@ from tfdgm import UserError
 from tfdgm.sampling import Sampler, draw
 
 
+@pytest.mark.slow
 def test_a_sampler_draws_what_draw_does_and_follows_the_weights():
     built = points_experiment().build()
     sampler = Sampler(built, 700)  # more than one block

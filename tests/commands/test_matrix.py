@@ -65,6 +65,7 @@ def test_a_mistake_costs_one_message_and_code_2_and_writes_nothing(tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_workdir_of_something_else_is_refused(tmp_path, capsys):
     (tmp_path / "config.gin").touch()
     assert command("matrix", f"--workdir={tmp_path}") == 2

@@ -14,6 +14,7 @@ from tfdgm.evaluation.scores import _UNITS, unit
 from tfdgm.workdir import Workdir
 
 
+@pytest.mark.slow
 def test_the_distributions_over_codes_are_kept_beside_the_scores(tmp_path, capsys):
     posterior = Categorical(positions=(3,), num_categories=4)
     built = digits_experiment(posterior=posterior, prior=Uniform()).build()

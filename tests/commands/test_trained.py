@@ -56,6 +56,7 @@ def test_run_json_tells_versions_seed_and_plugins(trained_workdir):
     assert facts["plugins"]["prior.gaussian"]["distribution"] == "tfdgm"
 
 
+@pytest.mark.slow
 def test_a_finished_run_that_is_started_again_is_left_as_it_is_and_remembers_each_start(
     trained_workdir, tmp_path, monkeypatch, capsys
 ):
@@ -122,6 +123,7 @@ def test_the_pictures_of_a_run_open_and_have_the_size_of_their_grid(trained_work
     assert matplotlib.image.imread(trained_workdir / "samples" / "reconstructions-40.png").ndim == 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_samples_the_same_and_another_does_not(trained_workdir, tmp_path):
     drawn = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -212,6 +214,7 @@ def test_the_exported_log_prob_is_the_bound_that_eval_gives(exported, scores):
     assert abs(one.mean() - scores["nll_iwae"]) < 5 * np.sqrt(2) * error
 
 
+@pytest.mark.slow
 def test_a_copied_export_evaluates_as_the_workdir_does(exported, scores, tmp_path):
     elsewhere = shutil.copytree(exported, tmp_path / "elsewhere")
     assert command("eval", f"--workdir={elsewhere}", "--num_samples=50") == 0

@@ -27,6 +27,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(bounds, "_VALUES_AT_ONCE", 600 * 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 10])
 def test_with_the_true_posterior_every_bound_is_exact(samples, small_blocks):
     built = linear_gaussian()
@@ -50,6 +51,7 @@ def test_with_another_posterior_the_bound_falls_with_the_samples_towards_the_exa
     assert many == pytest.approx(exact_nll(built), abs=0.015)
 
 
+@pytest.mark.slow
 def test_the_elbo_falls_short_by_the_kl_to_the_true_posterior(small_blocks):
     built = linear_gaussian(widen=1.5)
     scores = evaluate(built, "test", 4_000)
@@ -59,6 +61,7 @@ def test_the_elbo_falls_short_by_the_kl_to_the_true_posterior(small_blocks):
     assert scores["nll_iwae"] < -scores["elbo"]
 
 
+@pytest.mark.slow
 def test_the_rate_is_that_of_the_closed_form(small_blocks):
     built = linear_gaussian()
     mean = posterior_mean(test_rows(built).astype(np.float64))
@@ -94,11 +97,13 @@ def test_exactly_the_samples_asked_for_are_used(monkeypatch):
     assert len(np.unique(values[:, 0, 0])) == 6  # every block draws anew
 
 
+@pytest.mark.slow
 def test_two_evaluations_of_the_same_weights_agree(small_blocks):
     first, second = (evaluate(linear_gaussian(widen=1.5), "test", 5) for _ in range(2))
     assert first == second
 
 
+@pytest.mark.slow
 def test_evaluation_uses_the_moving_averages_where_there_are_any(small_blocks):
     from small import points_experiment
 
@@ -114,6 +119,7 @@ def test_what_cannot_be_evaluated_is_refused(split, samples, told):
         evaluate(linear_gaussian(), split, samples)
 
 
+@pytest.mark.slow
 def test_validation_gives_the_elbo_with_the_closed_form_rate():
     from tfdgm import ArraySource
 

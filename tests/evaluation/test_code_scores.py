@@ -107,6 +107,7 @@ def test_the_aggregated_codes_are_the_mean_over_the_split():
     assert found["used"].all()
 
 
+@pytest.mark.slow
 def test_the_prior_at_each_position_is_told_only_where_positions_are_independent():
     assert "prior" in aggregated_codes(draws_of(tiny(Gaussian())))
     assert "prior" not in aggregated_codes(draws_of(tiny(Autoregressive(width=8, layers=1, heads=2))))
@@ -158,6 +159,7 @@ def test_the_aggregated_posterior_of_whole_grids_is_the_mean_over_the_split():
     assert np.exp(found).sum() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_terms_of_the_surgery_are_the_sums_over_all_grids(enumerated):
     draws, exact = enumerated
     scores = elbo_surgery(draws, 3_000)
@@ -193,6 +195,7 @@ def test_the_exact_log_likelihood_lies_above_the_bounds_and_the_tighter_one_come
     assert many == pytest.approx(exact.nll, abs=error + 1e-4)
 
 
+@pytest.mark.slow
 def test_a_categorical_model_has_every_score():
     built = tiny()
     scores, exact = evaluate(built, "test", 200), Exact(built)
@@ -203,6 +206,7 @@ def test_a_categorical_model_has_every_score():
     assert scores["rate"] == pytest.approx(exact.expected(exact.log_q - exact.log_p), abs=0.11)
 
 
+@pytest.mark.slow
 def test_under_vector_quantisation_the_bound_is_the_elbo_whatever_the_samples():
     built = tiny(posterior=VQ(positions=(2,), num_codes=5))
     scores = evaluate(built, "test", 200)
@@ -222,6 +226,7 @@ def test_under_vector_quantisation_the_bound_is_the_elbo_whatever_the_samples():
     assert scores["code_marginal_kl"] == pytest.approx(2 * np.log(5) - entropies, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_under_vector_quantisation_and_a_density_the_rate_is_the_surprise_at_the_codes():
     built = tiny(Gaussian(), VQ(positions=(2,), num_codes=5))
     scores = evaluate(built, "test", 10)

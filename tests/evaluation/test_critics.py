@@ -43,6 +43,7 @@ def prefixed(names, prefix):
     return {prefix + name for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [JSD, Wasserstein])
 def test_validation_and_evaluation_have_the_estimates_finite_and_the_same_at_every_call(kind, monkeypatch):
     # the other scores of samples take long to compile
@@ -59,18 +60,21 @@ def test_validation_and_evaluation_have_the_estimates_finite_and_the_same_at_eve
     assert any(scores[f"validation_{name}"] != evaluated[name] for name in names)  # other examples
 
 
+@pytest.mark.slow
 def test_in_latent_space_the_names_say_so_and_the_bound_of_the_elbo_is_there_too():
     experiment = built(ELBO(), critic(space="latent"), make=points_experiment)
     expected = prefixed(NAMES["jsd"], "latent_") | {"elbo", "reconstruction", "rate"}
     assert set(Validation(experiment)()) == prefixed(expected, "validation_")
 
 
+@pytest.mark.slow
 def test_every_objective_with_a_critic_is_asked_and_no_other():
     experiment = built(ELBO(), critic(), critic(Wasserstein, space="latent"), make=points_experiment)
     found = CriticEstimates(experiment, experiment.experiment.splits["test"], "x")()
     assert set(found) == NAMES["jsd"] | prefixed(NAMES["wasserstein"], "latent_")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, settings, others",
     [

@@ -46,6 +46,7 @@ def known():
     return points_experiment(data=Known(rows=random_rows(100, 3)), seed=3).build()
 
 
+@pytest.mark.slow
 def test_data_with_modes_and_features_has_every_score_from_the_same_draws(known):
     scores = evaluate(known, "test", 2)
     assert set(scores) >= ALWAYS | MODES | {"frechet_distance"}
@@ -95,6 +96,7 @@ def test_fewer_examples_are_spread_evenly_over_the_split():
     np.testing.assert_array_equal(evenly(5, 5), np.arange(5))
 
 
+@pytest.mark.slow
 def test_large_examples_are_compared_in_smaller_numbers(monkeypatch):
     built = linear_gaussian()
     source = built.experiment.splits["test"]

@@ -47,6 +47,7 @@ def test_samples_that_are_the_data_are_precise_and_complete():
     assert (scores["precision"], scores["recall"], scores["coverage"]) == (1, 1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n, m, size, pairs", [(60, 40, 8, 400), (500, 500, 1_000, 40)])
 def test_in_expectation_a_perfect_sampler_has_density_1_and_a_coverage_that_is_known(n, m, size, pairs):
     k, random = 5, np.random.RandomState(0)

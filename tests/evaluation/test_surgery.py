@@ -37,6 +37,7 @@ def test_the_terms_add_up(draws):
     assert scores["elbo"] == pytest.approx(scores["reconstruction"] - scores["rate"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_mixture_that_is_given_again_follows_the_weights(draws):
     mixture = AggregatedPosterior(draws)
     assert elbo_surgery(draws, 3, mixture) == elbo_surgery(draws, 3)
@@ -45,6 +46,7 @@ def test_a_mixture_that_is_given_again_follows_the_weights(draws):
     assert elbo_surgery(draws, 3, mixture) == elbo_surgery(draws, 3)
 
 
+@pytest.mark.slow
 def test_mutual_information_is_at_most_the_log_of_the_number_of_examples(draws):
     assert 0 < elbo_surgery(draws, 20)["mutual_information"] <= np.log(24)
 

@@ -88,6 +88,7 @@ def test_the_gradient_at_the_best_discriminator_is_that_of_finite_differences():
     assert disjoint_supports.exact(scale)["gradient"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_relaxed_draws_are_colder_nearer_to_the_corners(monkeypatch, tmp_path):
     monkeypatch.setattr(gumbel_softmax, "TEMPERATURES", (0.1, 1.0, 5.0))
     monkeypatch.setattr(gumbel_softmax, "_SHOWN", (0.1, 1.0, 5.0))

@@ -167,6 +167,7 @@ def test_objectives_tell_their_traits_and_first_party_ones_pair():
     assert {("elbo", "jsd"), ("elbo", "wasserstein")} < set(objective_lists(traits))
 
 
+@pytest.mark.slow
 def test_first_party_combinations_on_the_digits_are_refused_for_what_they_are_and_not_for_want_of_a_setting(folder):
     settings = Settings(SETTINGS.files, SETTINGS.bindings, read_added(["digits/matrix"]))
     priors = [plugin.name for plugin in find() if plugin.kind == "prior" and plugin.distribution == "tfdgm"]

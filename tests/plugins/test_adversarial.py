@@ -333,6 +333,7 @@ def assert_everything_moves(built):
     return metrics[0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager_gumbel")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -342,6 +343,7 @@ def test_alone_it_moves_every_variable_of_both_players(setting, kind):
     assert_everything_moves(points_experiment(**SETTINGS[setting](), objectives=[critic], optimizer=optimizer).build())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager_gumbel")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("setting", [name for name in SETTINGS if not name.startswith("gan")])

@@ -44,6 +44,7 @@ def test_pseudo_inputs_start_at_training_examples_and_stay_in_the_range_of_the_d
     assert inputs.numpy().max() == 1
 
 
+@pytest.mark.slow
 def test_pseudo_inputs_are_trained_and_a_subset_is_not(tmp_path):
     for components, moved in (("pseudo_inputs", True), ("subset", False)):
         built = points_experiment(prior=AggregatedPosterior(components=components, num_components=5), steps=10).build()
@@ -52,6 +53,7 @@ def test_pseudo_inputs_are_trained_and_a_subset_is_not(tmp_path):
         assert (not np.array_equal(before, built.model.prior.inputs.numpy())) is moved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2])
 def test_the_memory_holds_the_posterior_of_every_example_that_passed(tmp_path, shards):
     # a learning rate of 0: the posterior stays, so the memory can be compared with it exactly
@@ -91,6 +93,7 @@ def test_leaving_one_out_leaves_out_the_example_itself():
     np.testing.assert_allclose(prior.distribution(context).log_prob(z).numpy(), everything, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_marginal_kl_against_the_exact_prior_of_the_training_split_is_zero(tmp_path):
     from tfdgm.evaluation.evaluate import evaluate
 
@@ -164,6 +167,7 @@ def test_over_codes_without_a_choice_the_inputs_are_learned():
     assert codes_experiment(num_components=5).build().model.prior.inputs.trainable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2])
 def test_the_memory_of_codes_starts_uniform_and_a_step_refreshes_the_examples_it_saw(tmp_path, shards):
     settings = {"optimizer": keras.optimizers.SGD(0.0), "batch_size": 12, "shards": shards, "steps_per_loop": 1}
@@ -285,6 +289,7 @@ class Alike(Correlated):
         return [mean, mean], (np.log1p(np.exp(r)) + 0.1) ** 2 * np.eye(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("posterior", [Correlated(), Alike()], ids=["full covariance", "repeated"])
 @pytest.mark.parametrize("components", ["pseudo_inputs", "subset"])
 def test_any_other_posterior_is_mixed_as_it_is(tmp_path, posterior, components):

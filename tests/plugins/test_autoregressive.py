@@ -69,6 +69,7 @@ def test_any_leading_shape_is_kept(leading):
     np.testing.assert_allclose(distribution.log_prob(grids), expected, atol=1e-6)  # float32
 
 
+@pytest.mark.slow
 def test_draws_have_the_exact_probabilities_under_xla():
     prior, count = built_prior(), 20_000
 
@@ -91,6 +92,7 @@ def test_draws_have_the_exact_probabilities_under_xla():
     np.testing.assert_array_equal(draw(tf.constant([1, 2])), draws)
 
 
+@pytest.mark.slow
 def test_trained_on_a_known_distribution_it_comes_close_to_its_entropy():
     prior = built_prior((2,), 3, spread=0.0, dropout=0.0)
     grids = tf.constant(list(itertools.product(range(3), repeat=2)), tf.int32)

@@ -83,6 +83,7 @@ def test_under_a_density_the_rate_is_the_sum_over_the_codes_of_every_position():
     np.testing.assert_allclose(rate(x, tf.constant([1, 2])), exact, rtol=1e-5)  # float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 def test_codes_are_drawn_with_the_probabilities_of_the_softmax(training):
     count = 20_000
@@ -116,6 +117,7 @@ def test_relaxed_codes_are_the_softmax_of_perturbed_logits_over_the_temperature(
     np.testing.assert_allclose(cold, expected / expected.sum(axis=-1, keepdims=True), rtol=1e-4, atol=1e-7)  # float32
 
 
+@pytest.mark.slow
 def test_as_the_temperature_falls_relaxed_codes_become_exact():
     distances = []
     for temperature in (1.0, 0.1, 0.01, 0.0001):
@@ -158,6 +160,7 @@ def test_outside_of_training_the_decoder_reads_rows_of_the_codebook(straight_thr
     np.testing.assert_array_equal(found["relaxed"], np.eye(4)[found["value"]])
 
 
+@pytest.mark.slow
 def test_a_scheduled_temperature_is_that_of_the_step():
     falling = built_posterior(10, temperature=keras.optimizers.schedules.PolynomialDecay(1.0, 10, 0.25))
     for step, temperature in ((0, 1.0), (10, 0.25)):

@@ -31,6 +31,7 @@ def reference(z, mean, scales):
 
 
 # float64: rounding of a sum of six squares; float32: 1e-3 nats is what training can tolerate, also at tiny scales
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-9), (np.float32, 1e-3)])
 @pytest.mark.parametrize("scale", [1.0, 1e-3])
 @pytest.mark.parametrize("pairs_at_once", [1 << 14, 1 << 18])  # five chunks, the last one filled up; and one

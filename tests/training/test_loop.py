@@ -96,6 +96,7 @@ def test_dense_layers_are_no_convolutions():
     assert not loop.convolves(concrete(lambda x, kernel: tf.cast(dense(x, kernel), tf.int32), [5, 3], [3, 4]))
 
 
+@pytest.mark.slow
 def test_a_dense_step_is_compiled_with_its_loop(tmp_path):
     trainer = Trainer(points_experiment(steps=10).build(), tmp_path, silent)
     trainer.train()

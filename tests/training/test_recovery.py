@@ -40,6 +40,7 @@ network.mlp.hidden = (8,)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side, choose", [("largest", max), ("smallest", min)])
 def test_the_checkpoint_at_the_best_score_is_kept_besides_the_newest(side, choose, tmp_path):
     trainer, _ = run(tmp_path, keep_best="validation_elbo", best_is=side, keep_checkpoints=1)
@@ -67,6 +68,7 @@ def test_a_score_that_validation_does_not_have_is_refused_before_the_first_step(
     assert Checkpoints(tmp_path / "checkpoints").steps() == []
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_chosen_by_name_or_step_and_what_is_not_there_is_said(tmp_path):
     trainer, _ = run(tmp_path, keep_checkpoints=2)
     assert trainer.checkpoints.named("50").step == 50

@@ -56,6 +56,7 @@ def test_the_final_checkpoint_is_the_final_state(whole):
     assert_same_tensors(trainer.built.state.read(), state)
 
 
+@pytest.mark.slow
 def test_rerunning_a_finished_run_changes_nothing(whole, tmp_path):
     run(tmp_path)
     before = {path.name: path.read_bytes() for path in (tmp_path / "checkpoints").iterdir()}
@@ -74,6 +75,7 @@ def test_after_a_damaged_newest_checkpoint_the_lost_steps_are_made_again(whole, 
     assert [line["step"] for line in read_lines(tmp_path / "metrics.jsonl")] == [10, 20, 30, 40, 50, 60]
 
 
+@pytest.mark.slow
 def test_streamed_data_gives_the_weights_of_resident_data(whole, tmp_path):
     state, trainer = run(tmp_path, resident_bytes=0)
     assert not trainer.experiment.resident
@@ -116,11 +118,13 @@ def test_the_digits_vae_with_dynamic_binarisation_resumes_bit_for_bit(tmp_path):
     assert_same_tensors(state, straight)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(whole, tmp_path):
     state, _ = run(tmp_path, seed=1, steps=10)
     assert (state["model/decoder/layers/0/0_kernel"] != whole[0]["model/decoder/layers/0/0_kernel"]).any()
 
 
+@pytest.mark.slow
 def test_a_signal_stops_at_the_end_of_a_loop_with_a_checkpoint_and_the_run_goes_on_from_there(whole, tmp_path):
     trainer = Trainer(points_experiment().build(), tmp_path, silent)
     write = trainer.metrics.write
@@ -139,6 +143,7 @@ def test_a_signal_stops_at_the_end_of_a_loop_with_a_checkpoint_and_the_run_goes_
     assert_same_tensors(run(tmp_path)[0], whole[0])
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_the_reason_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     run(tmp_path, steps=20)
     trainer = Trainer(points_experiment().build(), tmp_path, silent)
