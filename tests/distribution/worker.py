@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 
 from tfdgm.commands import main
+from tfdgm.distribution.replicas import Replicas
 from tfdgm.distribution.strategies import Placement
 
 count = int(os.environ.get("LOGICAL_CPUS", "1"))
@@ -25,11 +26,11 @@ if count > 1:
     )
 if sys.argv[1] == "train":
     sys.exit(main(sys.argv[1:]))
-devices = Placement(strategy="multi_worker").devices()
+opened = Placement(strategy="multi_worker").devices()
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from replicated import train  # noqa: E402
 
 folder, *kinds = sys.argv[1:]
 for kind in kinds:
-    train(Path(folder) / kind, kind, devices)
+    train(Path(folder) / kind, kind, Replicas(opened.strategy, is_chief=opened.is_chief))  # one object a run
