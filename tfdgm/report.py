@@ -3,13 +3,16 @@
 import base64
 import html
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfdgm.evaluation.scores import unit
+from tfdgm.evaluation.scores import logged_unit, unit
 from tfdgm.training.metrics import read_lines
 from tfdgm.workdir import Workdir
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -66,13 +69,19 @@ def _commit(facts: Mapping[str, Any]) -> str:
 
 
 def draw_curves(metrics: Path) -> bytes:
-    """A PNG of every metric against the step; training and validation of one quantity share a panel."""
+    """A PNG of every metric against the step."""
+    buffer = io.BytesIO()
+    curves(read_lines(metrics)).savefig(buffer)
+    return buffer.getvalue()
+
+
+def curves(lines: Sequence[Mapping[str, float]]) -> "Figure":
+    """A panel for every quantity that a loop or a validation logged, or both."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = read_lines(metrics)
-    names = list(dict.fromkeys(name for line in lines for name in line if name != "step"))
-    panels = [name for name in names if not name.startswith("validation_") and name != "steps_per_second"]
+    names = (name.removeprefix("validation_") for line in lines for name in line)
+    panels = [name for name in dict.fromkeys(names) if name not in ("step", "steps_per_second")]
     rows = -(-len(panels) // 2)
     figure = Figure(figsize=(10, 3 * rows), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
@@ -82,12 +91,10 @@ def draw_curves(metrics: Path) -> bytes:
             points = [(line["step"], line[key]) for line in lines if key in line]
             if points:
                 axes.plot(*zip(*points, strict=True), style, markersize=3, linewidth=1, label=key)
-        axes.set(xlabel="step", ylabel=f"{name} (nats per example)" if "norm" not in name else name)
+        axes.set(xlabel="step", ylabel=f"{name} ({unit})" if (unit := logged_unit(name)) else name)
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
-    buffer = io.BytesIO()
-    figure.savefig(buffer)
-    return buffer.getvalue()
+    return figure
 
 
 def _embed(png: bytes) -> str:

@@ -11,6 +11,7 @@ from tfdgm_priors.uniform import Uniform
 
 from tfdgm.commands.results import finish, print_scores, score
 from tfdgm.evaluation.scores import _UNITS, unit
+from tfdgm.report import curves
 from tfdgm.workdir import Workdir
 
 
@@ -55,3 +56,18 @@ def test_no_line_of_the_table_of_scores_is_wrapped(monkeypatch, capsys):
     for name in scores:
         assert any(name in line and unit(name, 1000.0) in line for line in lines)
     assert lines[-1] == f"binarization: {about['binarization']}"
+
+
+def test_every_quantity_that_was_logged_has_a_panel_with_its_unit():
+    lines = [
+        {"step": 10, "loss": 3.0, "elbo": -2.0, "jsd/discriminator_real": 0.6, "steps_per_second": 9.0},
+        {"step": 20, "loss": 2.0, "elbo": -1.0, "validation_elbo": -1.5, "validation_jsd_estimate": 0.1},
+    ]
+    axes = {each.get_ylabel(): each for each in curves(lines).axes}
+    assert set(axes) == {
+        "loss", "elbo (nats per example)", "jsd/discriminator_real (probability)", "jsd_estimate (nats)",
+    }  # fmt: skip
+    labels = [line.get_label() for line in axes["elbo (nats per example)"].lines]
+    assert labels == ["elbo", "validation_elbo"]
+    (points,) = axes["jsd_estimate (nats)"].lines
+    assert points.get_xydata().tolist() == [[20, 0.1]]

@@ -1,4 +1,4 @@
-"""What the scores are measured in."""
+"""What the scores, and what training logs, are measured in."""
 
 from typing import Any
 
@@ -29,6 +29,24 @@ _UNITS = {
 }
 
 
+#: Of what training logs besides; a loss has the unit of its terms, which the configuration chooses.
+_LOGGED = {
+    "elbo": "nats per example",
+    "reconstruction": "nats per example",
+    "rate": "nats per example",
+    "value": "nats",
+    "jsd_bound": "nats",
+    "discriminator_real": "probability",
+    "discriminator_fake": "probability",
+}
+
+
 def unit(name: str, value: Any) -> str:
     """The unit of a score; counts and names have none. That of `OBJECTIVE/NAME` is that of `NAME`."""
     return _UNITS.get(name.rsplit("/", 1)[-1], "nats per example" if isinstance(value, float) else "")
+
+
+def logged_unit(name: str) -> str:
+    """The unit of a metric in `metrics.jsonl`; nothing where it has none, or where that is not known."""
+    last = name.rsplit("/", 1)[-1]
+    return _LOGGED.get(last, _UNITS.get(last, ""))
