@@ -4,9 +4,11 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import tensorflow as tf
 
 from tfdgm import UserError
 from tfdgm.distribution import clusters
+from tfdgm.distribution.strategies import Placement
 
 
 class ConfigException(Exception):
@@ -48,6 +50,30 @@ def kubernetes(monkeypatch):
         return clusters.resolver("kubernetes", "job-name=mine")
 
     return install
+
+
+WORKERS = '"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}'
+
+
+@pytest.mark.parametrize(
+    "told, reason",
+    [
+        ("{", "Expecting property name"),
+        ("{}", "no task of it"),
+        (f"{{{WORKERS}}}", "no task of it"),
+        (f'{{{WORKERS}, "task": {{"type": "worker", "index": 2}}}}', "No task with index 2"),
+        (f'{{{WORKERS}, "task": {{"type": "evaluator", "index": 0}}}}', "this process is evaluator of it"),
+        (
+            '{"cluster": {"worker": ["here", "there:1"]}, "task": {"type": "worker", "index": 0}}',
+            "'here' is not HOST:PORT",
+        ),
+    ],
+)
+def test_a_description_that_is_wrong_is_refused_before_a_port_is_opened(told, reason, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", told)
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda **named: pytest.fail("opened"))
+    with pytest.raises(UserError, match=f"not described rightly: .*{reason}"):
+        Placement(strategy="multi_worker").devices()
 
 
 def test_a_task_of_slurm_is_the_worker_of_its_rank(monkeypatch):

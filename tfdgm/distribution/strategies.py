@@ -77,22 +77,21 @@ def multi_worker(placement: Placement) -> Devices:
     Raises:
       UserError: the cluster is not described, or is described wrongly.
     """
-    resolver = clusters.resolver(placement.cluster, placement.kubernetes_selector)
-    if resolver.task_type not in (None, "worker", "chief"):
-        raise UserError(f"a task of type {resolver.task_type!r} has no part in training; use worker, or chief")
     try:
-        cluster = resolver.cluster_spec()
-        own = cluster.task_address(resolver.task_type, resolver.task_id)
-        workers = [address for job in cluster.jobs for address in cluster.job_tasks(job)]
-        with answering_at(own, workers):
+        resolver = clusters.resolver(placement.cluster, placement.kubernetes_selector)
+        cluster = resolver.cluster_spec()  # before the task, which SLURM's resolver finds by it
+        task, index = resolver.task_type, resolver.task_id
+        if task not in ("worker", "chief"):
+            raise ValueError(f"this process is {task or 'no task'} of it; workers and a chief train")
+        workers = [address for job in cluster.jobs for address in cluster.job_tasks(job) if address]
+        with answering_at(cluster.task_address(task, index), workers):
             strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"the cluster is not described rightly: {error}") from None
     if strategy.num_replicas_in_sync == 1:
         return Devices()
-    chief = strategy.cluster_resolver.task_id in (None, 0) and resolver.task_type in (None, "chief", "worker")
-    has_chief = "chief" in strategy.cluster_resolver.cluster_spec().as_dict()
-    return Replicas(strategy, is_chief=chief and (not has_chief or resolver.task_type == "chief"))
+    first = "chief" if "chief" in cluster.jobs else "worker"
+    return Replicas(strategy, is_chief=task == first and index == 0)
 
 
 def tpu(address: str) -> Devices:
