@@ -165,6 +165,7 @@ def experiment(
     replicas: int | None = None,
     cluster: Cluster = "tf_config",
     kubernetes_selector: str = "job-name=tfdgm",
+    kubernetes_pods: int | None = None,
     tpu: str = "",
 ) -> Experiment:
     """Describes a whole run.
@@ -208,6 +209,7 @@ def experiment(
       replicas: for "mirrored", the number of devices: of GPUs, None for all, or else logical devices on the CPU.
       cluster: for "multi_worker", who says which processes take part: the variable TF_CONFIG, SLURM or Kubernetes.
       kubernetes_selector: the label selector of this job's pods.
+      kubernetes_pods: how many they are, which are waited for.
       tpu: for "tpu", its name or address.
 
     Raises:

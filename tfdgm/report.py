@@ -91,7 +91,7 @@ def curves(lines: Sequence[Mapping[str, float]]) -> "Figure":
             points = [(line["step"], line[key]) for line in lines if key in line]
             if points:
                 axes.plot(*zip(*points, strict=True), style, markersize=3, linewidth=1, label=key)
-        axes.set(xlabel="step", ylabel=f"{name} ({unit})" if (unit := logged_unit(name)) else name)
+        axes.set(xlabel="step", ylabel=f"{name} ({logged_unit(name)})".removesuffix(" ()"))
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
     return figure

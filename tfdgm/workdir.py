@@ -42,6 +42,7 @@ _FREE_SETTINGS = tuple(
         "replicas",
         "cluster",
         "kubernetes_selector",
+        "kubernetes_pods",
         "tpu",
     )
 )

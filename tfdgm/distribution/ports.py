@@ -4,11 +4,12 @@ The kernel drops what comes for other addresses, by a socket filter (`SO_ATTACH_
 listening socket accepts inherit it. Some kernels want CAP_NET_ADMIN for that; without it a server at loopback addresses
 is tied to the loopback interface. TensorFlow holds Python's interpreter lock from before it listens until all workers
 have come, so a process beside this one puts the filter on, within milliseconds (`pidfd_getfd`). Where that is not
-allowed, it comes on when all workers are there.
+allowed, it comes on when all workers are there, which is said.
 """
 
 import contextlib
 import ctypes
+import errno
 import ipaddress
 import os
 import socket
@@ -25,6 +26,8 @@ _SYS_PIDFD_OPEN, _SYS_PIDFD_GETFD = 434, 438
 _LOAD_BYTE, _LOAD_WORD, _AND, _JUMP_EQUAL, _RETURN = 0x30, 0x20, 0x54, 0x15, 0x06
 _NETWORK = 0xFFF00000
 _WHOLE = 0xFFFFFFFF
+#: What the process beside says once it looks.
+_LOOKS = b"looks\n"
 #: By version, where the IP header holds the destination: its first byte and the byte after its last.
 _DESTINATION = {4: (16, 20), 6: (24, 40)}
 
@@ -33,31 +36,52 @@ _DESTINATION = {4: (16, 20), 6: (24, 40)}
 def answering_at(address: str, peers: Iterable[str]) -> Iterator[None]:
     """The server that starts inside the block answers at the host of its own `address` only, from then on.
 
+    Where that cannot be had it answers at all addresses, and that is said on stderr.
+
     Args:
       address: `HOST:PORT` of this worker.
       peers: `HOST:PORT` of all workers. Where HOST is a name, which this machine may resolve to a loopback address that
         no other knows, the addresses count too from which it reaches them.
     """
     host, port = split(address)
-    allowed = own_addresses(host, [split(peer)[0] for peer in peers])
-    if sys.platform != "linux" or not allowed:
-        _tell(port, "this is not Linux" if sys.platform != "linux" else f"{host} is no address of this machine")
+    try:
+        if sys.platform != "linux":
+            raise LookupError("this is not Linux")
+        allowed = own_addresses(host, [split(peer)[0] for peer in peers])
+    except LookupError as reason:
+        _tell(port, str(reason))
         yield
         return
+    with _watched(port, allowed):
+        yield
+    try:
+        if not restrict(open_sockets(os.getpid(), os.dup), port, allowed):
+            _tell(port, "no socket of it was found")
+    except OSError as error:
+        _tell(port, f"{error} (CAP_NET_ADMIN may be needed)")
+
+
+@contextlib.contextmanager
+def _watched(port: int, allowed: Sequence[str]) -> Iterator[None]:
+    """A process beside this one confines the port as soon as it is opened, inside the block."""
     arguments = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(port), *allowed]
-    with subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as beside:
-        ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(beside.pid))
+    try:
+        beside = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    except OSError as error:
+        _tell(port, f"{error}; until all workers are there")
+        yield
+        return
+    prctl = ctypes.CDLL(None).prctl
+    with beside:
         try:
+            prctl(_PR_SET_PTRACER, ctypes.c_ulong(beside.pid))
             assert beside.stdout is not None
-            beside.stdout.readline()  # it looks now, or cannot
+            if beside.stdout.readline() != _LOOKS:
+                _tell(port, "pidfd_getfd is refused; until all workers are there")
             yield
         finally:
             beside.kill()
-            ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(0))
-    try:
-        restrict(open_sockets(os.getpid(), os.dup), port, allowed)
-    except PermissionError as error:
-        _tell(port, f"{error} (CAP_NET_ADMIN may be needed)")
+            prctl(_PR_SET_PTRACER, ctypes.c_ulong(0))
 
 
 def _tell(port: int, why: str) -> None:
@@ -72,19 +96,33 @@ def split(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def own_addresses(host: str, peers: Sequence[str]) -> list[str]:
-    """Addresses of this machine that `host` means, and, where it is a name, those from which it reaches `peers`."""
-    found = [found for found in _resolved(host) if _is_own(found)]
+def own_addresses(host: str, peers: Sequence[str] = ()) -> list[str]:
+    """Addresses of this machine that `host` means, and, where it is a name, those from which it reaches `peers`.
+
+    Raises:
+      LookupError: there is none, or it means all, or a peer's name does not resolve, so that they may be incomplete.
+    """
+    found = [address for address in _resolved(host) if _is_own(address)]
     if not _is_literal(host):
-        found += [source for peer in peers for target in _resolved(peer) if (source := _source(target))]
+        for peer in peers:
+            targets = _resolved(peer)
+            if not targets:
+                raise LookupError(f"the name {peer} does not resolve")
+            found += [source for target in targets if (source := _source(target))]
+    if not found:
+        raise LookupError(f"{host} is no address of this machine")
+    if any(ipaddress.ip_address(address).is_unspecified for address in found):
+        raise LookupError(f"{host} is all addresses")
     return sorted(set(found))
 
 
 def _resolved(host: str) -> list[str]:
     try:
-        return [str(each[4][0]).partition("%")[0] for each in socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)]
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
     except OSError:
         return []
+    addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
+    return [str(getattr(address, "ipv4_mapped", None) or address) for address in addresses]
 
 
 def _family(address: str) -> socket.AddressFamily:
@@ -92,8 +130,8 @@ def _family(address: str) -> socket.AddressFamily:
 
 
 def _is_literal(host: str) -> bool:
-    with contextlib.suppress(OSError):
-        return bool(socket.inet_pton(_family(host), host))
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
     return False
 
 
@@ -169,10 +207,19 @@ def open_sockets(process: int, copied: Callable[[int], int]) -> Iterator[socket.
     """The sockets of a process, each closed when the next is asked for; `copied` makes a descriptor ours."""
     folder = f"/proc/{process}/fd"
     for number in os.listdir(folder):
-        with contextlib.suppress(OSError):  # closed meanwhile, or not ours to look into yet
+        with contextlib.suppress(OSError):  # closed meanwhile, or another file by now
             if os.readlink(f"{folder}/{number}").startswith("socket:"):
-                with socket.socket(fileno=copied(int(number))) as each:
-                    yield each
+                yield from _opened(copied(int(number)))
+
+
+def _opened(descriptor: int) -> Iterator[socket.socket]:
+    try:
+        opened = socket.socket(fileno=descriptor)
+    except OSError:
+        os.close(descriptor)
+        return
+    with opened:
+        yield opened
 
 
 def _system_call(*arguments: int) -> int:
@@ -183,15 +230,32 @@ def _system_call(*arguments: int) -> int:
 
 
 def _beside(process: int, port: int, allowed: Sequence[str]) -> None:
-    """Waits until the process listens, and puts the filter on."""
+    """Confines the port of a process as soon as it is opened, and whoever came in before that."""
     handle = _system_call(_SYS_PIDFD_OPEN, process, 0)
 
     def copied(number: int) -> int:
         return _system_call(_SYS_PIDFD_GETFD, handle, number, 0)
 
-    print(flush=True)
-    while not restrict(open_sockets(process, copied), port, allowed):
-        time.sleep(0.005)
+    if not _may_copy(copied):
+        return
+    os.write(1, _LOOKS)
+    while True:
+        time.sleep(0.2 if restrict(open_sockets(process, copied), port, allowed) else 0.005)
+
+
+def _may_copy(copied: Callable[[int], int]) -> bool:
+    """Whether descriptors may be copied; the process may have to allow it first, which it is about to do."""
+    for _ in range(100):
+        try:
+            os.close(copied(0))
+        except OSError as error:
+            if error.errno == errno.ENOSYS:
+                return False
+            if error.errno != errno.EBADF:  # which comes after the permission
+                time.sleep(0.01)
+                continue
+        return True
+    return False
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class Placement:
     replicas: int | None = None
     cluster: clusters.Cluster = "tf_config"
     kubernetes_selector: str = "job-name=tfdgm"
+    kubernetes_pods: int | None = None
     tpu: str = ""
 
     def devices(self) -> Devices:
@@ -78,8 +79,10 @@ def multi_worker(placement: Placement) -> Devices:
       UserError: the cluster is not described, or is described wrongly.
     """
     try:
-        resolver = clusters.resolver(placement.cluster, placement.kubernetes_selector)
+        resolver = clusters.resolver(placement.cluster, placement.kubernetes_selector, placement.kubernetes_pods)
         cluster = resolver.cluster_spec()  # before the task, which SLURM's resolver finds by it
+        if not cluster.jobs:
+            raise ValueError("it names no worker")
         task, index = resolver.task_type, resolver.task_id
         if task not in ("worker", "chief"):
             raise ValueError(f"this process is {task or 'no task'} of it; workers and a chief train")

@@ -34,7 +34,6 @@ _LOGGED = {
     "elbo": "nats per example",
     "reconstruction": "nats per example",
     "rate": "nats per example",
-    "value": "nats",
     "jsd_bound": "nats",
     "discriminator_real": "probability",
     "discriminator_fake": "probability",

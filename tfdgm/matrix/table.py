@@ -129,12 +129,12 @@ def spread(values: Sequence[float]) -> str:
 
 def number(value: float) -> str:
     """A score for reading: two decimals, or two digits of what is smaller than that shows; none from 10,000 on."""
-    return str(value) if isinstance(value, int) else f"{value:,.{_decimals(value)}f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{_decimals(value)}f}"
 
 
 def _decimals(value: float) -> int:
     if value == 0 or not math.isfinite(value) or abs(value) >= 0.1:
-        return 0 if 1e4 <= abs(value) < math.inf else 2
+        return 0 if 9_999.995 <= abs(value) < math.inf else 2
     return 1 - math.floor(math.log10(abs(value)))
 
 
