@@ -10,7 +10,7 @@ from tfdgm.distribution.ports import own_addresses, split
 from tfdgm.errors import UserError
 
 Cluster = Literal["tf_config", "slurm", "kubernetes"]
-#: The first port of a node's tasks, as TensorFlow's resolver has it.
+#: The first port of a node's tasks.
 _SLURM_PORT = 8888
 #: Pods come one after the other: how often they are asked for, and how many seconds apart.
 _ASKED, _APART = 300, 2.0
@@ -46,7 +46,10 @@ def slurm() -> tf.distribute.cluster_resolver.ClusterResolver:
     if any(name not in os.environ for name in needed):
         raise UserError('experiment.cluster = "slurm", and this process was not started by srun')
     asked = tf.distribute.cluster_resolver.SlurmClusterResolver(
-        gpus_per_node=int(os.environ["SLURM_STEP_NUM_TASKS"]), gpus_per_task=1, auto_set_gpu=False
+        port_base=_SLURM_PORT,
+        gpus_per_node=int(os.environ["SLURM_STEP_NUM_TASKS"]),
+        gpus_per_task=1,
+        auto_set_gpu=False,
     )
     spec = asked.cluster_spec()
     own = f"{os.environ['SLURMD_NODENAME']}:{_SLURM_PORT + int(os.environ['SLURM_LOCALID'])}"
