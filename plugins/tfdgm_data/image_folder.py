@@ -1,22 +1,23 @@
 """Images of a folder."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tfdgm import Context, Data, DataSpec, Source, UserError
+from tfdgm import Context, Data, DataSpec, Source
+from tfdgm_data.image_file import check_header, read_square
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _SPLITS = ("train", "validation", "test")
-#: PIL's names of pixels of more than 8 bits, which it cuts off at 255 instead of scaling them.
-_DEEP = ("I", "F")
 
 
 class ImageFolder(Data):
     """Image files below a folder, read from the disk as they are needed, each cropped to its middle square and resized.
+
+    Of an animation the first frame counts, and transparency is left out.
 
     With a subfolder `train` the splits are the subfolders `train`, `validation` and `test` that exist. Without one, all
     images are shuffled once by `numpy.random.RandomState(0)` and divided. Every image's header is read when the run
@@ -53,7 +54,11 @@ class ImageFolder(Data):
         self._files = self._find(validation_share, test_share)
 
     def _find(self, validation_share: float, test_share: float) -> dict[str, list[Path]]:
-        self.require(self.path.is_dir(), f"there is no folder {self.path}")
+        try:
+            self.require(self.path.is_dir(), f"there is no folder {self.path}")
+            next(self.path.iterdir(), None)
+        except OSError as error:
+            self.require(False, f"the folder {self.path} cannot be read: {error.strerror}")
         self.divided = (self.path / "train").is_dir()
         if self.divided:
             found = {name: _images(self.path / name) for name in _SPLITS if (self.path / name).is_dir()}
@@ -66,8 +71,10 @@ class ImageFolder(Data):
         for name in ("train", *found):
             where = self.path / name if self.divided else self.path
             self.require(bool(found.get(name)), f"{where} has no image ({', '.join(_SUFFIXES)})")
-        for file in (file for files in found.values() for file in files):
-            _open(file).close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PIL's, of large images, which are refused, and of damaged metadata
+            for file in (file for files in found.values() for file in files):
+                check_header(file)
         return found
 
     def splits(self) -> dict[str, Source]:
@@ -97,34 +104,9 @@ class ImageFiles(Source):
         return len(self.files)
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
-        return np.stack([self._read(self.files[index]) for index in indices])
-
-    def _read(self, file: Path) -> np.ndarray:
         size, _, channels = self.shape
-        with _open(file) as image:
-            try:
-                square = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
-            except OSError as error:
-                raise UserError(f"data.image_folder: {file} cannot be read: {error}") from None
-        side = min(square.size)
-        left, top = ((length - side) // 2 for length in square.size)
-        box = (left, top, left + side, top + side)
-        # `resize` reads only inside the box, and averages over what one new pixel covers
-        resized = square.resize((size, size), Image.Resampling.BOX if side >= size else Image.Resampling.BICUBIC, box)
-        return np.asarray(resized, np.uint8).reshape(self.shape)
+        return np.stack([read_square(self.files[index], size, channels) for index in indices])
 
 
 def _images(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
-
-
-def _open(file: Path) -> Image.Image:
-    """The image with its header read; pixels follow on first use."""
-    try:
-        image = Image.open(file)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        reason = "it is no image" if isinstance(error, UnidentifiedImageError) else error
-        raise UserError(f"data.image_folder: {file} cannot be read: {reason}") from None
-    if image.mode.startswith(_DEEP):
-        raise UserError(f"data.image_folder: {file} has more than 8 bits per pixel and channel; convert it to 8")
-    return image

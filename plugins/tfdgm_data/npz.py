@@ -1,6 +1,5 @@
 """Arrays from a NumPy file."""
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm import ArraySource, Context, Data, DataSpec, Source, UserError
+from tfdgm_data.npz_file import load
 
+_SPLITS = ("train", "validation", "test")
 _CHECKED_AT_ONCE = 1 << 24
 
 
 class Npz(Data):
     """Arrays named `train`, and where they exist `validation` and `test`, from a `.npz` file.
 
-    Each has shape `[examples, *shape]`. Integers in 0..255 are divided by 255; floating point is taken as it is. Every
-    value is checked to be finite when the run starts.
+    Each has shape `[examples, *shape]`. Integers in 0..255 are divided by 255; floating point is taken as it is. When
+    the run starts, the file is read through once: its checksums are compared, and every value must be finite in
+    float32.
 
     Args:
       path: the file.
@@ -27,7 +29,7 @@ class Npz(Data):
 
     def __init__(self, *, path: str, low: float | None = None, high: float | None = None) -> None:
         self.path = path
-        arrays = _load(Path(path))
+        arrays = load(Path(path), _SPLITS, needed="train")
         train = arrays["train"]
         self._integer = np.issubdtype(train.dtype, np.integer)
         for name, rows in arrays.items():
@@ -47,18 +49,22 @@ class Npz(Data):
                 f"{path}: the values of {name!r} lie in [{lowest:g}, {highest:g}], outside of the range "
                 f"[{self.spec.low:g}, {self.spec.high:g}]; low and high set the range",
             )
+        self.require(
+            not self._integer or ranges["train"][1] > 1 / 255,
+            f"{path}: the integers of 'train' are 0 and 1 alone, and integers are divided by 255; multiply them by "
+            "255, or store them as floats",
+        )
         self._splits = arrays
 
     def _check(self, name: str, rows: np.ndarray, train: np.ndarray) -> None:
         where = f"{self.path}: the array {name!r}"
         self.require(rows.ndim >= 2, f"{where} must have shape [examples, ...], got {rows.shape}")
         self.require(len(rows) > 0, f"{where} has no examples")
+        self.require(rows[0].size > 0, f"{where} has examples without values, of shape {rows.shape[1:]}")
         self.require(
             rows.shape[1:] == train.shape[1:],
             f"{where} has examples of shape {rows.shape[1:]}, but 'train' of {train.shape[1:]}",
         )
-        kinds = (np.integer, np.floating)
-        self.require(any(np.issubdtype(rows.dtype, kind) for kind in kinds), f"{where} has dtype {rows.dtype}")
         self.require(rows.dtype == train.dtype, f"{where} has dtype {rows.dtype}, but 'train' {train.dtype}")
         for start, piece in _pieces(rows):
             if self._integer:
@@ -66,10 +72,12 @@ class Npz(Data):
                     piece.min() >= 0 and piece.max() <= 255, f"{where} has integers outside of 0..255; store floats"
                 )
                 continue
-            bad = np.argwhere(~np.isfinite(piece))
+            with np.errstate(over="ignore"):
+                bad = np.argwhere(~np.isfinite(piece.astype(np.float32)))  # as the model sees it
             if len(bad):
-                at = [int(bad[0][0]) + start, *map(int, bad[0][1:])]
-                raise UserError(f"{self.spoken_name()}: {where} has NaN or infinity, the first at {at}")
+                value, at = piece[tuple(bad[0])], [int(bad[0][0]) + start, *map(int, bad[0][1:])]
+                what = f"{value}, which float32 cannot hold" if np.isfinite(value) else "NaN or infinity"
+                raise UserError(f"{self.spoken_name()}: {where} has {what}, the first at {at}")
 
     def splits(self) -> dict[str, Source]:
         return {name: ArraySource(rows) for name, rows in self._splits.items()}
@@ -93,45 +101,6 @@ def _pieces(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 def _range(rows: np.ndarray) -> tuple[float, float]:
     ends = [(float(piece.min()), float(piece.max())) for _, piece in _pieces(rows)]
     return min(low for low, _ in ends), max(high for _, high in ends)
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    """The arrays by name; ones stored without compression are mapped from the disk, not read."""
-    if not path.exists():
-        raise UserError(f"data.npz: there is no file {path}")
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UserError(f"data.npz: {path} is not an .npz file: it holds a single array")
-        with archive:
-            names = [name for name in ("train", "validation", "test") if name in archive.files]
-            if "train" not in names:
-                raise UserError(f"data.npz: {path} has no array 'train'; it has {', '.join(archive.files) or 'none'}")
-            return {name: _mapped(path, name, archive) for name in names}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"data.npz: {path} cannot be read: {error}") from None
-
-
-def _mapped(path: Path, name: str, archive: Any) -> np.ndarray:
-    """One member of the archive, mapped from disk where it is stored as it is."""
-    with zipfile.ZipFile(path) as files:
-        member = files.getinfo(f"{name}.npy")
-        if member.compress_type != zipfile.ZIP_STORED:
-            return archive[name]
-        with files.open(member) as stream:
-            version = np.lib.format.read_magic(stream)
-            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            if version not in read_header:
-                return archive[name]
-            shape, fortran, dtype = read_header[version](stream)
-            header = stream.tell()
-    if dtype.hasobject:
-        raise UserError(f"data.npz: {path}: the array {name!r} holds Python objects")
-    with open(path, "rb") as file:
-        file.seek(member.header_offset + 26)
-        name_length, extra_length = np.frombuffer(file.read(4), "<u2")
-    offset = member.header_offset + 30 + int(name_length) + int(extra_length) + header
-    return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
 
 
 def _image_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:

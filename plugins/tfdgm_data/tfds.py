@@ -1,5 +1,7 @@
 """Images from a prepared directory of TensorFlow Datasets."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -61,11 +63,9 @@ class TFDS(Data):
         except ImportError:
             raise UserError('data.tfds needs TensorFlow Datasets: pip install "tfdgm[datasets]"') from None
         where = f"{self.data_dir} for {self.name!r}"
-        try:
+        with _refusals(f"cannot open {where}"):
             builder = datasets.builder(self.name, data_dir=self.data_dir, try_gcs=False)
             prepared = {name: info.num_examples for name, info in (builder.info.splits or {}).items()}
-        except (datasets.core.DatasetNotFoundError, AssertionError, ValueError, OSError) as error:
-            raise UserError(f"data.tfds: cannot open {where}: {str(error).splitlines()[0]}") from None
         self.require("train" in prepared, f"there is no prepared training split in {where}; prepare it with tfds build")
         self.require(
             self.key in builder.info.features,
@@ -95,14 +95,15 @@ class TFDS(Data):
     def _open(self, builder: Any, split: str, shape: tuple[int, ...]) -> Source:
         others = {name: False for name in builder.info.features if name != self.key}
         try:
-            return Records(builder.as_data_source(split=split), self.key, shape)
+            return Records(builder.as_data_source(split=split), self.key, shape, f"{split} in {self.data_dir}")
         except NotImplementedError:  # a format without random access
             import tensorflow_datasets as datasets
 
             partial = datasets.decode.PartialDecoding({self.key: True, **others})
             in_order = datasets.ReadConfig(interleave_cycle_length=1, try_autocache=False)  # as array records are read
-            loaded = builder.as_dataset(split=split, decoders=partial, shuffle_files=False, read_config=in_order)
-            return ArraySource(np.stack([example[self.key] for example in loaded.as_numpy_iterator()]))
+            with _refusals(f"{split} in {self.data_dir} cannot be read, it may be damaged"):
+                loaded = builder.as_dataset(split=split, decoders=partial, shuffle_files=False, read_config=in_order)
+                return ArraySource(np.stack([example[self.key] for example in loaded.as_numpy_iterator()]))
 
     def splits(self) -> dict[str, Source]:
         return dict(self._sources)
@@ -126,16 +127,38 @@ class TFDS(Data):
 
 
 class Records(Source):
-    """Array records of one split."""
+    """Array records of one split.
 
-    def __init__(self, records: Any, key: str, shape: tuple[int, ...]) -> None:
+    Args:
+      records: the images under `key`, by position.
+      key: name of the image in a record.
+      shape: of every image.
+      where: names them in messages.
+    """
+
+    def __init__(self, records: Any, key: str, shape: tuple[int, ...], where: str) -> None:
         self.records = records
         self.key = key
         self.shape = shape
         self.dtype = np.uint8
+        self.where = where
 
     def __len__(self) -> int:
         return len(self.records)
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
-        return np.stack([self.records[int(index)][self.key] for index in indices])
+        return np.stack([self._image(int(index)) for index in indices])
+
+    def _image(self, index: int) -> np.ndarray:
+        with _refusals(f"record {index} of {self.where} cannot be read, it may be damaged"):
+            return self.records[index][self.key]
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """Turns whatever missing or damaged files make TensorFlow Datasets and its decoders raise into one `UserError`."""
+    try:
+        yield
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise UserError(f"data.tfds: {what}: {reason}") from None

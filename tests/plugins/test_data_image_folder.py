@@ -190,7 +190,7 @@ def test_a_file_that_is_no_image_is_refused_when_the_run_starts(tmp_path):
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
 def test_pixels_of_more_than_8_bits_are_refused_and_not_cut_off(tmp_path, dtype):
     saved(tmp_path, [np.arange(16).reshape(4, 4).astype(dtype)], suffix="tiff")
-    assert "000.tiff has more than 8 bits" in refused(tmp_path)
+    assert "000.tiff cannot be read: it has more than 8 bits" in refused(tmp_path)
 
 
 def broken_folder(tmp_path):

@@ -1,5 +1,6 @@
 """Arrays from a file: what is read, and what is refused by name and place."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def test_the_place_of_a_bad_value_is_right_in_a_later_piece(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     "arrays, told",
     [
-        ({"x": FLOATS}, "no array 'train'; it has x"),
+        ({"x": FLOATS}, "no array 'train'; it has 'x'"),
         ({"train": FLOATS, "test": FLOATS[:, :2]}, "'test' has examples of shape (2, 3), but 'train' of (4, 3)"),
         ({"train": FLOATS, "test": FLOATS.astype(np.float64)}, "'test' has dtype float64, but 'train' float32"),
         ({"train": FLOATS.ravel()}, "'train' must have shape [examples, ...]"),
@@ -85,6 +86,11 @@ def test_the_place_of_a_bad_value_is_right_in_a_later_piece(tmp_path, monkeypatc
         ({"train": FLOATS.astype(np.complex64)}, "'train' has dtype complex64"),
         ({"train": np.full((3, 2), 256)}, "'train' has integers outside of 0..255"),
         ({"train": np.full((3, 2), -1)}, "'train' has integers outside of 0..255"),
+        ({"train": np.eye(3, dtype=np.uint8)}, "the integers of 'train' are 0 and 1 alone"),
+        ({"train": np.eye(3, dtype=bool)}, "'train' has dtype bool; it must hold integers of 8 to 64 bits, or"),
+        ({"train": np.eye(3, dtype=np.longdouble)}, "'train' has dtype float128"),
+        ({"train": FLOATS[:0]}, "'train' has no examples"),
+        ({"train": FLOATS[:, :0]}, "'train' has examples without values, of shape (0, 3)"),
     ],
 )
 def test_arrays_that_do_not_serve_are_refused_by_name(tmp_path, arrays, told):
@@ -127,12 +133,54 @@ def test_bytes_stay_in_a_range_that_is_given(tmp_path):
     assert "the values of 'test' lie in [0.8, 0.8], outside of the range [0, 0.5]" in message
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_value_that_float32_cannot_hold_is_refused_with_its_place(tmp_path, save):
+    rows = FLOATS.astype(np.float64)
+    rows[13, 2, 1] = -1e39
+    message = refused(saved(tmp_path, save, train=rows))
+    assert "'train' has -1e+39, which float32 cannot hold, the first at [13, 2, 1]" in message
+    rows[13, 2, 1] = 3.4e38
+    assert Npz(path=saved(tmp_path, save, train=rows)).spec.high == 3.4e38
+
+
 def test_a_missing_or_broken_file_is_refused(tmp_path):
     assert "no file" in refused(tmp_path / "nowhere.npz")
     (tmp_path / "text.npz").write_text("not an archive")
-    assert "cannot be read" in refused(tmp_path / "text.npz")
+    assert "is not an .npz file; numpy.savez(path, train=rows) makes one" in refused(tmp_path / "text.npz")
     whole = Path(saved(tmp_path, train=FLOATS))
     (tmp_path / "cut.npz").write_bytes(whole.read_bytes()[:300])
     assert "cannot be read" in refused(tmp_path / "cut.npz")
     np.save(tmp_path / "one.npy", FLOATS)
-    assert "not an .npz file" in refused(tmp_path / "one.npy")
+    assert "not an .npz file: it holds a single array" in refused(tmp_path / "one.npy")
+
+
+def test_paths_that_are_no_regular_file_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    assert "not a regular file" in refused(tmp_path / "pipe.npz")
+    assert "is a folder" in refused(tmp_path)
+    assert "cannot be read" in refused(tmp_path / ("x" * 300))  # a name too long for the file system
+    with pytest.raises(UserError, match="cannot be read"):
+        Npz(path="zero\0byte.npz")
+
+
+@pytest.mark.parametrize("call", ["builtins.open", "pathlib.Path.stat"])
+def test_a_file_without_permission_is_told_as_that(tmp_path, monkeypatch, call):
+    path = saved(tmp_path, train=FLOATS)
+
+    def denied(*arguments, **named):
+        raise PermissionError(13, "Permission denied", path)
+
+    with monkeypatch.context() as patched:  # permissions do not bind a test that runs as root
+        patched.setattr(call, denied)
+        message = refused(path)
+    assert message == f"data.npz: permission denied: {path}"
+
+
+def test_arrays_that_do_not_fit_in_memory_are_told_as_that(tmp_path, monkeypatch):
+    path = saved(tmp_path, np.savez_compressed, train=FLOATS)
+
+    def full(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr("tfdgm_data.npz_file._fill", full)
+    assert "do not fit in memory; numpy.savez stores them without compression" in refused(path)

@@ -234,6 +234,28 @@ def test_images_that_do_not_serve_are_refused(tmp_path, changes, told):
     assert told in refused(prepare(tmp_path, **changes))
 
 
+@pytest.mark.parametrize(
+    "file_format, reason",
+    [("array_record", "record 0 of train[0:40] in"), ("tfrecord", "train[0:40] in")],
+)
+@pytest.mark.parametrize("length", [10, 1_500])
+def test_damaged_records_are_refused_by_place(tmp_path, file_format, reason, length):
+    settings = prepare(tmp_path, file_format=file_format)
+    file = min(tmp_path.glob("**/*train*-of-*"))
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(UserError) as raised:
+        rows_of(TFDS(**settings).splits()["train"])
+    assert str(raised.value).startswith(f"data.tfds: {reason} {tmp_path} cannot be read, it may be damaged: ")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_description_is_refused(tmp_path):
+    settings = prepare(tmp_path)
+    (info,) = tmp_path.glob("**/dataset_info.json")
+    info.write_text(info.read_text()[:50])
+    assert f"cannot open {tmp_path} for 'tfdgm_tiny'" in refused(settings)
+
+
 @pytest.mark.slow
 def test_a_model_trains_on_records_that_are_streamed(tmp_path, records):
     data = TFDS(**records, binarization="dynamic")
