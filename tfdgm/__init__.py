@@ -26,6 +26,7 @@ _HOME = {
     "ArraySource": "tfdgm.contracts.data",
     "Modes": "tfdgm.contracts.data",
     "Component": "tfdgm.contracts.component",
+    "AnyFloat": "tfdgm.contracts.component",
     "Context": "tfdgm.contracts.context",
     "Summed": "tfdgm.contracts.context",
     "Concatenated": "tfdgm.contracts.context",

@@ -45,7 +45,7 @@ class GaussianMixture(Toy):
             num_test=num_test,
             sample_seed=sample_seed,
         )
-        self.require_positive(sigma=sigma)
+        self.require_positive("sigma", sigma)
         self.centres = centres
         self.sigma = sigma
 

@@ -33,7 +33,7 @@ class Grid(GaussianMixture):
         sample_seed: int = 0,
     ) -> None:
         self.require(side >= 2, f"side must be at least 2, got {side}")
-        self.require_positive(extent=extent)
+        self.require_positive("extent", extent)
         values = np.linspace(-extent, extent, side)
         super().__init__(
             centres=np.stack(np.meshgrid(values, values, indexing="ij"), axis=-1).reshape(-1, 2),

@@ -36,7 +36,7 @@ class Moons(Toy):
             num_test=num_test,
             sample_seed=sample_seed,
         )
-        self.require_noise(noise)
+        self.require_not_negative("noise", noise)
         self.noise = noise
 
     def draw(self, random: np.random.RandomState, count: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """A line beside the one that a generator starts on."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ class ParallelLines(Toy):
             num_test=num_test,
             sample_seed=sample_seed,
         )
-        self.require(math.isfinite(theta), f"theta must be finite, got {theta}")
+        self.require_not_negative("|theta|", abs(theta))
         self.theta = theta
 
     def draw(self, random: np.random.RandomState, count: int) -> np.ndarray:

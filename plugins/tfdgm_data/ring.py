@@ -32,7 +32,7 @@ class Ring(GaussianMixture):
         sample_seed: int = 0,
     ) -> None:
         self.require(modes >= 1, f"modes must be at least 1, got {modes}")
-        self.require_positive(radius=radius)
+        self.require_positive("radius", radius)
         angle = 2 * np.pi * np.arange(modes) / modes
         super().__init__(
             centres=radius * np.stack([np.cos(angle), np.sin(angle)], axis=1),

@@ -39,7 +39,7 @@ class SwissRoll(Toy):
             num_test=num_test,
             sample_seed=sample_seed,
         )
-        self.require_noise(noise)
+        self.require_not_negative("noise", noise)
         self.dimensions = dimensions
         self.noise = noise
 

@@ -1,7 +1,5 @@
 """Points of a known law: what all toys share."""
 
-import math
-
 import numpy as np
 
 from tfdgm import ArraySource, DataSpec, Source
@@ -10,6 +8,9 @@ from tfdgm_data.drawn import Drawn
 
 class Toy(Drawn):
     """Points x of R^d, float32.
+
+    Lengths are from 1e-6 to 1e6, and those that may be 0 at most 1e6: of points that far out float32 keeps the first
+    decimal, and densities of them stay finite.
 
     Args:
       dimensions: d.
@@ -21,14 +22,6 @@ class Toy(Drawn):
     ) -> None:
         super().__init__(num_train=num_train, num_validation=num_validation, num_test=num_test, sample_seed=sample_seed)
         self.spec = DataSpec(shape=(dimensions,))
-
-    def require_positive(self, **lengths: float) -> None:
-        """Refuses hyperparameters that are not positive and finite."""
-        for name, length in lengths.items():
-            self.require(0 < length < math.inf, f"{name} must be positive and finite, got {length}")
-
-    def require_noise(self, noise: float) -> None:
-        self.require(0 <= noise < math.inf, f"noise must be finite and not negative, got {noise}")
 
     def draw(self, random: np.random.RandomState, count: int) -> np.ndarray:
         """`count` points x `[count, d]`."""

@@ -27,7 +27,7 @@ class DiscretizedLogistic(Likelihood):
     """
 
     def __init__(self, *, scale: float = 0.1, scale_from: Literal["shared", "decoder"] = "shared") -> None:
-        self.require(scale > 0, f"scale must be positive, got {scale}")
+        self.require_positive("scale", scale)
         self.scale = scale
         self.scale_from = scale_from
 

@@ -13,12 +13,13 @@ class Gaussian(Likelihood):
     """p(x|z) = N(x; m(z), s^2 I): one scale for all of x, fixed or learned; the decoder gives the mean m.
 
     Args:
-      scale: standard deviation s, its first value where it is learned; in the units of x.
+      scale: standard deviation s, its first value where it is learned; in the units of x, from 1e-6 to 1e6: the
+        gradient goes with 1/s^2, and optimizers square it.
       learned_scale: whether s is trained (one scalar, as log s).
     """
 
     def __init__(self, *, scale: float = 0.1, learned_scale: bool = False) -> None:
-        self.require(scale > 0, f"scale must be positive, got {scale}")
+        self.require_positive("scale", scale)
         self.scale = scale
         self.learned_scale = learned_scale
 

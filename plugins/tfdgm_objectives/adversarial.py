@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from tfdgm import BuildContext, Context, Forward, Loss, Network, Objective, straight_through
+from tfdgm import BuildContext, Context, Forward, Loss, Network, Objective, Schedule, straight_through
 from tfdgm_objectives.critic import Critic, Score, mean_by_sample, score_and_slope, unrolled
 
 Space = Literal["data", "latent"]
@@ -45,11 +45,11 @@ class Adversarial(Objective):
         spectral_normalization: bool,
     ) -> None:
         self.require(moves >= 1, f"moves must be at least 1, got {moves}: a critic that never moves tells nothing")
-        self.require(weight > 0, f"weight must be positive, got {weight}")
+        self.require_positive("weight", weight)
         self.require(packing >= 1, f"packing must be at least 1, got {packing}")
         self.require(unrolling >= 0, f"unrolling must not be negative, got {unrolling}")
         if unrolling_rate is not None:
-            self.require(unrolling_rate > 0, f"unrolling_rate must be positive, got {unrolling_rate}")
+            self.require_positive("unrolling_rate", unrolling_rate)
             self.require(unrolling > 0, "unrolling_rate has no use with unrolling = 0")
         self.require(space == "data" or fakes is None, "fakes has no use in latent space, where q(z|x) gives them")
         self.critic = Critic(network, packing, spectral_normalization)
@@ -72,6 +72,19 @@ class Adversarial(Objective):
         self.balanced_for = "adaptive_weight" if adaptive_weight else ""
         self.trains_decoder = space == "data"
         self.trains_encoder = space == "latent" or fakes != "prior"
+
+    def require_stable_unrolling(self, **penalties: Schedule) -> None:
+        """Refuses a rate of virtual steps at which they explode within a few.
+
+        A penalty of weight w on the critic's slope has a curvature of about w, and steps of rate r multiply by 1 - r w.
+        """
+        steepest = max([1.0, *(weight for weight in penalties.values() if isinstance(weight, (int, float)))])
+        rate = self.default_unrolling_rate if self.unrolling_rate is None else self.unrolling_rate
+        beside = " and ".join(f"{name} = {weight:g}" for name, weight in penalties.items() if weight == steepest)
+        self.require(
+            not self.unrolling or rate * steepest <= 1,
+            f"unrolling_rate must be at most {1 / steepest:g}{f' with {beside}' if beside else ''}, got {rate:g}",
+        )
 
     def build(self, context: BuildContext) -> None:
         latent = self.space == "latent"

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfdgm import Context, Forward, Loss, Objective, Schedule, scheduled
+from tfdgm import BuildContext, Context, Forward, Loss, Objective, Schedule, scheduled
 
 
 class ELBO(Objective):
@@ -12,18 +12,20 @@ class ELBO(Objective):
     give the beta-VAE (Higgins et al. 2017), and a schedule from 0 to 1 is KL warm-up (Bowman et al. 2016).
 
     Args:
-      beta: weight of the rate; a number or a schedule of the step.
-      weight: weight of this term among the objectives.
+      beta: weight of the rate, at most 1e6; a number or a schedule of the step.
+      weight: weight of this term among the objectives, from 1e-6 to 1e6.
     """
 
     needs_posterior = True
 
     def __init__(self, *, beta: Schedule = 1.0, weight: float = 1.0) -> None:
-        if isinstance(beta, (int, float)):
-            self.require(beta >= 0, f"beta must not be negative, got {beta}")
-        self.require(weight > 0, f"weight must be positive, got {weight}")
+        self.require_not_negative("beta", beta)
+        self.require_positive("weight", weight)
         self.beta = beta
         self.weight = weight
+
+    def build(self, context: BuildContext) -> None:
+        self.require_not_negative("beta", self.beta, steps=context.steps)
 
     def model_loss(self, forward: Forward, context: Context) -> Loss:
         reconstruction, rate = forward.reconstruction, forward.rate

@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from tfdgm import Context, Loss, Network, Schedule, scheduled
+from tfdgm import BuildContext, Context, Loss, Network, Schedule, scheduled
 from tfdgm_objectives.adversarial import Adversarial, Fakes, Space, scores_of
 from tfdgm_objectives.critic import Score
 
@@ -35,8 +35,9 @@ class JSD(Adversarial):
       r1, r2: weights of (1/2) E |df/dx|^2 at real and at fake samples (Mescheder et al. 2018, equation 9);
         numbers or schedules of the step.
       unrolling: number of virtual gradient steps of the critic that the model's loss looks ahead (Metz et al. 2017).
-      unrolling_rate: learning rate of the virtual steps; None is 0.1. They diverge unless it is below 2 over the
-        largest curvature of the critic's loss, which r1 and r2 raise. Not without unrolling.
+      unrolling_rate: learning rate of the virtual steps, at most 1, 1 / r1 and 1 / r2; None is 0.1. They diverge
+        unless it is below 2 over the largest curvature of the critic's loss, which r1 and r2 raise. Not without
+        unrolling.
       spectral_normalization: divides the critic's kernels by their spectral norms (Miyato et al. 2018).
       packing: m, samples that the critic judges together (Lin et al. 2018). `jsd_bound` and `jsd_estimate` are then of
         packs: they bound the divergence between the laws of m independent samples, at least that of one.
@@ -89,14 +90,19 @@ class JSD(Adversarial):
             "generator = 'saturating' is not defined for relativistic pairs",
         )
         for name, value in (("instance_noise", instance_noise), ("r1", r1), ("r2", r2)):
-            if isinstance(value, (int, float)):
-                self.require(value >= 0, f"{name} must not be negative, got {value}")
+            self.require_not_negative(name, value)
+        self.require_stable_unrolling(r1=r1, r2=r2)
         self.generator = generator
         self.relativistic = relativistic
         self.label_smoothing = label_smoothing
         self.instance_noise = instance_noise
         self.r1 = r1
         self.r2 = r2
+
+    def build(self, context: BuildContext) -> None:
+        super().build(context)
+        for name in ("instance_noise", "r1", "r2"):
+            self.require_not_negative(name, getattr(self, name), steps=context.steps)
 
     def prepared(self, x: tf.Tensor, context: Context, which: str) -> tf.Tensor:
         """Samples with instance noise, packed."""

@@ -35,9 +35,9 @@ class Wasserstein(Adversarial):
       clip: c; every weight of the critic is kept in [-c, c]; None is 0.01. Not with another lipschitz.
       unrolling: number of virtual gradient steps of the critic that the model's loss looks ahead (Metz et al. 2017);
         not with clipping, which has no gradient.
-      unrolling_rate: learning rate of the virtual steps; None is 0.1, and 0.1 / penalty under the gradient penalty.
-        They diverge unless it is below 2 over the largest curvature of the critic's loss, which the penalty raises.
-        Not without unrolling.
+      unrolling_rate: learning rate of the virtual steps, at most 1 and 1 / penalty; None is 0.1, and 0.1 / penalty
+        under the gradient penalty. They diverge unless it is below 2 over the largest curvature of the critic's loss,
+        which the penalty raises. Not without unrolling.
       packing: m, samples that the critic judges together (Lin et al. 2018). All estimates are then of packs: distances
         between the laws of m independent samples, in R^(m d), and slopes there.
       weight: of this term among the objectives.
@@ -77,8 +77,9 @@ class Wasserstein(Adversarial):
             unrolling_rate=unrolling_rate,
             spectral_normalization=lipschitz == "spectral_normalization",
         )
-        self.require(penalty is None or penalty > 0, f"penalty must be positive, got {penalty}")
-        self.require(clip is None or clip > 0, f"clip must be positive, got {clip}")
+        for name, value in (("penalty", penalty), ("clip", clip)):
+            if value is not None:
+                self.require_positive(name, value)
         for name, value, used_by in (
             ("penalty", penalty, "gradient_penalty"),
             ("two_sided", two_sided, "gradient_penalty"),
@@ -98,6 +99,9 @@ class Wasserstein(Adversarial):
         self.clip = 0.01 if clip is None else clip
         if lipschitz == "gradient_penalty":  # whose curvature grows with its weight
             self.default_unrolling_rate = 0.1 / self.penalty
+            self.require_stable_unrolling(penalty=self.penalty)
+        else:
+            self.require_stable_unrolling()
 
     def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
         real_scores, fake_scores, _ = scores_of(score, real, fakes)

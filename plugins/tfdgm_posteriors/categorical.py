@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -33,7 +32,7 @@ class Categorical(Posterior):
     Args:
       positions: shape of the grid of codes, `(N,)` or `(height, width)`.
       num_categories: K.
-      temperature: t; a number or a schedule of the step, positive throughout.
+      temperature: t, from 1e-6 to 1e6 throughout; a number or a schedule of the step.
       straight_through: whether the decoder reads the exact draw in training too, with the gradient of the relaxed one.
     """
 
@@ -47,8 +46,7 @@ class Categorical(Posterior):
     ) -> None:
         check_positions(self, positions)
         self.require(num_categories >= 2, f"num_categories must be at least 2, got {num_categories}")
-        if isinstance(temperature, (int, float)):
-            self.require(temperature > 0, f"temperature must be positive, got {temperature}")
+        self.require_positive("temperature", temperature)
         self.positions = tuple(positions)
         self.num_categories = num_categories
         self.temperature = temperature
@@ -61,9 +59,7 @@ class Categorical(Posterior):
         return (*self.positions, self.num_categories)
 
     def build(self, context: BuildContext) -> None:
-        for step in np.linspace(0, context.steps, 101).astype(int):
-            value = float(scheduled(self.temperature, tf.constant(step, tf.int64)))
-            self.require(value > 0, f"temperature must stay positive, but its schedule gives {value:g} at step {step}")
+        self.require_positive("temperature", self.temperature, steps=context.steps)
         initializer = keras.initializers.RandomNormal(stddev=1.0, seed=context.seed_for("codebook"))
         self.embeddings = keras.Variable(initializer([self.num_categories, context.latent.size]), name="codebook")
 

@@ -18,11 +18,12 @@ class Gaussian(Posterior):
     Args:
       covariance: "diagonal" for S = diag(s^2); "full" for S = L L^T with the scales on L's diagonal. With "full" the
         rate has no closed form here and is estimated by one draw.
-      min_scale: lower bound on every scale; keeps log q finite.
+      min_scale: lower bound on every scale, itself from 1e-6 to 1e6; keeps log q finite. Below, float32 would round
+        z = m + s e so coarsely that (z - m) / s is not e.
     """
 
     def __init__(self, *, covariance: Literal["diagonal", "full"] = "diagonal", min_scale: float = 1e-4) -> None:
-        self.require(min_scale > 0, f"min_scale must be positive, got {min_scale}")
+        self.require_positive("min_scale", min_scale)
         self.covariance = covariance
         self.min_scale = min_scale
 

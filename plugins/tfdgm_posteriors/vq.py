@@ -62,7 +62,7 @@ class VQ(Posterior):
     ) -> None:
         check_positions(self, positions)
         self.require(num_codes >= 2, f"num_codes must be at least 2, got {num_codes}")
-        self.require(commitment >= 0, f"commitment must not be negative, got {commitment}")
+        self.require_not_negative("commitment", commitment)
         self.require(0 < decay < 1, f"decay must be between 0 and 1, got {decay}")
         self.require(0 <= restart_below < 1, f"restart_below must be in [0, 1), got {restart_below}")
         self.positions = tuple(positions)

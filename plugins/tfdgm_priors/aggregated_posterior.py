@@ -49,7 +49,7 @@ class AggregatedPosterior(Prior):
         self.require(num_components >= 1, f"num_components must be at least 1, got {num_components}")
         self.require(components == "exact" or not leave_one_out, 'leave_one_out goes with components = "exact" alone')
         self.require(0 < decay < 1, f"decay must be between 0 and 1, got {decay}")
-        self.require(smoothing > 0, f"smoothing must be positive, got {smoothing}")
+        self.require_positive("smoothing", smoothing)
         self.components = components
         self.num_components = num_components
         self.leave_one_out = leave_one_out

@@ -1,5 +1,6 @@
 """Checked hyperparameters and named variables."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,7 +13,7 @@ from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
 from tfdgm_priors.gaussian import Gaussian as GaussianPrior
 
-from tfdgm import Component, Network, UserError
+from tfdgm import AnyFloat, Component, Network, UserError
 from tfdgm.contracts.component import components, fits, named_variables, raw, trainable
 from tfdgm.contracts.schedule import Schedule, scheduled
 
@@ -30,6 +31,12 @@ SCHEDULE = keras.optimizers.schedules.PolynomialDecay(1.0, 10, 0.0)
         ((1, True), Sequence[int], False), ((1, "a"), Sequence[int], False), ("12", Sequence[str], False),
         ([1], list[int], True), ((1,), list[int], True), ([1.5], list[int], False),
         ("a", Literal["a", "b"], True), ("c", Literal["a", "b"], False),
+        (math.nan, float, False), (math.inf, float, False), (-math.inf, float, False), (1e39, float, False),
+        (3.4e38, float, True), (-3.5e38, float, False), (10**39, float, False), (10**400, float, False),
+        (2**63 - 1, int, True), (-(2**63), int, True), (2**63, int, False), (-(2**63) - 1, int, False),
+        (math.nan, float | None, False), (math.inf, Schedule, False), ((1.0, math.nan), Sequence[float], False),
+        (math.nan, AnyFloat, True), (-math.inf, AnyFloat, True), (1e39, AnyFloat | None, True), ("x", AnyFloat, False),
+        (True, AnyFloat, False), (2.0, Literal[2, 3], False), (True, Literal[1, 2], False), (2, Literal[2, 3], True),
         (SCHEDULE, Schedule, True), (0.5, Schedule, True), ("warm", Schedule, False),
     ],
 )  # fmt: skip
@@ -44,6 +51,26 @@ def test_a_hyperparameter_of_the_wrong_type_is_refused_by_name():
         GaussianPrior(learned_mean=1)
     with pytest.raises(UserError, match="hiden"):
         MLP(hiden=(3,))
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"scale": math.nan}, r"scale must be float, got nan \(float\), which is not finite in float32"),
+        ({"scale": -1e39}, r"scale must be float, got -1e\+39 \(float\), which is not finite in float32"),
+        ({"scale": "inf"}, r"scale must be float, got 'inf' \(str\)$"),
+        ({"count": 2**63}, r"count must be int, got 9223372036854775808 \(int\), which does not fit into int64"),
+        ({"limit": "far"}, r"limit must be float or None, got 'far' \(str\)$"),
+    ],
+)
+def test_numbers_that_tensors_cannot_hold_are_refused_unless_the_parameter_allows_them(settings, message):
+    class Numbers(Component):
+        def __init__(self, *, scale: float = 1.0, count: int = 1, limit: AnyFloat | None = None) -> None:
+            self.limit = limit
+
+    with pytest.raises(UserError, match=message):
+        Numbers(**settings)
+    assert Numbers(limit=math.inf).limit == math.inf
 
 
 def test_a_component_without_its_required_hyperparameter_is_refused():

@@ -175,7 +175,7 @@ def test_a_schedule_that_reaches_zero_is_refused_if_the_run_lasts_so_long():
     for steps in (10, 100, 12_345):
         with pytest.raises(UserError, match="its schedule gives 0 at step"):
             built_posterior(steps, temperature=falling)
-    with pytest.raises(UserError, match="temperature must stay positive"):
+    with pytest.raises(UserError, match="temperature must be positive, but its schedule gives 0 at step"):
         points_experiment(prior=Uniform(), posterior=Categorical(temperature=falling), steps=20).build()
 
 

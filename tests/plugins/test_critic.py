@@ -215,7 +215,7 @@ def test_a_network_of_tf_variables_serves_where_they_need_not():
     assert (built.experiment.objectives["jsd"].critic.network.slope.numpy() != before).all()
 
 
-RATE = 0.3
+RATE = 0.1
 
 
 def descended(weights, x, y, moves):

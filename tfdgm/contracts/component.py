@@ -2,15 +2,17 @@
 
 import functools
 import inspect
+import math
 import types
 import typing
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from tfdgm.contracts.context import Context
+from tfdgm.contracts.schedule import Schedule, scheduled
 from tfdgm.errors import UserError
 
 
@@ -39,6 +41,37 @@ class Component:
         if not condition:
             raise UserError(f"{self.spoken_name()}: {message}")
 
+    def require_positive(
+        self, name: str, value: Schedule, *, low: float = 1e-6, high: float = 1e6, steps: int | None = None
+    ) -> None:
+        """Refuses a hyperparameter outside of [`low`, `high`], for a `low` above 0.
+
+        The defaults suit a number that is multiplied, divided by, squared or put into an exponential's argument once:
+        with it at either bound, and the rest of the order of 1, float32 and the optimizers' squared gradients stay
+        finite.
+
+        Args:
+          name: the parameter's, for the message.
+          value: a number, or a schedule, which is looked at only where `steps` is given.
+          low, high: the bounds, both allowed.
+          steps: number of steps of the run (`BuildContext.steps`), over which a schedule is checked at 101 of them.
+        """
+        self._require_between(name, value, low, high, steps)
+
+    def require_not_negative(self, name: str, value: Schedule, *, high: float = 1e6, steps: int | None = None) -> None:
+        """Refuses a hyperparameter outside of [0, `high`]; see `require_positive`."""
+        self._require_between(name, value, 0.0, high, steps)
+
+    def _require_between(self, name: str, value: Schedule, low: float, high: float, steps: int | None) -> None:
+        if isinstance(value, (int, float)):
+            self.require(low <= value <= high, f"{name} {_bound(value, low, high)}, got {value}")
+        elif steps is not None:
+            for step in sorted({round(steps * share / 100) for share in range(101)}):
+                at = float(scheduled(value, tf.constant(step, tf.int64)))
+                self.require(
+                    low <= at <= high, f"{name} {_bound(at, low, high)}, but its schedule gives {at:g} at step {step}"
+                )
+
     def trainable_variables(self) -> list[Any]:
         """The variables below this component that a gradient moves, in a fixed order."""
         return list(trainable(named_variables(self)).values())
@@ -50,6 +83,17 @@ class Component:
         """Brings variables back into their allowed set after an optimizer's step (weight clipping, data range)."""
 
 
+def _bound(value: float, low: float, high: float) -> str:
+    """Which of the two bounds a value breaks."""
+    if not math.isfinite(value):
+        return "must be finite"
+    if value > high:
+        return f"must be at most {high:g}"
+    if low == 0:
+        return "must not be negative"
+    return "must be positive" if value <= 0 else f"must be at least {low:g}"
+
+
 def _checked(init: Any) -> Any:
     signature = inspect.signature(init)
 
@@ -59,7 +103,7 @@ def _checked(init: Any) -> Any:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             raise UserError(f"{self.spoken_name()}: {error}") from None
-        hints = typing.get_type_hints(init)
+        hints = typing.get_type_hints(init, include_extras=True)
         for name, value in list(bound.arguments.items())[1:]:
             if name in hints:
                 check_type(f"{self.spoken_name()}.{name}", value, hints[name])
@@ -70,39 +114,65 @@ def _checked(init: Any) -> Any:
     return checked_init
 
 
+#: The annotation of a float that may be NaN, infinite or beyond float32.
+AnyFloat: TypeAlias = Annotated[float, "not finite too"]
+
+_INT64 = range(-(2**63), 2**63)
+_LARGEST_FLOAT32 = 3.4028234663852886e38
+
+
 def check_type(what: str, value: Any, hint: Any) -> None:
-    """Raises `UserError` unless `value` fits the annotation `hint`; an int is accepted where a float is asked for."""
+    """Raises `UserError` unless `value` fits the annotation `hint`.
+
+    An int is accepted where a float is asked for. Ints must fit into int64 and floats into float32, which NaN and
+    infinities do not, unless the annotation is `AnyFloat`.
+    """
     if not fits(value, hint):
-        raise UserError(f"{what} must be {_spell(hint)}, got {value!r} ({type(value).__name__})")
+        raise UserError(f"{what} must be {_spell(hint)}, got {value!r} ({type(value).__name__}){_beyond(value)}")
 
 
 def fits(value: Any, hint: Any) -> bool:
     if hint is Any or hint is inspect.Parameter.empty:
         return True
+    if hint is AnyFloat:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
     origin = typing.get_origin(hint)
     arguments = typing.get_args(hint)
+    if origin is Annotated:
+        return fits(value, arguments[0])
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, option) for option in arguments)
     if origin is typing.Literal:
-        return value in arguments
+        return any(value == option and type(value) is type(option) for option in arguments)  # 1 == True == 1.0
     if origin in (list, tuple) or (inspect.isclass(origin) and issubclass(origin, typing.Sequence)):
         # gin writes lists and tuples alike
         return isinstance(value, (list, tuple)) and all(fits(item, arguments[0]) for item in value)
     if origin is not None:
         return isinstance(value, origin) if inspect.isclass(origin) else True
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST_FLOAT32
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and value in _INT64
     if hint is None:
         return value is None
     return isinstance(value, hint) if inspect.isclass(hint) else True
+
+
+def _beyond(value: Any) -> str:
+    """Why a number of the right type is refused, if that is so."""
+    if isinstance(value, float) and not abs(value) <= _LARGEST_FLOAT32:
+        return ", which is not finite in float32"
+    if isinstance(value, int) and value not in _INT64:
+        return ", which does not fit into int64"
+    return ""
 
 
 def _spell(hint: Any) -> str:
     if hint is type(None):
         return "None"
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return _spell(arguments[0])
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_spell(option) for option in arguments)
     if origin is typing.Literal:
