@@ -53,6 +53,7 @@ class Conv(Network):
         self.residual_blocks = residual_blocks
         self.smallest = smallest
         self.normalization = normalization
+        self.mixes_examples = normalization == "batch"
 
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
         self.output_shape = output_shape

@@ -45,6 +45,7 @@ class MLP(Network):
         self.hidden = tuple(hidden)
         self.activation = activation
         self.normalization = normalization
+        self.mixes_examples = normalization == "batch"
         self.dropout = dropout
         self.initializer = initializer
 

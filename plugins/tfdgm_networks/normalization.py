@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfdgm import Component, Context, Summed
+from tfdgm import Component, Context, Summed, UserError
 
 _MOMENTUM, _EPSILON = 0.99, 1e-3
 
@@ -17,6 +17,9 @@ class BatchNormalization(Component):
 
     Args:
       channels: length of x's last axis.
+
+    Raises:
+      UserError: in training a shard has one row alone, whose variance is 0: the output would not depend on x.
     """
 
     def __init__(self, channels: int) -> None:
@@ -31,6 +34,11 @@ class BatchNormalization(Component):
         mean, variance = self.mean.value, self.variance.value
         if context.training:
             rows = tf.reshape(exact, [-1, exact.shape[-1]])
+            if rows.shape[0] == 1:
+                raise UserError(
+                    "batch normalisation needs more than one example in a shard, and there is 1: raise "
+                    "experiment.batch_size or lower experiment.shards (a critic's pack of samples is one example)"
+                )
             mean, variance = tf.nn.moments(rows, axes=[0])
             statistics = (tf.ones_like(mean), mean, variance + tf.square(mean))
             count, first, second = (tf.stop_gradient(value) for value in statistics)

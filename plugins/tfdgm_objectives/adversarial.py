@@ -24,10 +24,12 @@ class Adversarial(Objective):
 
     Attributes:
       default_unrolling_rate: of virtual steps whose rate is not given.
+      penalty_on_slopes: the setting that penalises |df/dx| of each sample by itself, where there is one.
     """
 
     adversarial = True
     default_unrolling_rate = 0.1
+    penalty_on_slopes: str = ""
 
     def __init__(
         self,
@@ -88,9 +90,22 @@ class Adversarial(Objective):
 
     def build(self, context: BuildContext) -> None:
         latent = self.space == "latent"
+        if self.penalty_on_slopes:
+            self._check_examples_apart(context)
         self.critic.build(context.latent.decoder_input_shape if latent else context.data.shape, context)
         if self.unrolling:
             self.critic.variables()  # refuses those that cannot be replaced
+
+    def _check_examples_apart(self, context: BuildContext) -> None:
+        """Refuses a critic whose score of one sample depends on the others: its slope is not that sample's own."""
+        network = self.critic.given or context.like_decoder()
+        like_decoder = "" if self.critic.given else ", which is like experiment.decoder"
+        self.require(
+            not network.mixes_examples,
+            f"{self.penalty_on_slopes} penalises the critic's slope at each sample by itself, but in "
+            f"{network.spoken_name()}{like_decoder}, the score of one sample depends on the others, by batch "
+            "normalisation (Gulrajani et al. 2017, section 4); set network to one without it",
+        )
 
     def sides(self, forward: Forward) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The real samples, and one or two batches of fake ones, each `[batch, *shape]`."""

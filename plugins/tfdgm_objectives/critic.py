@@ -24,12 +24,12 @@ class Critic(Component):
     """
 
     def __init__(self, network: Network | None, packing: int, spectral_normalization: bool) -> None:
-        self._given = network
+        self.given = network
         self.packing = packing
         self.spectral_normalization = spectral_normalization
 
     def build(self, shape: tuple[int, ...], context: BuildContext) -> None:
-        self.network: Network = self._given or context.like_decoder()
+        self.network: Network = self.given or context.like_decoder()
         self.network.build((*shape[:-1], shape[-1] * self.packing), (), context.within("critic"))
         self.directions: dict[str, keras.Variable] = {}
         if self.spectral_normalization:

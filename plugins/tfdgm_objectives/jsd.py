@@ -92,6 +92,7 @@ class JSD(Adversarial):
         for name, value in (("instance_noise", instance_noise), ("r1", r1), ("r2", r2)):
             self.require_not_negative(name, value)
         self.require_stable_unrolling(r1=r1, r2=r2)
+        self.penalty_on_slopes = " and ".join(name for name, weight in (("r1", r1), ("r2", r2)) if weight != 0.0)
         self.generator = generator
         self.relativistic = relativistic
         self.label_smoothing = label_smoothing

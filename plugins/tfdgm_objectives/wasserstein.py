@@ -99,6 +99,7 @@ class Wasserstein(Adversarial):
         self.clip = 0.01 if clip is None else clip
         if lipschitz == "gradient_penalty":  # whose curvature grows with its weight
             self.default_unrolling_rate = 0.1 / self.penalty
+            self.penalty_on_slopes = "lipschitz = 'gradient_penalty'"
             self.require_stable_unrolling(penalty=self.penalty)
         else:
             self.require_stable_unrolling()

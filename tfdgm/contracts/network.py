@@ -19,7 +19,14 @@ class Network(Component):
 
     Under `experiment.precision = "bfloat16"` Keras layers made in `build` compute in bfloat16 and keep their weights in
     float32; what a call returns is float32 in any case.
+
+    Attributes:
+      mixes_examples: whether in training the output for one example depends on the other examples of its shard, as it
+        does under batch normalisation. The gradient of one output with respect to its own input is then not all there
+        is, and an objective that penalises it refuses the network. A network made of others answers for them too.
     """
+
+    mixes_examples: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
