@@ -82,11 +82,12 @@ def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
         for column in worst[:_NAMED]
     )
     first = worst[0]
-    spread = deviation[first] if deviation[first] > 0 else 1.0
+    centred = f"(x {'-' if mean[first] >= 0 else '+'} {abs(mean[first]):.6g})"
+    divided = f"{centred} / {deviation[first] if deviation[first] > 0 else 1.0:.6g}"
     return [
         f"warning: {len(worst):,} of {len(mean):,} columns of x have {what}, which trains badly: {listed}"
         f"{'; ...' if len(worst) > _NAMED else ''}. Standardise each, x -> (x - mean) / standard deviation, "
-        f"here (x {'-' if mean[first] >= 0 else '+'} {abs(mean[first]):.6g}) / {spread:.6g} in {_place(first, spec.shape)}"
+        f"here {divided} in {_place(first, spec.shape)}"
     ]
 
 
