@@ -27,6 +27,22 @@ def test_distances_of_binary_pixels_are_integers_without_rounding():
     np.testing.assert_array_equal(found, np.sum(x[:, None] != y, axis=-1))
 
 
+@pytest.mark.parametrize("size", [1, 7, 64, 784])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_equal_points_have_distance_0_whatever_the_order_of_the_sums(size, offset):
+    random = np.random.RandomState(0)
+    y = offset + np.concatenate([random.randn(1, size), np.tile(random.randn(1, size), (40, 1)), random.randn(9, size)])
+    found = whole(y[1:41].copy(), y)
+    np.testing.assert_array_equal(found[:, 1:41], 0)
+    assert found[:, 0].min() > 1e-5 and found[:, 41:].min() > 1e-5
+
+
+def test_points_a_millionth_apart_are_not_equal():
+    x = np.random.RandomState(0).randn(20, 784)
+    moved = x + 1e-6 * np.random.RandomState(1).randn(20, 784)
+    np.testing.assert_allclose(np.diag(whole(moved, x)), np.sum((moved - x) ** 2, axis=1), rtol=1e-2)  # 1e-9 of 1,500
+
+
 def test_close_points_far_from_the_origin_keep_their_distance():
     x = 1e4 + np.array([[0.0], [1e-3]])
     np.testing.assert_allclose(whole(x, x)[0, 1], (x[1, 0] - x[0, 0]) ** 2, rtol=1e-12)  # float64

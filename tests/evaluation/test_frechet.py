@@ -64,3 +64,12 @@ def test_two_samples_of_one_gaussian_show_the_documented_bias():
     exact = size * (size + 5) / (2 * n)
     # four standard errors, and the next order in 1/n, of which 2 % is generous at n = 1,000
     assert np.mean(values) == pytest.approx(exact, abs=4 * np.std(values) / np.sqrt(repeats) + 0.02 * exact)
+
+
+def test_sets_without_variance_are_as_far_as_their_means():
+    same, other = np.full((8, 3), 0.1), np.tile([0.1, 0.5, -0.2], (6, 1))
+    assert frechet_distance(same, other) == pytest.approx(0.16 + 0.09, rel=1e-12)  # float64
+    assert frechet_distance(same, same) == pytest.approx(0, abs=1e-15)
+    spread = np.random.RandomState(0).randn(50, 3)
+    exact = np.sum((spread.mean(axis=0) - 0.1) ** 2) + np.var(spread, axis=0, ddof=1).sum()
+    assert frechet_distance(same, spread) == pytest.approx(exact, rel=1e-12)

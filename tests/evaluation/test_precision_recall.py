@@ -37,8 +37,15 @@ def test_the_scores_are_those_of_the_definition(monkeypatch, k):
 def test_a_ball_holds_its_boundary():
     real, fake = np.array([[0.0], [1.0], [2.0]]), np.array([[3.0], [3.0]])
     scores = precision_recall(real, fake, 1)
-    # every ball around a real point has radius 1; those around the samples have radius 0
-    assert scores == {"precision": 1.0, "recall": 0.0, "density": 1.0, "coverage": 1 / 3}
+    # every ball around a real point has radius 1; those around the samples have radius 0 and tell nothing
+    assert scores == {"precision": 1.0, "density": 1.0, "coverage": 1 / 3}
+
+
+def test_balls_of_radius_0_around_all_points_of_a_set_tell_nothing():
+    same, others = np.ones((8, 2)), np.random.RandomState(0).randn(8, 2)
+    assert set(precision_recall(same, others)) == {"recall"}
+    assert set(precision_recall(others, same)) == {"precision", "density", "coverage"}
+    assert precision_recall(same, same) == {}
 
 
 def test_samples_that_are_the_data_are_precise_and_complete():

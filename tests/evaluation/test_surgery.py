@@ -5,14 +5,17 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from linear_gaussian import VARIANCES, linear_gaussian, posterior_mean
-from small import context
+from small import context, points_experiment
+from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
 
 from tfdgm.evaluation import bounds
 from tfdgm.evaluation.active_units import active_units
 from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.evaluate import evaluate
+from tfdgm.evaluation.generation import Chosen
 from tfdgm.evaluation.surgery import AggregatedPosterior, elbo_surgery
 
-tfd = tfp.distributions
+tfb, tfd = tfp.bijectors, tfp.distributions
 
 
 @pytest.fixture(params=[500, 7], ids=["one chunk", "chunks of 7"])
@@ -86,6 +89,29 @@ def test_active_units_uses_the_threshold_of_a_hundredth():
         scaled[:, 1] = 0
         kernel.assign(scaled)
         assert active_units(Draws(built, built.experiment.splits["test"])) == expected
+
+
+class WithoutMean(GaussianPosterior):
+    """A law that TFP has no mean of."""
+
+    def distribution(self, features, context):
+        return tfd.TransformedDistribution(super().distribution(features, context), tfb.SinhArcsinh(skewness=0.1))
+
+
+def test_active_units_are_absent_where_no_mean_varies():
+    built = linear_gaussian()
+    one = Chosen(built.experiment.splits["test"], np.array([3]))
+    assert active_units(Draws(built, one)) is None
+    unknown = points_experiment(posterior=WithoutMean()).build()
+    assert active_units(Draws(unknown, unknown.experiment.splits["test"])) is None
+    built.model.encoder.layers[0].bias.assign(np.full(4, np.nan))
+    assert active_units(Draws(built, built.experiment.splits["test"])) is None
+
+
+@pytest.mark.slow
+def test_an_evaluation_without_active_units_has_the_other_scores():
+    scores = evaluate(points_experiment(posterior=WithoutMean()).build(), num_samples=2)
+    assert "active_units" not in scores and np.isfinite(scores["elbo"])
 
 
 def test_the_fixture_model_has_the_true_posterior():

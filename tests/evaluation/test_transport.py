@@ -121,3 +121,28 @@ def test_the_potentials_of_a_plan_prove_that_it_is_optimal():
     assert np.max(found.u[:, None] + found.v - cost) <= 1e-12
     assert p @ found.u + q @ found.v == pytest.approx(found.cost, abs=1e-12)
     assert found.cost == pytest.approx(wasserstein(x, y), abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e30])
+def test_transport_follows_the_units_of_x(scale):
+    x, y = points(200, 2, 0), points(200, 2, 1) + 0.3
+    assert wasserstein(scale * x, scale * y) == pytest.approx(scale * wasserstein(x, y), rel=1e-12)  # float64
+    p, q = np.full(200, 1 / 200), np.full(200, 1 / 200)
+    solved = transport.transport(p, q, scale * cdist(x, y))
+    assert p @ solved.u + q @ solved.v == pytest.approx(solved.cost, rel=1e-9)
+
+
+def test_equal_points_are_at_no_distance():
+    assert wasserstein(np.ones((9, 2)), np.ones((7, 2))) == 0
+    assert sliced_wasserstein(np.ones((9, 2)), np.ones((7, 2))) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_plan_that_is_not_optimal_is_refused(monkeypatch):
+    emd = ot.emd
+
+    def hurried(*arguments, **named):
+        return emd(*arguments, **{**named, "numItermax": 5})
+
+    monkeypatch.setattr(ot, "emd", hurried)
+    with pytest.raises(ArithmeticError, match="no optimal transport plan was found: numItermax reached"):
+        wasserstein(points(100, 2, 0), points(100, 2, 1))

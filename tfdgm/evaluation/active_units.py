@@ -8,9 +8,20 @@ from tfdgm.evaluation.bounds import Draws
 _THRESHOLD = 0.01
 
 
-def active_units(draws: Draws) -> int:
-    """Number of dimensions u with Var_x( E_q(z|x)[z_u] ) > 0.01 (Burda et al. 2016, section 5.2)."""
+def active_units(draws: Draws) -> int | None:
+    """Number of dimensions u with Var_x( E_q(z|x)[z_u] ) > 0.01 (Burda et al. 2016, section 5.2).
+
+    None where there is no such variance: of a single example, of a posterior whose mean TFP does not know, and where a
+    mean is not finite.
+    """
+    if len(draws.source) < 2:
+        return None
     model = draws.built.model
     mean = draws.built.devices.each(lambda x, number, count: model.infer(x, draws.context(number)).mean())
-    means = [part.numpy()[:count] for part, count in draws.over_chunks(mean)]
-    return int(np.sum(np.var(np.concatenate(means), axis=0) > _THRESHOLD))
+    try:
+        means = np.concatenate([part.numpy()[:count] for part, count in draws.over_chunks(mean)])
+    except NotImplementedError:
+        return None
+    if not np.all(np.isfinite(means)):
+        return None
+    return int(np.sum(np.var(means.astype(np.float64), axis=0) > _THRESHOLD))

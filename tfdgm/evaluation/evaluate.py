@@ -51,8 +51,8 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
                 if built.model.latent.deterministic:
                     codes = math.prod(built.model.latent.event_shape)
                     scores["code_bits"] = scores["rate"] / (codes * math.log(2))
-            else:
-                scores["active_units"] = active_units(draws)
+            elif (units := active_units(draws)) is not None:
+                scores["active_units"] = units
         scores |= CriticEstimates(built, source, "evaluation critics")()
     scores |= generation_scores(built, source)
     scores |= {

@@ -10,7 +10,7 @@ from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.frechet import frechet_distance
 from tfdgm.evaluation.mmd import median_distance, mmd
 from tfdgm.evaluation.modes import mode_scores
-from tfdgm.evaluation.precision_recall import NEIGHBOURS, precision_recall
+from tfdgm.evaluation.precision_recall import NEIGHBOURS, ball_scores, neighbour_radii, radius_notes
 from tfdgm.evaluation.transport import sliced_wasserstein, wasserstein
 from tfdgm.experiment import Built
 from tfdgm.randomness import integer_seed
@@ -61,23 +61,50 @@ def sample_scores(
     Returns:
       As far as n allows: `precision`, `recall`, `density`, `coverage` and `mmd` in the features, or in x where there
       are none; `frechet_distance` in the features only; `wasserstein` and `sliced_wasserstein` always in x; and
-      `generation_samples` n, `wasserstein_samples`.
+      `generation_samples` n, `wasserstein_samples`. `generation_note` says which scores do not apply for another
+      reason, such as examples that are all equal, and which need care.
     """
-    scores: dict[str, Any] = {}
     flat_real, flat_fake = (x.reshape(len(x), -1).astype(np.float64) for x in (real, fake))
-    real_features, fake_features = flat_real, flat_fake
-    if features is not None:
-        real_features, fake_features = (_in_blocks(features, x) for x in (real, fake))
-    if len(real) > NEIGHBOURS:
-        scores |= precision_recall(real_features, fake_features)
-    if features is not None and len(real) > 1:
-        scores["frechet_distance"] = frechet_distance(real_features, fake_features)
-    if len(real) > 1 and (bandwidth := median_distance(real_features)) > 0:
-        scores["mmd"] = mmd(real_features, fake_features, bandwidth)
+    if features is None:
+        scores, notes = feature_scores(flat_real, flat_fake)
+    else:
+        scores, notes = feature_scores(*(_in_blocks(features, x) for x in (real, fake)), frechet=True)
     few = min(len(real), _TRANSPORT_SAMPLES)
-    scores["wasserstein"] = wasserstein(flat_real[evenly(len(real), few)], flat_fake[:few])
+    try:
+        scores["wasserstein"] = wasserstein(flat_real[evenly(len(real), few)], flat_fake[:few])
+        scores["wasserstein_samples"] = few
+    except ArithmeticError as error:
+        notes.append(f"wasserstein does not apply: {error}")
     scores["sliced_wasserstein"] = sliced_wasserstein(flat_real, flat_fake)
-    return scores | {"generation_samples": len(fake), "wasserstein_samples": few}
+    scores["generation_samples"] = len(fake)
+    return scores | ({"generation_note": "; ".join(notes)} if notes else {})
+
+
+def feature_scores(real: np.ndarray, fake: np.ndarray, frechet: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """What `sample_scores` computes from features `[n, f]`, float64, and what is to be told of it."""
+    scores: dict[str, Any] = {}
+    notes: list[str] = []
+    count, size = real.shape
+    for values, whose in ((real, "examples"), (fake, "draws")):
+        finite = np.isfinite(values).all(axis=1)
+        if not finite.all():
+            notes.append(f"the features of {np.sum(~finite)} of the {whose} are not finite, so that no score uses any")
+    if notes:
+        return scores, notes
+    if count > NEIGHBOURS:
+        radii = neighbour_radii(real, NEIGHBOURS), neighbour_radii(fake, NEIGHBOURS)
+        scores |= ball_scores(real, fake, *radii, NEIGHBOURS)
+        notes += radius_notes(*radii, NEIGHBOURS)
+    if frechet and count > 1:
+        scores["frechet_distance"] = frechet_distance(real, fake)
+        if count <= size:
+            notes.append(f"the bias of frechet_distance is most of it: {count} samples have {size} features")
+    if count > 1:
+        if (bandwidth := median_distance(real)) > 0:
+            scores["mmd"] = mmd(real, fake, bandwidth)
+        else:
+            notes.append("at least half of the distances between examples are 0, so that mmd does not apply")
+    return scores, notes
 
 
 def examples(built: Built, source: Source, count: int) -> np.ndarray:
@@ -103,5 +130,6 @@ class Chosen(Source):
 
 
 def _in_blocks(features: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
-    blocks = [features(x[start : start + _FEATURES_AT_ONCE]) for start in range(0, len(x), _FEATURES_AT_ONCE)]
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is counted
+        blocks = [features(x[start : start + _FEATURES_AT_ONCE]) for start in range(0, len(x), _FEATURES_AT_ONCE)]
     return np.concatenate(blocks).astype(np.float64)

@@ -9,11 +9,28 @@ NEIGHBOURS = 5
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) -> dict[str, float]:
+    """`ball_scores` of examples `[n, d]` and samples `[m, d]`, with balls that reach to the k-th neighbour.
+
+    Raises:
+      ValueError: a set has no k-th neighbour.
+    """
+    if min(len(real), len(fake)) <= k:
+        raise ValueError(f"{k} neighbours need more than {k} points, got {len(real)} and {len(fake)}")
+    return ball_scores(real, fake, neighbour_radii(real, k), neighbour_radii(fake, k), k)
+
+
+def ball_scores(
+    real: np.ndarray, fake: np.ndarray, real_radii: np.ndarray, fake_radii: np.ndarray, k: int
+) -> dict[str, float]:
     """Four shares from closed balls B(x_i, r_i) around every point, r_i the distance to its k-th neighbour in its set.
+
+    Where all balls of a set have radius 0, each of its points has k equals, and whether a point of the other set is in
+    one says nothing of how near the sets are; what rests on these balls is then left out.
 
     Args:
       real: examples x_i `[n, d]`.
       fake: samples y_j `[m, d]`.
+      real_radii, fake_radii: squared, `[n]` and `[m]`, as `neighbour_radii` gives them.
       k: which neighbour.
 
     Returns:
@@ -21,13 +38,7 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) ->
       `recall`: share of the x_i in some ball around a y_j (the same).
       `density`: number of pairs with y_j in the ball of x_i, over k m (Naeem et al. 2020, section 3); may exceed 1.
       `coverage`: share of the x_i with some y_j in their ball (the same).
-
-    Raises:
-      ValueError: a set has no k-th neighbour.
     """
-    if min(len(real), len(fake)) <= k:
-        raise ValueError(f"{k} neighbours need more than {k} points, got {len(real)} and {len(fake)}")
-    real_radii, fake_radii = neighbour_radii(real, k), neighbour_radii(fake, k)
     precise, inside = np.zeros(len(fake), bool), 0
     recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
     for rows, squares in squared_distances(real, fake):
@@ -36,12 +47,29 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) ->
         precise |= in_real.any(axis=0)
         covered[rows] = in_real.any(axis=1)
         recalled[rows] = (squares <= fake_radii).any(axis=1)
-    return {
-        "precision": float(precise.mean()),
-        "recall": float(recalled.mean()),
-        "density": float(inside / (k * len(fake))),
-        "coverage": float(covered.mean()),
-    }
+    scores: dict[str, float] = {}
+    if real_radii.any():
+        scores["precision"] = float(precise.mean())
+    if fake_radii.any():
+        scores["recall"] = float(recalled.mean())
+    if real_radii.any():
+        scores |= {"density": float(inside / (k * len(fake))), "coverage": float(covered.mean())}
+    return scores
+
+
+def radius_notes(real_radii: np.ndarray, fake_radii: np.ndarray, k: int) -> list[str]:
+    """What to tell of balls whose radius is 0, which hold points equal to their centre alone."""
+    notes = []
+    for radii, whose, scores, do in (
+        (real_radii, "examples", "precision, density and coverage", "do"),
+        (fake_radii, "draws", "recall", "does"),
+    ):
+        share = float(np.mean(radii == 0))
+        if share == 1:
+            notes.append(f"all {whose} have {k} or more equals, so that {scores} {do} not apply")
+        elif share > 0:
+            notes.append(f"{share:.2%} of the {whose} have {k} or more equals, and a ball of radius 0 in {scores}")
+    return notes
 
 
 def neighbour_radii(points: np.ndarray, k: int) -> np.ndarray:
