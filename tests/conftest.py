@@ -14,7 +14,7 @@ if "tfdgm-programs" not in os.environ.get("TF_XLA_FLAGS", ""):  # the processes 
     _programs = tempfile.mkdtemp(prefix="tfdgm-programs-")
     atexit.register(shutil.rmtree, _programs, ignore_errors=True)
     os.environ["TF_XLA_FLAGS"] = (
-        f"--tf_xla_persistent_cache_directory={_programs} --tf_xla_persistent_cache_device_types=CPU"
+        f'--tf_xla_persistent_cache_directory="{_programs}" --tf_xla_persistent_cache_device_types=CPU'
     )
 
 import pytest

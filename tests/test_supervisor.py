@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tfdgm.supervisor import LOST, supervise
+from tfdgm.system.supervisor import LOST, supervise
 
 
 def shell(script):
@@ -65,7 +65,7 @@ def test_one_that_does_not_end_when_another_is_lost_is_killed():
 
 def test_a_signal_is_passed_on_and_nothing_is_started_again(tmp_path):
     program = (
-        "import signal, sys, time; from tfdgm.supervisor import supervise; "
+        "import signal, sys, time; from tfdgm.system.supervisor import supervise; "
         f"sys.exit(supervise([['/bin/sh', '-c', 'trap \"touch {tmp_path}/asked; exit 143\" TERM; "
         f"touch {tmp_path}/ready; sleep 60 & wait']], [{{}}], 5, print))"
     )

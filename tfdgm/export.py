@@ -1,6 +1,5 @@
 """A trained model as a self-contained SavedModel."""
 
-import shutil
 from pathlib import Path
 
 import tensorflow as tf
@@ -9,8 +8,10 @@ from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Context
 from tfdgm.experiment import Built
 from tfdgm.randomness import fold, fold_purpose
-from tfdgm.training.checkpoints import Checkpoint, Checkpoints
-from tfdgm.workdir import Workdir
+from tfdgm.runs.checkpoint_files import Checkpoint
+from tfdgm.runs.workdir import Workdir
+from tfdgm.system.files import replacing_folder
+from tfdgm.training.checkpoints import Checkpoints
 
 
 class Exported(tf.Module):
@@ -80,10 +81,14 @@ def export(built: Built, workdir: Workdir, output: Path, num_samples: int) -> No
       output: the folder to write.
       num_samples: S, the draws per example inside `log_prob`.
     """
-    with built.state.averaged():
-        module = Exported(built, num_samples)
-        tf.saved_model.save(module, str(output), signatures=module.signatures())
-    for name in ("config.gin", "run.json"):
-        if (workdir.path / name).exists():
-            shutil.copy2(workdir.path / name, output / name)
-    Checkpoints(output / "checkpoints").save(Checkpoint(int(built.state.step.numpy()), built.state.read()))
+    step = int(built.state.step.numpy())
+    with replacing_folder(output) as folder:
+        with built.state.averaged():
+            module = Exported(built, num_samples)
+            tf.saved_model.save(module, str(folder), signatures=module.signatures())
+        config, exported = workdir.saved_config(), Workdir(folder)
+        if config is not None:
+            exported.write("config.gin", config)
+        if record := workdir.run_record():
+            exported.write_json("run.json", record)
+        Checkpoints(exported.checkpoints).save(Checkpoint(step, built.state.read(), config=config))

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfdgm.contracts.specs import DataSpec
 from tfdgm.errors import UserError
+from tfdgm.system.files import replacing
 
 _LEAST_PIXELS = 512
 
@@ -43,7 +44,9 @@ def _save_grid(path: Path, images: np.ndarray, spec: DataSpec, columns: int | No
     high = spec.high if math.isfinite(spec.high) else float(images.max())
     shown = grid(np.clip((images - low) / max(high - low, 1e-12), 0, 1), columns)
     factor = max(1, _LEAST_PIXELS // min(shown.shape[:2]))
-    image.imsave(path, shown.repeat(factor, axis=0).repeat(factor, axis=1), cmap="gray", vmin=0.0, vmax=1.0)
+    pixels = shown.repeat(factor, axis=0).repeat(factor, axis=1)
+    with replacing(path) as file:
+        image.imsave(file, pixels, format="png", cmap="gray", vmin=0.0, vmax=1.0)
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:
@@ -67,4 +70,5 @@ def _save_scatter(path: Path, points: np.ndarray) -> None:
     axes = figure.add_subplot()
     axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.5, linewidths=0)
     axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-    figure.savefig(path)
+    with replacing(path) as file:
+        figure.savefig(file, format="png")

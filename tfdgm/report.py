@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfdgm.evaluation.scores import logged_unit, unit
-from tfdgm.training.metrics import read_lines
-from tfdgm.workdir import Workdir
+from tfdgm.runs.workdir import Workdir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,8 +38,8 @@ def write_report(
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         for path, caption in pictures.items()
     )
-    curves = f"<h2>Training</h2><img alt='curves' src='{_embed(draw_curves(workdir.path / 'metrics.jsonl'))}'>"
-    facts = workdir.read_json("run.json")
+    curves = f"<h2>Training</h2><img alt='curves' src='{_embed(draw_curves(workdir.metrics()))}'>"
+    facts = workdir.run_record()
     versions = ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
     plugins = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{html.escape(' '.join(plugin.values()))}</td></tr>"
@@ -68,10 +67,10 @@ def _commit(facts: Mapping[str, Any]) -> str:
     return html.escape(f", git commit {', then '.join(commits)}") if commits else ""
 
 
-def draw_curves(metrics: Path) -> bytes:
+def draw_curves(lines: Sequence[Mapping[str, float]]) -> bytes:
     """A PNG of every metric against the step."""
     buffer = io.BytesIO()
-    curves(read_lines(metrics)).savefig(buffer)
+    curves(lines).savefig(buffer)
     return buffer.getvalue()
 
 

@@ -1,6 +1,7 @@
 """Draws from a trained model."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +10,7 @@ from tfdgm.contracts.context import Context
 from tfdgm.errors import UserError
 from tfdgm.experiment import Built
 from tfdgm.randomness import fold, root_seed
+from tfdgm.system.files import replacing
 
 _AT_ONCE = 500
 
@@ -67,6 +69,12 @@ class Sampler:
 def draw(built: Built, num: int, seed: int = 0) -> Samples:
     """`num` draws from a trained model; see `Sampler`."""
     return Sampler(built, num)(seed)
+
+
+def save_samples(path: Path, samples: Samples) -> None:
+    """Write an .npz file of the arrays `x`, `mean` and `z`; an old file stays until the new one is complete."""
+    with replacing(path) as file:
+        np.savez(file, x=samples.x, mean=samples.mean, z=samples.z)
 
 
 def evenly(size: int, count: int) -> np.ndarray:

@@ -20,7 +20,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 import tensorflow as tf
 
 from tfdgm.config import read_config
-from tfdgm.training.checkpoints import Checkpoint
+from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.training.run import Trainer
 
 

@@ -28,7 +28,7 @@ def run_campaign(folder: Path, times: dict[str, int], seed: int, say: Callable[[
     import tfdgm.config  # noqa: F401
 
     os.environ["TF_XLA_FLAGS"] = (
-        f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_device_types=CPU"
+        f'--tf_xla_persistent_cache_directory="{folder}" --tf_xla_persistent_cache_device_types=CPU'
     )
     campaign = Campaign(folder, undisturbed(folder / "undisturbed"), random.Random(seed))
     wrong = []

@@ -129,7 +129,7 @@ def verdict(workdir: Path, truth: Truth) -> str:
     """ "identical", or what differs."""
     import numpy as np
 
-    from tfdgm.training.metrics import read_lines
+    from tfdgm.runs.metrics_file import read_lines
 
     found = final_tensors(workdir)
     if set(found) != set(truth.tensors):

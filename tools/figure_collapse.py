@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from tfdgm.config import read_config
 from tfdgm.evaluation.modes import mode_scores
+from tfdgm.runs.checkpoint_files import read
 from tfdgm.sampling import draw
-from tfdgm.training.checkpoints import read
 from tfdgm.training.run import Trainer
 
 CONFIGS = {

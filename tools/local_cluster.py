@@ -13,8 +13,8 @@ import os
 import socket
 import sys
 
-from tfdgm.processes import environment
-from tfdgm.supervisor import supervise
+from tfdgm.system.processes import environment, python_command
+from tfdgm.system.supervisor import supervise
 
 STRATEGY = '--gin_bindings=experiment.strategy = "multi_worker"'
 
@@ -53,7 +53,7 @@ def main() -> int:
         parser.error("--workers must be at least 1, and --max_restarts not negative")
     if not any(flag.startswith("--workdir=") for flag in options.flags):
         parser.error("--workdir=DIRECTORY is needed among the flags of tfdgm train")
-    command = [sys.executable, "-m", "tfdgm", "train", *options.flags, STRATEGY]
+    command = python_command("tfdgm", "train", *options.flags, STRATEGY)
     return supervise(
         [command] * options.workers,
         environments(options.workers),

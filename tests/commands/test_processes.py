@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from small import assert_same_tensors, command
 
+from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.checkpoints import Checkpoints
-from tfdgm.training.metrics import read_lines
 
 #: 1,500 steps of about 100 us, with a checkpoint after every tenth: seconds in which to be killed.
 BINDINGS = """
@@ -120,7 +120,7 @@ def test_a_workdir_in_which_another_process_trains_is_refused(trained_workdir, c
     with open(trained_workdir / ".lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert command("train", f"--workdir={trained_workdir}") == 2
-    assert "another process trains in" in capsys.readouterr().err
+    assert "another process holds" in capsys.readouterr().err
 
 
 def test_a_workdir_that_cannot_be_made_is_refused(tmp_path, capsys):

@@ -12,7 +12,7 @@ from tfdgm_priors.uniform import Uniform
 from tfdgm.commands.results import finish, print_scores, score
 from tfdgm.evaluation.scores import _UNITS, unit
 from tfdgm.report import curves
-from tfdgm.workdir import Workdir
+from tfdgm.runs.workdir import Workdir
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def test_a_finished_run_that_is_started_again_is_left_as_it_is_and_remembers_eac
     monkeypatch.setattr(sys, "argv", ["tfdgm", "again"])
     assert command("train", f"--workdir={folder}") == 0
     said = capsys.readouterr().out
-    assert f"step 40 is scored already, in {folder / 'eval.json'}" in said and "tfdgm eval --workdir" in said
+    assert f"step 40 has already been scored, in {folder / 'eval.json'}" in said and "tfdgm eval --workdir" in said
     assert {name: (folder / name).read_bytes() for name in before} == before
     facts = json.loads((folder / "run.json").read_text())
     assert facts["argv"] == first["argv"] != ["tfdgm", "again"] and facts["started"] == first["started"]

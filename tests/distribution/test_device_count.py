@@ -12,7 +12,7 @@ from tfdgm.training.checkpoints import Checkpoints
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 from local_cluster import environments
 
-from tfdgm.supervisor import supervise
+from tfdgm.system.supervisor import supervise
 
 WORKER = str(Path(__file__).with_name("worker.py"))
 TOLERANCE = 1e-5  # float32 sums in another order, after 50 steps

@@ -15,14 +15,14 @@ from replicated import largest_difference
 from small import command
 from test_ports import answers, filters_allowed
 
+from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.checkpoints import Checkpoints
-from tfdgm.training.metrics import read_lines
 
 TOOLS = Path(__file__).parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 from local_cluster import environments  # noqa: E402
 
-from tfdgm.supervisor import supervise  # noqa: E402
+from tfdgm.system.supervisor import supervise  # noqa: E402
 
 WORKER = str(Path(__file__).with_name("worker.py"))
 #: A digits VAE of an aggregated posterior whose memory all workers share; a validation split, and codes of no kind.

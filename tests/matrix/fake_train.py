@@ -26,7 +26,6 @@ except OSError:
     sys.exit(2)
 
 (workdir / "checkpoints" / "step-0.npz").touch()
-print("programs in", os.environ["TF_XLA_FLAGS"])
 print("training", prior, flush=True)
 if prior == "refusing":
     print("tfdgm: this pair has no meaning", file=sys.stderr)

@@ -54,7 +54,7 @@ def test_a_terminal_has_a_line_with_the_steps_which_is_written_anew_when_it_chan
 def test_the_step_of_a_run_is_that_of_the_last_whole_line_of_its_metrics(tmp_path):
     assert step_of(tmp_path) == "starting"
     (tmp_path / "metrics.jsonl").write_text('{"step": 10}\n{"st')
-    assert step_of(tmp_path) == "starting"  # the next look sees it whole
+    assert step_of(tmp_path) == "at step 10"  # the next look sees the other whole
     (tmp_path / "metrics.jsonl").write_text("".join(f'{{"step": {step}}}\n' for step in range(5_000)))
     assert step_of(tmp_path) == "at step 4999"
 

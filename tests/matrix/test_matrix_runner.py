@@ -18,7 +18,7 @@ from tfdgm.matrix import runner
 from tfdgm.matrix.cells import Cell, Settings
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.runner import Runner
-from tfdgm.processes import environment, sharing_programs
+from tfdgm.system.processes import environment
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_train.py")))
 
@@ -207,16 +207,3 @@ def test_processes_share_the_cores_unless_the_user_says_otherwise(monkeypatch):
     assert environment(3)["TF_NUM_INTRAOP_THREADS"] == "2" and environment(9)["TF_NUM_INTRAOP_THREADS"] == "1"
     assert environment(3)["OMP_NUM_THREADS"] == "7"
     assert "TF_NUM_INTRAOP_THREADS" not in environment(1)
-
-
-def test_processes_share_compiled_programs_but_none_that_lay_there_before(folder):
-    programs = folder.path / "programs"
-    programs.mkdir()
-    (programs / "strange").touch()
-    with sharing_programs({"TF_XLA_FLAGS": "--mine"}, programs) as shared:
-        assert list(programs.iterdir()) == [] and programs.stat().st_mode & 0o077 == 0
-        assert shared["TF_XLA_FLAGS"].startswith(f"--mine --tf_xla_persistent_cache_directory={programs.resolve()} ")
-    assert not programs.exists()
-    run(folder, "good")
-    assert str(programs.resolve()) in folder.log(Cell("q", "good", ("o",), 3)).read_text()
-    assert not programs.exists()

@@ -12,7 +12,7 @@ from tfdgm_likelihoods.gaussian import Gaussian
 from tfdgm_networks.conv import Conv
 
 from tfdgm import UserError
-from tfdgm.training.metrics import read_lines
+from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.run import Trainer
 
 COLUMNS = {"train": {*range(256), *range(320, 576)}, "validation": {*range(576, 640)}, "test": {*range(256, 320)}}

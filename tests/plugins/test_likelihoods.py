@@ -16,7 +16,7 @@ from tfdgm_likelihoods.gaussian import Gaussian
 
 from tfdgm import BuildContext, DataSpec, LatentSpec, UserError
 from tfdgm.contracts.component import named_variables, trainable
-from tfdgm.training.metrics import read_lines
+from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.run import Trainer
 
 RANDOM = np.random.RandomState(0)

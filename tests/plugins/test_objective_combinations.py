@@ -12,7 +12,7 @@ from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
 
 from tfdgm import UserError, registry
-from tfdgm.training.metrics import read_lines
+from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.run import Trainer
 
 STEPS, MIDDLE = 20, 10

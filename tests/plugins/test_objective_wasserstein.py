@@ -25,7 +25,7 @@ from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm.config import read_config
 from tfdgm.contracts.component import raw
 from tfdgm.distribution.devices import Devices
-from tfdgm.training.metrics import read_lines
+from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.run import Trainer
 
 LIPSCHITZ = ("gradient_penalty", "clipping", "spectral_normalization")

@@ -10,8 +10,9 @@ import pytest
 
 from tfdgm import UserError
 from tfdgm.errors import NonFiniteError
-from tfdgm.training import checkpoints as module
-from tfdgm.training.checkpoints import Checkpoint, Checkpoints, DamagedCheckpoint, read
+from tfdgm.runs import checkpoint_files as module
+from tfdgm.runs.checkpoint_files import Checkpoint, DamagedCheckpoint, read
+from tfdgm.training.checkpoints import Checkpoints
 
 
 def tensors(step):
@@ -154,7 +155,7 @@ def test_only_the_newest_are_kept(tmp_path):
 
 def test_what_a_cut_off_write_left_is_cleaned_and_nothing_else(saved):
     checkpoints, _ = saved
-    left = checkpoints.directory / "step-0000000040.tmp"
+    left = checkpoints.directory / ".step-0000000040.npz.0123456789abcdef.tmp"
     left.write_bytes(b"half")
     stranger = checkpoints.directory / "notes.txt"
     stranger.write_text("mine")

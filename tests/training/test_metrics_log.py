@@ -2,7 +2,8 @@
 
 import json
 
-from tfdgm.training.metrics import MetricsLog, read_lines
+from tfdgm.runs.metrics_file import read_lines
+from tfdgm.training.metrics import MetricsLog
 
 
 def test_lines_are_flat_objects_in_the_order_of_the_steps(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from small import assert_same_tensors, digits_experiment, gan_experiment, points_experiment, silent
 
 from tfdgm import UserError
-from tfdgm.training.metrics import read_lines
+from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.run import Trainer
 
 

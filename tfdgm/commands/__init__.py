@@ -1,7 +1,7 @@
 """The command line: `tfdgm COMMAND --flags`. Each command is a module; only the one asked for is imported."""
 
 import importlib
-import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -9,7 +9,8 @@ from absl import flags
 
 from tfdgm.commands.slips import binding_for, unquoted_binding
 from tfdgm.errors import NonFiniteError, UserError, did_you_mean, nearest
-from tfdgm.signals import Stopped
+from tfdgm.system.console import complain, drop, streams_for
+from tfdgm.system.signals import Stopped, signals_raised
 from tfdgm.version import __version__
 
 #: What each command does, in one line; its module is `tfdgm.commands.NAME_command`.
@@ -22,7 +23,10 @@ COMMANDS = {
     "matrix": "train and score every valid combination of what is installed",
     "verify": "compare what tfdgm computes with numbers that are known exactly",
     "lab": "run a classic demonstration; leaves a table and a picture",
+    "cache": "show or clear the compiled programs that all commands share",
 }
+#: Commands whose output is all that they leave; the others go on where it cannot be printed.
+_PRINTING = ("plugins", "verify", "cache")
 
 _USAGE = """tfdgm {version}: deep generative models on TensorFlow
 
@@ -42,31 +46,54 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
       The exit code: 0 done; 2 a mistake of the user's, told in one message; 1 training became non-finite, a cell of the
-      matrix failed, an oracle missed, or a lab's check did; 128 + signal where one stopped the run.
+      matrix failed, an oracle missed, or a lab's check did; 128 + signal where one stopped the command.
     """
+    with streams_for(result_is_printed=not argv or argv[0] not in COMMANDS or argv[0] in _PRINTING):
+        try:
+            with signals_raised("stopped"):
+                return _main(argv)
+        except Stopped as stopped:
+            complain(str(stopped))
+            return 128 + stopped.number
+        except KeyboardInterrupt:
+            complain("interrupted")
+            return 130
+        except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+            drop(sys.stdout)
+            return 128 + signal.SIGPIPE
+        except Exception as error:
+            code, message = _explained(error)
+            if message is None:
+                raise
+            if isinstance(error, OSError):
+                drop(sys.stdout)
+            complain(message)
+            return code
+
+
+def _main(argv: Sequence[str]) -> int:
     if not argv or argv[0] in ("--help", "-h", "help", "--helpfull"):
         print(_usage())
         return 0 if argv else 2
     if argv[0] == "--version":
         print(f"tfdgm {__version__}")
         return 0
-    try:
-        return _run(argv[0], argv[1:])
-    except UserError as error:
-        print(f"tfdgm: {error}", file=sys.stderr)
-        return 2
-    except NonFiniteError as error:
-        print(f"tfdgm: {error}", file=sys.stderr)
-        return 1
-    except Stopped as stopped:
-        print(f"tfdgm: {stopped}", file=sys.stderr)
-        return 128 + stopped.number
-    except KeyboardInterrupt:
-        print("tfdgm: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return _run(argv[0], argv[1:])
+
+
+def _explained(error: Exception) -> tuple[int, str | None]:
+    """Return the exit code and the message of an error; no message for a fault of the program."""
+    if isinstance(error, UserError):
+        return 2, str(error)
+    if isinstance(error, NonFiniteError):
+        return 1, str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+        reason = str(getattr(error, "message", None) or error).partition("\n")[0]
+        return 2, f"out of memory or disk: {reason or 'an allocation failed'}; what was saved before is kept"
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else "the output could not be written: "
+        return 2, f"{where}{error.strerror or error}"
+    return 1, None
 
 
 def run() -> None:
@@ -106,24 +133,6 @@ def _refused_flag(name: str, error: flags.Error, arguments: Sequence[str], value
         if statement and not nearest(error.flagname, values):
             return UserError(f"there is no flag --{error.flagname}; use --gin_bindings={statement!r}")
     return UserError(f"{error} (tfdgm {name} --help lists the flags)")
-
-
-def import_tensorflow() -> None:
-    """Imports TensorFlow without its start-up notices, which it writes before its own log level is in force."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        import tensorflow
-
-        tensorflow.config.list_physical_devices()
-        tensorflow.get_logger().setLevel("ERROR")  # each diagnostic compiles its own programs, which it warns about
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _flags_help(values: flags.FlagValues) -> str:

@@ -19,6 +19,6 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
-    with open_trained(values.workdir, values.replicas, values.checkpoint) as (workdir, built):
+    with open_trained(values.workdir, values.replicas, values.checkpoint, values.trust_workdir) as (workdir, built):
         score(workdir, built, values.split, values.num_samples)
     return 0

@@ -9,6 +9,7 @@ from absl import flags
 
 from tfdgm.commands.results import define_trained_flags, open_trained
 from tfdgm.errors import UserError
+from tfdgm.system.console import say
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -25,12 +26,12 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     output = Path(values.output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"--output: {output} exists and is not an empty folder")
-    with open_trained(values.workdir, checkpoint=values.checkpoint) as (workdir, built):
+    with open_trained(values.workdir, checkpoint=values.checkpoint, trusted=values.trust_workdir) as (workdir, built):
         from tfdgm.export import export
 
         try:
             export(built, workdir, output, values.num_samples)
         except OSError as error:
             raise UserError(f"{output} could not be written: {error.strerror or error}") from None
-    print(f"written to {output}")
+    say(f"written to {output}")
     return 0

@@ -5,7 +5,6 @@ tfdgm lab --all         runs all of them and also leaves index.html, one page of
 With --check a result that is not what theory expects ends in exit code 1.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
-from rich.console import Console
-from rich.table import Table
 
-from tfdgm.commands import import_tensorflow
-from tfdgm.commands.train_command import say
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.labs import LABS
+from tfdgm.system.console import complain, print_table, say
+from tfdgm.system.files import write_text
+from tfdgm.system.ownership import check_ownership
+from tfdgm.system.runtime import import_tensorflow
 
 if TYPE_CHECKING:
     from tfdgm.labs.lab import Check
@@ -33,6 +32,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool("check", False, "exit with 1 where a result is not as expected", flag_values=values)
     flags.DEFINE_bool("all", False, "run every lab, and write one page of them", flag_values=values)
     flags.DEFINE_integer("seed", 0, "seed of every training and draw", flag_values=values)
+    flags.DEFINE_bool("trust_workdir", False, "accept a folder of another user", flag_values=values)
     flags.DEFINE_multi_string(
         "gin_bindings", [], "a gin statement for every config of the lab; may be repeated", flag_values=values
     )
@@ -51,6 +51,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
             print(f"{name:<22} {title}")
         return 0
     folder = Path(values.output)
+    check_ownership(folder, trusted=values.trust_workdir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         import_tensorflow()
@@ -58,13 +59,13 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         if values.all:
             from tfdgm.labs.page import page
 
-            (folder / "index.html").write_text(page(entries))
+            write_text(folder / "index.html", page(entries))
             say(f"written to {folder / 'index.html'}")
     except OSError as error:
         raise UserError(f"--output: {folder} cannot be written: {error.strerror or error}") from None
     off = [f"{entry.lab.name}: {check.what}" for entry in entries for check in entry.outcome.checks if not check.passed]
     for line in off:
-        print(f"tfdgm: not as expected: {line}", file=sys.stderr)
+        complain(f"not as expected: {line}")
     return 1 if off and values.check else 0
 
 
@@ -93,11 +94,5 @@ def _quiet(line: str) -> None:
 
 
 def print_checks(checks: Sequence["Check"]) -> None:
-    table = Table()
-    table.add_column("check", overflow="fold")
-    table.add_column("expected", overflow="fold")
-    table.add_column("got", overflow="fold")
-    table.add_column("")
-    for check in checks:
-        table.add_row(check.what, check.expected, check.got, "ok" if check.passed else "OFF")
-    Console().print(table)
+    rows = [(check.what, check.expected, check.got, "ok" if check.passed else "OFF") for check in checks]
+    print_table(("check", "expected", "got", ""), rows)

@@ -6,14 +6,15 @@ add to it.
 
 import dataclasses
 import re
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from absl import flags
 
-from tfdgm.commands.train_command import say
-from tfdgm.config_files import DEFAULT_CONFIG
+from tfdgm.commands.train_command import define_folder_flags
+from tfdgm.config_files import DEFAULT_CONFIG, Packaged, in_flags
 from tfdgm.errors import UserError
 from tfdgm.matrix.cells import Cell, Settings, chosen, combine, objective_lists
 from tfdgm.matrix.check import Checker
@@ -26,9 +27,10 @@ from tfdgm.matrix.plan import Plan, check_settings, make_plan, traits_of_objecti
 from tfdgm.matrix.progress import counted
 from tfdgm.matrix.runner import Runner
 from tfdgm.matrix.table import counts
+from tfdgm.system.console import say
 
 #: The config files for single choices on the data of the default config.
-DEFAULT_ADDED = "digits/matrix"
+DEFAULT_ADDED = Packaged("digits/matrix")
 
 _CHOSEN_BY_FLAGS = re.compile(r"^\s*experiment\.(posterior|prior|objectives|seed)\s*=", re.MULTILINE)
 
@@ -61,6 +63,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "dry_run", False, "print what would run and what is refused and why, and stop", flag_values=values
     )
     flags.DEFINE_bool("commands", False, "dry run: print the command of each cell too", flag_values=values)
+    define_folder_flags(values)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
@@ -68,7 +71,8 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError(f"--jobs must be at least 1, got {values.jobs}")
     if values.commands and not values.dry_run:
         raise UserError("--commands needs --dry_run: it prints what would run")
-    folder = Folder(Path(values.workdir or f"runs/matrix-{time.strftime('%Y%m%d-%H%M%S')}"))
+    named = Path(values.workdir) if values.workdir else Path("runs") / f"matrix-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Folder(named, values.trust_workdir, not values.no_lock)
     folder.check()
     chosen_cells, settings = _Choices.read(values), _settings(values)
     if values.dry_run:
@@ -120,7 +124,7 @@ def _settings(values: flags.FlagValues) -> Settings:
             raise UserError(f"--gin_bindings: {binding.strip()}\n  a matrix chooses experiment.{taken[1]} by {flag}")
     by_default = [] if values.gin_file else [DEFAULT_ADDED]
     added = read_added([*by_default, *values.gin_for])
-    return Settings(values.gin_file or [DEFAULT_CONFIG], values.gin_bindings, added)
+    return Settings(values.gin_file or [in_flags(DEFAULT_CONFIG)], values.gin_bindings, added)
 
 
 def _plan(choices: _Choices, settings: Settings, folder: Folder) -> Plan:
@@ -156,7 +160,7 @@ def _train(plan: Plan, settings: Settings, folder: Folder, jobs: int) -> int:
     for name in ("matrix.csv", "matrix.md", "index.html"):
         say(f"written to {folder.path / name}")
     if stopped is not None:
-        say(f"stopped; to go on, run the same command with --workdir={folder.path}")
+        say(f"stopped; to go on, run the same command with {shlex.quote(f'--workdir={folder.path}')}")
         return 128 + stopped
     failed = [plan.results[cell] for cell in cells if plan.results[cell].status == FAILED]
     for result in failed:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from rich.console import Console
-from rich.table import Table
 
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.registry import KINDS, find, load, select
+from tfdgm.system.console import print_table
+from tfdgm.system.runtime import import_tensorflow
 
 POSITIONAL = True
 
@@ -37,12 +37,8 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
 def list_plugins(check: bool) -> int:
     """Prints all plugins. A broken one is told, and costs nothing else: the exit code is 0."""
     if check:
-        from tfdgm.commands import import_tensorflow
-
         import_tensorflow()
-    table = Table()
-    for column in ("plugin", "distribution", "version", "status"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for plugin in find():
         problem = plugin.problem()
         if check and problem is None:
@@ -52,30 +48,26 @@ def list_plugins(check: bool) -> int:
                 problem = str(error)
         clash = sum(other.gin_name == plugin.gin_name for other in find()) > 1
         name = plugin.qualified_name if clash else plugin.gin_name
-        table.add_row(name, plugin.distribution, plugin.version, problem or ("loads" if check else "found"))
-    Console().print(table)
+        rows.append((name, plugin.distribution, plugin.version, problem or ("loads" if check else "found")))
+    print_table(("plugin", "distribution", "version", "status"), rows)
     return 0
 
 
 def show(name: str) -> int:
     """Prints one plugin's documentation and parameters."""
     plugin = select(name)
-    from tfdgm.commands import import_tensorflow
-
     import_tensorflow()
     loaded = load(plugin)
     print(f"{plugin}  ({plugin.target})\n\n{inspect.cleandoc(loaded.__doc__ or 'No documentation.')}\n")
     parameters = inspect.signature(loaded).parameters.values()
-    table = Table(title="gin parameters")
-    for column in ("binding", "type", "default"):
-        table.add_column(column, overflow="fold")
+    rows = []
     for parameter in parameters:
         hint = (
             "" if parameter.annotation is parameter.empty else _spoken(inspect.formatannotation(parameter.annotation))
         )
         default = "required" if parameter.default is parameter.empty else repr(parameter.default)
-        table.add_row(f"{plugin.gin_name}.{parameter.name}", hint, default)
-    Console().print(table)
+        rows.append((f"{plugin.gin_name}.{parameter.name}", hint, default))
+    print_table(("binding", "type", "default"), rows, "gin parameters")
     return 0
 
 

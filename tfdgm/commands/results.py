@@ -1,20 +1,21 @@
 """What commands share: opening a workdir's model, and the table and pictures at the end of a run."""
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
-from rich.console import Console
-from rich.table import Table
 
-from tfdgm.commands import import_tensorflow
 from tfdgm.errors import UserError
 from tfdgm.evaluation.scores import unit
-from tfdgm.signals import signals_raised
-from tfdgm.workdir import Workdir
+from tfdgm.runs.workdir import Workdir
+from tfdgm.system.console import print_table, say
+from tfdgm.system.files import replacing
+from tfdgm.system.runtime import import_tensorflow
+from tfdgm.system.signals import signals_raised
 
 if TYPE_CHECKING:
     from tfdgm.experiment import Built
@@ -23,32 +24,39 @@ _NUM_PICTURES = 64
 
 
 @contextmanager
-def open_trained(path: str | None, replicas: int = 1, checkpoint: str = "latest") -> Iterator[tuple[Workdir, "Built"]]:
+def open_trained(
+    path: str | None, replicas: int = 1, checkpoint: str = "latest", trusted: bool = False
+) -> Iterator[tuple[Workdir, "Built"]]:
     """The model of a workdir, or of an export of it, at one of its checkpoints.
 
     Args:
       path: the folder.
       replicas: devices of this machine that share the work.
       checkpoint: "latest", the newest sound one; "best", by the run's `experiment.keep_best`; or a step.
+      trusted: whether the folder may belong to another user.
 
     Raises:
-      UserError: the folder holds no run, or no such checkpoint.
+      UserError: the folder holds no run, or no such checkpoint, or belongs to another user.
     """
     if not path:
         raise UserError("--workdir is needed: the folder of a run")
     workdir = Workdir(Path(path))
+    workdir.check(trusted)
     text = workdir.require_run()
     import_tensorflow()
     from tfdgm.config import read_config
     from tfdgm.distribution.strategies import mirrored
     from tfdgm.training.checkpoints import Checkpoints
+    from tfdgm.training.run import check_config
 
     if replicas < 1:
         raise UserError(f"--replicas must be at least 1, got {replicas}")
     found = Checkpoints(workdir.checkpoints).named(checkpoint)
     devices = mirrored(replicas)
     with devices.scope():
-        built = read_config([], base=text).experiment().build(devices)
+        config = read_config([], base=text)
+        check_config(found, config.text)
+        built = config.experiment().build(devices)
         built.state.assign(found.tensors)
         yield workdir, built
 
@@ -57,6 +65,9 @@ def define_trained_flags(values: flags.FlagValues, shared: bool = True) -> None:
     """The flags of commands that open a trained model, and of those whose work several devices can share."""
     flags.DEFINE_string("workdir", None, "folder of the run, or of an export of it", flag_values=values)
     flags.DEFINE_string("checkpoint", "latest", "latest, best, or a step that was kept", flag_values=values)
+    flags.DEFINE_bool(
+        "trust_workdir", False, "accept a workdir of another user, or with links for folders", flag_values=values
+    )
     if shared:
         flags.DEFINE_integer("replicas", 1, "devices of this machine that share the work", flag_values=values)
 
@@ -73,41 +84,52 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dic
     tables = code_tables(built, split) if built.model.latent.discrete else {}
     if not built.devices.is_chief:
         return scores
+    print_scores(scores)  # first: what a full disk or a read-only workdir does not keep is seen at least
+    if remark := too_narrow(scores, built.experiment.data.modes()):
+        say(remark)
     try:
         if tables:
-            np.savez(workdir.path / "codes.npz", **tables)  # type: ignore[arg-type]
+            with replacing(workdir.path / "codes.npz") as file:
+                np.savez(file, **tables)  # type: ignore[arg-type]
         path = workdir.write_json("eval.json", scores)
     except OSError as error:
-        raise UserError(f"the scores could not be written to {workdir.path}: {error.strerror or error}") from None
-    print_scores(scores)
-    if remark := too_narrow(scores, built.experiment.data.modes()):
-        print(remark)
-    print(f"written to {path}", flush=True)
+        raise UserError(f"the scores above could not be written to {workdir.path}: {error.strerror or error}") from None
+    say(f"written to {path}")
     return scores
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
-    table = Table(title=f"step {scores['step']}, {scores['num_examples']} examples of the {scores['data_split']} split")
-    table.add_column("score", no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("unit", no_wrap=True)
     notes = {name: value for name, value in scores.items() if isinstance(value, str) and name != "data_split"}
-    for name, value in scores.items():
-        if name not in ("step", "num_examples", "data_split", *notes):
-            table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value), unit(name, value))
-    Console().print(table)
+    rows = [
+        (name, f"{value:.4f}" if isinstance(value, float) else value, unit(name, value))
+        for name, value in scores.items()
+        if name not in ("step", "num_examples", "data_split", *notes)
+    ]
+    title = f"step {scores['step']}, {scores['num_examples']} examples of the {scores['data_split']} split"
+    print_table(("score", "value", "unit"), rows, title, right="value", wrap=False)
     for name, value in notes.items():  # sentences, which would make the columns narrow
-        print(f"{name}: {value}", flush=True)
+        say(f"{name}: {value}")
 
 
 def finish(workdir: Workdir, built: "Built") -> None:
     """Scores the test split, draws samples and reconstructions, and on the chief writes them and the report.
 
-    What is there already of this step is left as it is. SIGINT and SIGTERM raise `tfdgm.signals.Stopped`.
+    What is there already of this step is left as it is. A signal that ends a run raises `tfdgm.system.signals.Stopped`.
+
+    Raises:
+      UserError: something could not be written; the model is saved all the same.
     """
-    to_score = f"to score: tfdgm eval --workdir={workdir.path}"
+    to_score = f"to score: {_eval_command(workdir)}"
     with signals_raised(f"stopped while scoring; the model is saved; {to_score}"):
-        _finish(workdir, built)
+        try:
+            _finish(workdir, built)
+        except OSError as error:
+            what = error.filename or workdir.path
+            raise UserError(f"{what} could not be written: {error.strerror or error}; the model is saved") from None
+
+
+def _eval_command(workdir: Workdir) -> str:
+    return shlex.join(["tfdgm", "eval", f"--workdir={workdir.path}"])
 
 
 def _finish(workdir: Workdir, built: "Built") -> None:
@@ -116,28 +138,28 @@ def _finish(workdir: Workdir, built: "Built") -> None:
 
     chief, splits = built.devices.is_chief, built.experiment.splits
     split = "test" if "test" in splits else "train"
-    scores = workdir.read_json("eval.json")
+    scores = workdir.scores()
     is_scored = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
     is_reported = is_scored and (workdir.path / "report.html").exists()
     # what the chief sees counts for all workers, since they score together
     scored, reported = (vote > 0 for vote in built.devices.agreed([chief and is_scored, chief and is_reported]))
     if chief and scored:
-        again = f"to score it again: tfdgm eval --workdir={workdir.path}"
-        print(f"step {scores['step']} is scored already, in {workdir.path / 'eval.json'}; {again}", flush=True)
+        again = f"to score it again: {_eval_command(workdir)}"
+        say(f"step {scores['step']} has already been scored, in {workdir.path / 'eval.json'}; {again}")
     if reported:
         return
     if not scored:
         if chief:
             missing = "" if split == "test" else "; the data has no test split"
-            print(f"scoring {len(splits[split]):,} examples of the {split} split{missing}", flush=True)
+            say(f"scoring {len(splits[split]):,} examples of the {split} split{missing}")
         scores = score(workdir, built, split, 1_000)
     pictures = draw_pictures(workdir, built, split)
     if not chief:
         return
     report = write_report(workdir, scores, pictures, too_narrow(scores, built.experiment.data.modes()))
     if pictures:
-        print(f"pictures {', '.join(str(path) for path in pictures)}", flush=True)
-    print(f"report {report}", flush=True)
+        say(f"pictures {', '.join(str(path) for path in pictures)}")
+    say(f"report {report}")
 
 
 def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, str]:
@@ -149,7 +171,7 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, st
     import numpy as np
 
     from tfdgm.pictures import can_draw, save_examples
-    from tfdgm.sampling import draw, reconstruct
+    from tfdgm.sampling import draw, reconstruct, save_samples
 
     spec, step = built.experiment.data.spec, int(built.state.step.numpy())
     samples = draw(built, _NUM_PICTURES if spec.image_shape else 2_500)
@@ -158,7 +180,7 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, st
         again = reconstruct(built, split, _NUM_PICTURES // 2)
     if not built.devices.is_chief:
         return {}
-    np.savez(workdir.samples / f"samples-{step}.npz", x=samples.x, mean=samples.mean, z=samples.z)
+    save_samples(workdir.samples / f"samples-{step}.npz", samples)
     if not can_draw(spec):
         return {}
     path = workdir.samples / f"samples-{step}.png"

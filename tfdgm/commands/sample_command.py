@@ -9,6 +9,7 @@ from absl import flags
 
 from tfdgm.commands.results import define_trained_flags, open_trained
 from tfdgm.errors import UserError
+from tfdgm.system.console import say
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -26,20 +27,18 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError(f"--output: there is no folder {output.parent}")
     if values.num < 1:
         raise UserError(f"--num must be at least 1, got {values.num}")
-    with open_trained(values.workdir, values.replicas, values.checkpoint) as (_, built):
-        import numpy as np
-
+    with open_trained(values.workdir, values.replicas, values.checkpoint, values.trust_workdir) as (_, built):
         from tfdgm.pictures import save_examples
-        from tfdgm.sampling import draw
+        from tfdgm.sampling import draw, save_samples
 
         samples = draw(built, values.num, values.seed)
     spec = built.experiment.data.spec
     try:
         if output.suffix == ".npz":
-            np.savez(output, x=samples.x, mean=samples.mean, z=samples.z)
+            save_samples(output, samples)
         else:
             save_examples(output, samples.mean if spec.image_shape else samples.x, spec)
     except OSError as error:
         raise UserError(f"{output} could not be written: {error.strerror or error}") from None
-    print(f"{values.num} samples written to {output}")
+    say(f"{values.num} samples written to {output}")
     return 0

@@ -247,9 +247,9 @@ def write_package(folder: Path, kind: str, name: str, template: str) -> None:
     }  # fmt: skip
     (folder / module).mkdir(parents=True)
     (folder / "tests").mkdir()
-    (folder / "pyproject.toml").write_text(_PYPROJECT.format(**words))
+    (folder / "pyproject.toml").write_text(_PYPROJECT.format(**words), encoding="utf-8")
     (folder / "README.md").write_text(
-        f"# {folder.name}\n\nThe {kind} `{name}` for tfdgm: `{kind}.{name}` in a config.\n"
+        f"# {folder.name}\n\nThe {kind} `{name}` for tfdgm: `{kind}.{name}` in a config.\n", encoding="utf-8"
     )
-    (folder / module / "__init__.py").write_text(template.format(**words))
-    (folder / "tests" / f"test_{name}.py").write_text(_TEST.format(**words))
+    (folder / module / "__init__.py").write_text(template.format(**words), encoding="utf-8")
+    (folder / "tests" / f"test_{name}.py").write_text(_TEST.format(**words), encoding="utf-8")

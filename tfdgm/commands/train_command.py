@@ -3,8 +3,8 @@
 """
 
 import os
+import shlex
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfdgm.commands import import_tensorflow
 from tfdgm.config_files import DEFAULT_CONFIG
 from tfdgm.errors import UserError
 from tfdgm.registry import KINDS, gin_identifier, select
-from tfdgm.supervisor import LOST, supervise
-from tfdgm.workdir import Workdir, describe_run
+from tfdgm.runs.record import describe_run
+from tfdgm.runs.workdir import Workdir, new_folder
+from tfdgm.system.console import complain, say, warn
+from tfdgm.system.processes import python_command
+from tfdgm.system.runtime import import_tensorflow, programs
+from tfdgm.system.supervisor import LOST, supervise
 
 if TYPE_CHECKING:
     from tfdgm.config import Config
@@ -43,6 +46,17 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "max_restarts", 0, "how often a run that crashes, or loses another worker, is started again", flag_values=values
     )
+    define_folder_flags(values)
+
+
+def define_folder_flags(values: flags.FlagValues) -> None:
+    """The flags of commands that hold a folder while they write to it."""
+    flags.DEFINE_bool(
+        "trust_workdir", False, "accept a workdir of another user, or with links for folders", flag_values=values
+    )
+    flags.DEFINE_bool(
+        "no_lock", False, "hold the workdir by no lock, where its file system has none", flag_values=values
+    )
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
@@ -54,10 +68,11 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         arguments = _as_arguments(values)
         if not values.workdir:  # the same after every restart
             arguments.append(f"--workdir={default_workdir(values.gin_file)}")
-        command = [sys.executable, "-m", "tfdgm", "train", *arguments]
-        return supervise([command], [os.environ], values.max_restarts, say)
+        return supervise([python_command("tfdgm", "train", *arguments)], [os.environ], values.max_restarts, say)
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
+    if workdir:
+        workdir.check(values.trust_workdir)
     base = workdir.saved_config() if workdir and not files else None
     from tfdgm.statements import read_statements  # not at the top: `--help` loads no gin
 
@@ -82,8 +97,9 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
             workdir = Workdir(default_workdir(files))
         if not devices.is_chief:
             return _or_lost(lambda: train(workdir, config, built, began))
-        workdir.prepare(config.text)
-        with workdir.locked():
+        workdir.make(values.trust_workdir)
+        with workdir.locked(not values.no_lock):  # before the config is written: two starts must not mix
+            workdir.begin(config.text)
             return _or_lost(lambda: train(workdir, config, built, began))
 
 
@@ -94,14 +110,14 @@ def _or_lost(work: Callable[[], int]) -> int:
     try:
         return work()
     except (errors.UnavailableError, errors.AbortedError, errors.CancelledError, errors.DeadlineExceededError) as error:
-        print(f"tfdgm: another worker was lost: {error.message.splitlines()[0]}", file=sys.stderr, flush=True)
+        complain(f"another worker was lost: {error.message.splitlines()[0]}")
         return LOST
 
 
 def default_workdir(files: Sequence[str]) -> Path:
-    """Of a run that is given none: named after its last config file, and the time."""
+    """Make the folder of a run that is given none: named after its last config file, and the time."""
     stem = Path((list(files) or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
-    return Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return new_folder(Path("runs"), stem)
 
 
 def _as_arguments(values: flags.FlagValues) -> list[str]:
@@ -143,35 +159,45 @@ def _reference(kind: str, name: str) -> str:
 def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
     """Trains, or goes on; then scores, draws pictures and writes the report. Only the chief writes and speaks."""
     from tfdgm.commands.results import finish
+    from tfdgm.data_scale import data_scale_warnings
     from tfdgm.training.run import Trainer
 
     experiment = built.experiment
     if not built.devices.is_chief:
-        outcome = Trainer(built, workdir.path, lambda line: None).train()
+        outcome = Trainer(built, workdir.path, lambda line: None, config.text).train()
         if outcome.signal is not None:
             return 128 + outcome.signal
         finish(workdir, built)
         return 0
-    trainer = Trainer(built, workdir.path, say)
-    history = workdir.read_json("run.json")
-    workdir.write_json("run.json", describe_run(config.plugins, experiment.seed, experiment.data.describe(), history))
+    trainer = Trainer(built, workdir.path, say, config.text)
+    record = describe_run(config.plugins, experiment.seed, experiment.data.describe(), workdir.run_record())
+    workdir.write_json("run.json", record)
     describe(built, config)
+    for line in data_scale_warnings(built):
+        warn(line)
     say(f"workdir {workdir.path}")
     outcome = trainer.train()
     workdir.write(f"operative_config-{outcome.step}.gin", config.operative())
     if outcome.signal is not None:
         name = signal.Signals(outcome.signal).name
         rest = "to go on" if outcome.step < experiment.steps else "all steps are made; to score"
-        say(f"{name}: stopped and saved at step {outcome.step}; {rest}: tfdgm train --workdir={workdir.path}")
+        again = shlex.join(["tfdgm", "train", f"--workdir={workdir.path}"])
+        say(f"{name}: stopped and saved at step {outcome.step}; {rest}: {again}")
         return 128 + outcome.signal
     finish(workdir, built)
-    say(f"done in {time.monotonic() - began:.0f} s; {_rate(outcome)}")
+    say(f"done in {time.monotonic() - began:.0f} s; {_rate(outcome)}{_programs()}")
     return 0
 
 
 def _rate(outcome: "Outcome") -> str:
     rate = outcome.steps_per_second
     return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left"
+
+
+def _programs() -> str:
+    """Say how many programs were compiled, and how many of the cache were at hand."""
+    counts = programs()
+    return "" if counts is None else f"; {counts[0]} programs compiled, {counts[1]} found in the cache"
 
 
 def describe(built: "Built", config: "Config") -> None:
@@ -194,7 +220,3 @@ def describe(built: "Built", config: "Config") -> None:
     )
     for plugin in sorted(config.plugins, key=lambda plugin: list(KINDS).index(plugin.kind)):
         say(f"plugin {plugin}")
-
-
-def say(line: str) -> None:
-    print(line, flush=True)

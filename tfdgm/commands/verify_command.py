@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfdgm.commands import import_tensorflow
 from tfdgm.errors import UserError, did_you_mean
+from tfdgm.system.runtime import import_tensorflow
 
 if TYPE_CHECKING:
     from tfdgm.verification.oracle import Finding, Oracle

@@ -9,6 +9,8 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from tfdgm.system.files import replacing
+
 #: The colours of Okabe and Ito (2008), told apart with any colour vision.
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK = (
     "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
@@ -49,4 +51,5 @@ def slide() -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    figure.savefig(path)
+    with replacing(path) as file:
+        figure.savefig(file, format="png")

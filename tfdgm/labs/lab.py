@@ -3,11 +3,13 @@
 import csv
 import dataclasses
 import importlib
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfdgm.labs import LABS
+from tfdgm.system.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,10 +96,11 @@ def above(what: str, got: float, limit: float) -> Check:
 def write_table(path: Path, rows: Sequence[Row]) -> None:
     """Writes the rows as CSV; columns in the order of their first use, empty where a row has no value."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+    write_text(path, text.getvalue())
 
 
 def cell(value: Any) -> str:

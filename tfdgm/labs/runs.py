@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tfdgm.config import read_config
+from tfdgm.config_files import Packaged
 from tfdgm.experiment import Built, Experiment
 from tfdgm.labs.lab import Settings
-from tfdgm.training.metrics import read_lines
+from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.run import Trainer
 
 #: So that every loop of a run leaves a frame.
@@ -26,7 +27,8 @@ def read_experiment(settings: Settings, file: str, *bindings: str) -> Experiment
       bindings: gin statements of the lab.
     """
     seed = f"experiment.seed = {settings.seed}"
-    return read_config([f"lecture/{file}"], [_KEEP_ALL, *bindings, seed, *settings.bindings]).experiment()
+    files = [Packaged(f"lecture/{file}")]
+    return read_config(files, [_KEEP_ALL, *bindings, seed, *settings.bindings]).experiment()
 
 
 def build(settings: Settings, file: str, *bindings: str) -> Built:

@@ -15,8 +15,8 @@ from typing import Any
 
 from tfdgm.errors import UserError
 from tfdgm.matrix.outcome import last_message
-from tfdgm.processes import environment, start
 from tfdgm.registry import load, select
+from tfdgm.system.processes import environment, python_command, start
 
 Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -58,13 +58,13 @@ def _config(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Answers until its input ends."""
-    from tfdgm.commands import import_tensorflow
+    from tfdgm.system.runtime import import_tensorflow
 
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what plugins print is no answer
     import_tensorflow()
     print(json.dumps({"ready": True}), file=answers, flush=True)
-    for line in sys.stdin:
+    for line in sys.stdin:  # ASCII, as `json.dumps` writes it
         print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
 
 
@@ -89,8 +89,8 @@ class Checker:
           UserError: the process does not start.
         """
         if self.process is None:
-            command = [sys.executable, "-m", "tfdgm.matrix.check"]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.said, "text": True}
+            command = python_command("tfdgm.matrix.check")
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.said, "encoding": "utf-8"}
             self.process = start(command, environment(jobs=2), **pipes)
             if not self.process.stdout.readline():  # type: ignore[union-attr]
                 raise UserError(f"the combinations could not be checked: {self._buried()}")

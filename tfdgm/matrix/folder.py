@@ -1,7 +1,6 @@
 """The folder of a matrix: a workdir for each cell, their logs, what is known of each, and the tables."""
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +9,14 @@ from typing import Any
 from tfdgm.errors import UserError
 from tfdgm.matrix.cells import Cell
 from tfdgm.matrix.outcome import DONE, FAILED, REFUSED, UNFINISHED, finished
-from tfdgm.workdir import Workdir
+from tfdgm.runs.workdir import Workdir
+from tfdgm.system import strict_json
+from tfdgm.system.files import remove_leftovers
+from tfdgm.system.locks import locked
+from tfdgm.system.ownership import check_ownership
 
 _RECORD = "matrix.json"
+_FOLDERS = ("cells", "logs")
 
 
 @dataclasses.dataclass
@@ -37,10 +41,18 @@ class Result:
 
 
 class Folder:
-    """Names of the files, and the record of the cells, which any number of commands may add to."""
+    """Names of the files, and the record of the cells, which any number of commands may add to.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+      path: the folder.
+      trusted: whether it may belong to another user.
+      lock: whether a process holds it by a lock.
+    """
+
+    def __init__(self, path: Path, trusted: bool = False, lock: bool = True) -> None:
         self.path = path
+        self.trusted = trusted
+        self.lock = lock
 
     def workdir(self, cell: Cell) -> Path:
         return self.path / "cells" / cell.name
@@ -54,10 +66,9 @@ class Folder:
         Raises:
           UserError: it holds a run, or files of another origin.
         """
+        check_ownership(self.path, _FOLDERS, self.trusted)
         if not self.path.exists():
             return
-        if not self.path.is_dir():
-            raise UserError(f"--workdir: {self.path} is not a folder")
         if (self.path / "config.gin").exists():
             raise UserError(f"--workdir: {self.path} holds a run of tfdgm train; a matrix needs a folder of its own")
         ours = (self.path / _RECORD).exists() or all(entry.name == ".lock" for entry in self.path.iterdir())
@@ -72,18 +83,20 @@ class Folder:
           UserError: it cannot be written, or another process holds it.
         """
         try:
-            for child in ("cells", "logs"):
+            for child in _FOLDERS:
                 (self.path / child).mkdir(parents=True, exist_ok=True)
             if not (self.path / _RECORD).exists():
-                self.write(_RECORD, json.dumps({"cells": []}))
+                self.write(_RECORD, strict_json.dumps({"cells": []}))
         except OSError as error:
             raise UserError(f"the folder {self.path} cannot be written: {error.strerror or error}") from None
-        with Workdir(self.path).locked():
+        with locked(self.path, self.lock):
+            remove_leftovers(self.path)
             yield
 
     def results(self) -> dict[Cell, Result]:
         """What earlier commands found, in the order of the tables; a cell whose run is gone is not done any more."""
-        found = [_result(entry) for entry in Workdir(self.path).read_json(_RECORD).get("cells", [])]
+        entries = Workdir(self.path).read_json(_RECORD).get("cells", [])
+        found = [_result(entry) for entry in (entries if isinstance(entries, list) else [])]
         results = {result.cell: result for result in found if result is not None}
         for cell, result in results.items():
             if result.status == DONE and not finished(self.workdir(cell)):
@@ -93,7 +106,7 @@ class Folder:
     def write_results(self, results: Iterable[Result]) -> None:
         """Writes the record of all cells."""
         entries = [{**dataclasses.asdict(result.cell), **_without_cell(result)} for result in results]
-        self.write(_RECORD, json.dumps({"cells": entries}, indent=1) + "\n")
+        self.write(_RECORD, strict_json.dumps({"cells": entries}, indent=1) + "\n")
 
     def write(self, name: str, text: str) -> Path:
         """Writes a file of the folder, whole or not at all."""
@@ -107,8 +120,12 @@ def _without_cell(result: Result) -> dict[str, Any]:
 def _result(entry: Any) -> Result | None:
     """One entry of the record; None where it is damaged, which costs no more than scoring its run again."""
     try:
-        cell = Cell(entry["posterior"], entry["prior"], tuple(entry["objectives"]), int(entry["seed"]))
-        scores = {str(name): value for name, value in entry["scores"].items() if isinstance(value, (int, float))}
+        names = [entry["posterior"], entry["prior"], *entry["objectives"]]
+        if not all(isinstance(name, str) for name in names):
+            return None
+        cell = Cell(names[0], names[1], tuple(names[2:]), int(entry["seed"]))
+        numbers = {str(name): strict_json.number(value) for name, value in entry["scores"].items()}
+        scores = {name: value for name, value in numbers.items() if value is not None}
         result = Result(
             cell, entry["status"], str(entry["reason"]), float(entry["seconds"]), scores, str(entry["command"])
         )

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tfdgm.workdir import Workdir
+from tfdgm.runs.workdir import Workdir
 
 DONE, REFUSED, FAILED, UNFINISHED = "done", "refused", "failed", "unfinished"
 #: Told of a cell on the page only: a record would keep it when the command is killed.
@@ -55,9 +55,8 @@ def finished(workdir: Path) -> bool:
 
 def numbers(workdir: Path) -> dict[str, float]:
     """The numeric scores of a run; the seed is not one."""
-    scores: dict[str, Any] = Workdir(workdir).read_json("eval.json")
-    numeric = {name: value for name, value in scores.items() if isinstance(value, (int, float)) and name != "seed"}
-    return {name: value for name, value in numeric.items() if not isinstance(value, bool)}
+    scores: dict[str, Any] = Workdir(workdir).scores()
+    return {name: value for name, value in scores.items() if isinstance(value, (int, float)) and name != "seed"}
 
 
 def _not_begun(workdir: Path) -> bool:

@@ -13,7 +13,7 @@ from tfdgm.matrix.cells import Cell, Settings, Traits, installed
 from tfdgm.matrix.check import Ask, about_config, about_objective
 from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outcome import DONE, REFUSED, UNFINISHED
-from tfdgm.workdir import Workdir
+from tfdgm.runs.workdir import Workdir
 
 #: Stands for the choices of a cell while what all cells share is read.
 _NO_CHOICE = "experiment.posterior = None\nexperiment.prior = None\nexperiment.objectives = []"

@@ -1,6 +1,5 @@
 """What the user sees while the matrix runs: a line for each cell that ends, and on a terminal one that counts."""
 
-import json
 import shutil
 import sys
 from collections import Counter
@@ -12,9 +11,9 @@ from tfdgm.matrix.cells import Cell
 from tfdgm.matrix.folder import Result
 from tfdgm.matrix.outcome import DONE, FAILED, REFUSED
 from tfdgm.matrix.table import SCORES, number
+from tfdgm.runs.metrics_file import last_step
 
 _SCORES_IN_A_LINE = 4
-_TAIL_BYTES = 8_192
 
 
 class Progress:
@@ -85,14 +84,8 @@ def in_a_line(scores: Mapping[str, float]) -> str:
 
 def step_of(workdir: Path) -> str:
     """How far a run is, by the last line of its metrics."""
-    try:
-        with open(workdir / "metrics.jsonl", "rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            lines = file.read().splitlines()
-        return f"at step {json.loads(lines[-1])['step']}"
-    except (OSError, IndexError, ValueError, KeyError, TypeError):
-        return "starting"
+    step = last_step(workdir / "metrics.jsonl")
+    return "starting" if step is None else f"at step {step}"
 
 
 def _duration(seconds: float) -> str:

@@ -3,7 +3,6 @@
 import dataclasses
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,11 +14,11 @@ from tfdgm.matrix.folder import Folder, Result
 from tfdgm.matrix.outcome import DONE, numbers, outcome
 from tfdgm.matrix.outputs import write_outputs
 from tfdgm.matrix.progress import Progress
-from tfdgm.processes import environment, sharing_programs, start
-from tfdgm.signals import signals_noted
-from tfdgm.workdir import Workdir
+from tfdgm.system.locks import is_locked
+from tfdgm.system.processes import environment, python_command, start
+from tfdgm.system.signals import signals_noted
 
-TRAIN = (sys.executable, "-m", "tfdgm", "train")
+TRAIN = (*python_command("tfdgm"), "train")
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -68,15 +67,13 @@ class Runner:
     def run(self, cells: Iterable[Cell]) -> int | None:
         """Trains the cells; returns the signal that stopped it, or None where all had their turn.
 
-        The first SIGINT or SIGTERM is passed on, so that every process saves and ends; a second one kills them.
+        The first signal is passed on, so that every process saves and ends; a second one kills them.
         """
         self.waiting = list(cells)
         self.progress = Progress(len(self.waiting), self.jobs)
         passed_on = 0
-        with (
-            signals_noted(interruptible=False) as received,
-            sharing_programs(environment(self.jobs), self.folder.path / "programs") as self.environment,
-        ):
+        self.environment = environment(self.jobs)
+        with signals_noted(interruptible=False) as received:
             try:
                 while self.running or (self.waiting and not received):
                     if len(received) > passed_on:
@@ -107,17 +104,13 @@ class Runner:
 
     def _free(self, cell: Cell) -> bool:
         """Whether no process trains in the cell's workdir: one of a command that was killed may still be saving."""
-        workdir = Workdir(self.folder.workdir(cell))
-        if not (workdir.path / ".lock").exists():
+        workdir = self.folder.workdir(cell)
+        if not is_locked(workdir):
             return True
-        try:
-            with workdir.locked():
-                return True
-        except UserError:
-            if cell not in self.waited_for:
-                self.waited_for.add(cell)
-                self.progress.say(f"{cell}: waiting for another process that trains in {workdir.path}")
-            return False
+        if cell not in self.waited_for:
+            self.waited_for.add(cell)
+            self.progress.say(f"{cell}: waiting for another process that trains in {workdir}")
+        return False
 
     def _job(self, cell: Cell) -> _Job:
         log = self.folder.log(cell)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tfdgm.errors import UserError
 from tfdgm.matrix.folder import Folder, Result
+from tfdgm.system.files import read_bytes
 
 _SETTINGS = ("--gin_file=", "--gin_bindings=")
 _SIZES = {"steps": "{:,} steps", "batch_size": "batches of {:,}", "latent_size": "latent size {:,}"}
@@ -14,7 +15,7 @@ _SIZES = {"steps": "{:,} steps", "batch_size": "batches of {:,}", "latent_size":
 def data_and_sizes(folder: Folder, results: Sequence[Result]) -> str:
     """Of the runs that were begun, by their configurations; empty where none was."""
     configs = [folder.workdir(result.cell) / "config.gin" for result in results]
-    told = dict.fromkeys(_told(path.read_text(errors="replace")) for path in configs if path.is_file())
+    told = dict.fromkeys(_told(read_bytes(path).decode(errors="replace")) for path in configs if path.is_file())
     return "; ".join(text for text in told if text)
 
 

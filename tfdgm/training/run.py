@@ -16,12 +16,14 @@ from tfdgm.errors import NonFiniteError, UserError
 from tfdgm.evaluation.validation import Validation
 from tfdgm.experiment import Built
 from tfdgm.randomness import root_seed
-from tfdgm.signals import signals_noted
+from tfdgm.runs.checkpoint_files import Checkpoint
+from tfdgm.runs.same_run import differences
+from tfdgm.system.signals import signals_noted
 from tfdgm.training.batches import Batches, stream
 from tfdgm.training.best import Best
-from tfdgm.training.checkpoints import Checkpoint, Checkpoints
+from tfdgm.training.checkpoints import Checkpoints
 from tfdgm.training.diagnosis import first_non_finite
-from tfdgm.training.loop import Loop
+from tfdgm.training.loop import OF_LAST_STEP, Loop
 from tfdgm.training.metrics import MetricsLog
 from tfdgm.training.progress import Progress
 from tfdgm.training.step import training_step
@@ -49,10 +51,12 @@ class Trainer:
       built: the experiment with its variables.
       workdir: where checkpoints, metrics and events go.
       say: prints one line to the user.
+      config: the configuration of the run, which every checkpoint then holds.
     """
 
-    def __init__(self, built: Built, workdir: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, built: Built, workdir: Path, say: Callable[[str], None], config: str | None = None) -> None:
         self.built = built
+        self.config = config
         self.say = say
         self.experiment = built.experiment
         self.checkpoints = Checkpoints(workdir / "checkpoints", self.experiment.keep_checkpoints, say)
@@ -85,7 +89,8 @@ class Trainer:
         """Goes to the newest sound checkpoint, or stays at step 0 where there is none; returns the step.
 
         Raises:
-          UserError: the shards of the run cannot be shared evenly by these devices.
+          UserError: the shards of the run cannot be shared evenly by these devices, or the checkpoint is of another
+            configuration.
         """
         checkpoint = self._newest()
         if checkpoint is not None and checkpoint.shards != self.shards:
@@ -94,6 +99,7 @@ class Trainer:
         check_shards(self.shards, self.experiment.batch_size, self.devices.num_replicas)
         if checkpoint is None:
             return 0
+        check_config(checkpoint, self.config)
         self.built.state.assign(checkpoint.tensors)
         return checkpoint.step
 
@@ -123,7 +129,7 @@ class Trainer:
         if best.metric is not None:
             best.check(validation())
         if start == 0:
-            self.save(Checkpoint(0, self.built.state.read(), self.shards))
+            self.save(self._checkpoint(0))
         if self.devices.is_chief:
             self.metrics.cut_after(start)
         with signals_noted() as received, Progress(start, self.experiment.steps, self.say) as progress:
@@ -147,7 +153,7 @@ class Trainer:
             began = time.perf_counter()
             metrics = self.loop(count, *arguments)
             seconds = time.perf_counter() - began
-            if not np.all(np.isfinite(list(metrics.values()))):
+            if not all(math.isfinite(value) for name, value in metrics.items() if _must_be_finite(name)):
                 raise self.diagnose(first, count)
             step = first + count
             if first > start:
@@ -169,11 +175,14 @@ class Trainer:
                 values = self.built.state.read()
                 if not all(np.all(np.isfinite(value)) for value in values.values()):
                     raise self.diagnose(first, count)
-                self.save(Checkpoint(step, values, self.shards, better))
+                self.save(Checkpoint(step, values, self.shards, better, self.config))
                 saved_at = time.monotonic()
             if stop:
                 break
         return Outcome(step, stopped, float(np.median(rates)) if rates else 0.0)
+
+    def _checkpoint(self, step: int) -> Checkpoint:
+        return Checkpoint(step, self.built.state.read(), self.shards, config=self.config)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Hands it to the thread that writes; a full or read-only disk ends the run with the reason."""
@@ -200,7 +209,7 @@ class Trainer:
         self._went_back_to = step
         variable.assign(scale / 2)  # the checkpoint may be of before the last halving
         self.say(f"{error}; going on from step {step} with {scale / 2:g} of the learning rates")
-        self.save(Checkpoint(step, self.built.state.read(), self.shards))
+        self.save(self._checkpoint(step))
         if self.devices.is_chief:
             self.metrics.cut_after(step)
         return step
@@ -236,6 +245,22 @@ class Trainer:
     def positions(self, first: int, count: int) -> np.ndarray:
         """Positions of the draws of steps `first` to `first + count`."""
         return self.batches.draws(first * self.draws_per_step, count * self.draws_per_step)
+
+
+def _must_be_finite(metric: str) -> bool:
+    """Whether training fails where a metric is not finite: losses and gradients. Others are only looked at."""
+    return metric.rpartition("/")[2] in ("loss", OF_LAST_STEP)
+
+
+def check_config(checkpoint: Checkpoint, config: str | None) -> None:
+    """Raises: UserError: a checkpoint is of another configuration than this one."""
+    if checkpoint.config is None or config is None:
+        return
+    changes = differences(checkpoint.config, config)
+    if changes:
+        raise UserError(
+            f"the checkpoint of step {checkpoint.step} is of a run of another configuration:\n  " + "\n  ".join(changes)
+        )
 
 
 def check_shards(shards: int, batch_size: int, replicas: int) -> None:

@@ -7,13 +7,11 @@ checkpoint.
 import math
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from tfdgm.processes import sharing_programs, start
-from tfdgm.signals import signals_noted
+from tfdgm.system.processes import start
+from tfdgm.system.signals import signals_noted
 
 #: Exit codes after which the same would happen again: done, non-finite, a mistake of the user's.
 FINAL = (0, 1, 2)
@@ -32,8 +30,7 @@ def supervise(
 ) -> int:
     """Runs commands side by side until all are done; when one crashes, all are started again.
 
-    SIGINT and SIGTERM are passed on, and then nothing is started again. Programs that XLA compiled are kept from one
-    start to the next, in a folder of this process's own.
+    Signals that end a run are passed on, and then nothing is started again.
 
     Args:
       commands: one for each process.
@@ -46,15 +43,10 @@ def supervise(
       The exit code of the process that ended it, 128 + signal where a signal did.
     """
     restarts = 0
-    with (
-        tempfile.TemporaryDirectory(prefix="tfdgm-") as folder,
-        sharing_programs({}, Path(folder) / "programs") as shared,
-        signals_noted(interruptible=False) as received,
-    ):
+    with signals_noted(interruptible=False) as received:
         while True:
             processes = [
-                start(command, {**shared, **environment})
-                for command, environment in zip(commands, environments, strict=True)
+                start(command, environment) for command, environment in zip(commands, environments, strict=True)
             ]
             number, code = _watch(processes, received, patience)
             if received:

@@ -1,17 +1,24 @@
-"""Processes that end with the one that started them."""
+"""Start processes that end with the one that started them, and import nothing from the current folder."""
 
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+#: `python -m MODULE` would put the current folder first on the path, and import what lies there under a module's name.
+_RUN_MODULE = (
+    "import sys; sys.path[:] = [p for p in sys.path if p]; import runpy; "
+    "runpy.run_module({!r}, run_name='__main__', alter_sys=True)"
+)
+
+
+def python_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module as `python -m` does, without the current folder on its path."""
+    return [sys.executable, "-c", _RUN_MODULE.format(module), *arguments]
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], **streams: Any) -> subprocess.Popen:
@@ -20,6 +27,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], **streams: Any
     On Linux it gets SIGTERM when this process ends, even by SIGKILL. Elsewhere it then goes on, and whoever comes next
     finds its workdir locked until it is done.
     """
+    environment = {**environment, "PYTHONSAFEPATH": "1"}
     return subprocess.Popen(
         command, env=environment, start_new_session=True, preexec_fn=_dies_with(os.getpid()), **streams
     )
@@ -50,24 +58,3 @@ def environment(jobs: int) -> dict[str, str]:
         shared = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
         shared["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     return {**shared, **os.environ}
-
-
-@contextmanager
-def sharing_programs(environment: Mapping[str, str], folder: Path) -> Iterator[dict[str, str]]:
-    """An environment in which a program that XLA compiled for one process is loaded by the others.
-
-    Cells that differ by their seed alone have the same programs (72 s for a cell of 300 steps, 30 s from the second
-    seed on). They are native code, so those that lie in `folder` already are not trusted: it is emptied before, and
-    removed after.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    flags = f"--tf_xla_persistent_cache_directory={folder.resolve()} --tf_xla_persistent_cache_device_types=CPU"
-    try:
-        yield {
-            "TF_CPP_MIN_LOG_LEVEL": "3",  # reading an entry logs an error of a first attempt that is bound to fail
-            **environment,
-            "TF_XLA_FLAGS": f"{environment.get('TF_XLA_FLAGS', '')} {flags}".strip(),
-        }
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

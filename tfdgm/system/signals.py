@@ -1,14 +1,17 @@
-"""SIGINT and SIGTERM as notes, for work that ends where it can go on from, and as exceptions, for work that cannot."""
+"""Signals that end a run: recorded for work that stops at its next boundary, raised as exceptions in other work."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+#: Ctrl-C, a request to end, a closed terminal, and Ctrl-\. All of them save what can be saved.
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name))
+
 
 @contextmanager
 def signals_noted(interruptible: bool = True) -> Iterator[list[int]]:
-    """Within it SIGINT and SIGTERM are only written down, in the list that it gives.
+    """Record the signals that come within the block, in the list that it yields.
 
     Args:
       interruptible: whether a SIGINT after another signal interrupts at once.
@@ -25,7 +28,7 @@ def signals_noted(interruptible: bool = True) -> Iterator[list[int]]:
 
 
 class Stopped(BaseException):
-    """SIGINT or SIGTERM came; no `except Exception` of a plugin takes it for an error of its own."""
+    """One of the signals came; no `except Exception` of a plugin takes it for an error of its own."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(f"{signal.Signals(number).name}: {message}")
@@ -34,7 +37,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def signals_raised(message: str) -> Iterator[None]:
-    """Within it SIGINT and SIGTERM raise `Stopped` with the message."""
+    """Raise `Stopped` with the message for a signal that comes within the block."""
 
     def stop(number: int, frame: Any) -> None:
         raise Stopped(number, message)
@@ -45,13 +48,17 @@ def signals_raised(message: str) -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Install a handler for the signals that end a run, but for those that this process is to ignore (nohup)."""
+    former: dict[int, Any] = {}
     try:
-        old = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in ENDING:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: a handler that is not Python's
+                former[number] = signal.signal(number, handler)
     except ValueError:  # not the main thread: the embedding program handles its signals
         yield
         return
     try:
         yield
     finally:
-        for number, former in old.items():
-            signal.signal(number, former)
+        for number, old in former.items():
+            signal.signal(number, old)

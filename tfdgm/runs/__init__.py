@@ -1,0 +1,1 @@
+"""One run: the files of its workdir, their formats, and how they are read."""

@@ -1,0 +1,40 @@
+"""Tell whether two configurations describe the same run."""
+
+import difflib
+import re
+
+#: Settings of how a run is carried out, not of what it computes; a resumed run may change them.
+_FREE_SETTINGS = tuple(
+    f"experiment.{name}"
+    for name in (
+        "checkpoint_seconds",
+        "keep_checkpoints",
+        "keep_best",
+        "best_is",
+        "grace_seconds",
+        "strategy",
+        "replicas",
+        "cluster",
+        "kubernetes_selector",
+        "kubernetes_pods",
+        "tpu",
+    )
+)
+
+
+def differences(saved: str, asked: str) -> list[str]:
+    """Return a diff of the lines that fix what a run computes; empty where the two describe the same run."""
+    before, after = _fixed(saved), _fixed(asked)
+    changes = difflib.unified_diff(before, after, "in the workdir", "asked for", lineterm="", n=0)
+    return [line for line in changes if not line.startswith("@@")]
+
+
+def _fixed(config: str) -> list[str]:
+    lines = [line.strip() for line in config.splitlines() if line.strip()]
+    return [line for line in lines if not line.startswith(_FREE_SETTINGS) and not _unread_macro(line, config)]
+
+
+def _unread_macro(line: str, config: str) -> bool:
+    """Whether a line sets a macro that nothing reads: such lines have been in configurations."""
+    macro = re.match(r"([\w/]+) = ", line)
+    return macro is not None and f"%{macro[1]}" not in config

@@ -1,0 +1,201 @@
+"""The files of a run: one workdir is all that resuming, evaluating, sampling and exporting need."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tfdgm.errors import UserError
+from tfdgm.runs.metrics_file import read_lines
+from tfdgm.runs.record import checked_record
+from tfdgm.runs.same_run import differences
+from tfdgm.system import console, strict_json
+from tfdgm.system.files import read_bytes, remove_leftovers, write_text
+from tfdgm.system.locks import locked
+from tfdgm.system.ownership import check_ownership
+
+_FOLDERS = ("checkpoints", "samples", "events")
+
+
+class Workdir:
+    """Names of the files, how they are written (whole, or not at all), and how they are read (what is sound of them).
+
+    Args:
+      path: the folder.
+      warn: takes a sentence about each file of which something had to be left out.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[str], None] = console.warn) -> None:
+        self.path = path
+        self.warn = warn
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.gin"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    def check(self, trusted: bool = False) -> None:
+        """Refuse a workdir of another user, or one whose folders are links; see `check_ownership`."""
+        check_ownership(self.path, _FOLDERS, trusted)
+
+    def saved_config(self) -> str | None:
+        """Return the configuration of the run in here, or None where there is none.
+
+        Where `config.gin` is gone, the newest checkpoint tells it.
+
+        Raises:
+          UserError: `config.gin` cannot be read, or is gone and no checkpoint tells it.
+        """
+        try:
+            return read_bytes(self.config).decode()
+        except (FileNotFoundError, NotADirectoryError):
+            return self._config_of_checkpoint()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{self.config} is damaged: {error}") from None
+        except OSError as error:
+            raise UserError(f"{self.config} cannot be read: {error.strerror or error}") from None
+
+    def _config_of_checkpoint(self) -> str | None:
+        if not self.checkpoints.is_dir():
+            return None
+        from tfdgm.runs.checkpoint_files import (
+            newest_sound,
+        )  # not at the top: it imports NumPy, and most commands have none
+
+        checkpoint, problems = newest_sound(self.checkpoints)
+        if checkpoint is not None and checkpoint.config is not None:
+            self.warn(f"{self.config} is missing; its content is taken from the checkpoint of step {checkpoint.step}")
+            return checkpoint.config
+        if checkpoint is not None or problems:
+            raise UserError(
+                f"{self.config} is missing, and no checkpoint in {self.checkpoints} tells of what run it is; restore "
+                "config.gin from a copy, or use another --workdir"
+            )
+        return None
+
+    def require_run(self) -> str:
+        """Return the configuration of the run that must be in here.
+
+        Raises:
+          UserError: the folder does not exist, or holds no run.
+        """
+        text = self.saved_config()
+        if text is None:
+            raise UserError(f"{self.path} is not a workdir of tfdgm: there is no {self.config.name} in it")
+        return text
+
+    def differences(self, config: str) -> list[str]:
+        """Return the lines in which the run in here and a configuration differ; none where there is no run."""
+        saved = self.saved_config()
+        return [] if saved is None else differences(saved, config)
+
+    def make(self, trusted: bool = False) -> None:
+        """Make the folder, or check the one that is there.
+
+        Raises:
+          UserError: it cannot be made, belongs to another user, or has links for folders.
+        """
+        self.check(trusted)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"the workdir {self.path} cannot be made: {error.strerror or error}") from None
+
+    @contextmanager
+    def locked(self, wanted: bool = True) -> Iterator[None]:
+        """Hold the workdir for this process; see `tfdgm.system.locks.locked`."""
+        with locked(self.path, wanted):
+            yield
+
+    def begin(self, config: str) -> None:
+        """Make this the workdir of a configuration; the caller holds it.
+
+        Raises:
+          UserError: it is read-only, or holds a run of another configuration.
+        """
+        changes = self.differences(config)
+        if changes:
+            raise UserError(
+                f"{self.path} holds a run of another configuration; use another --workdir, or leave out what differs "
+                "(a run is resumed exactly as it was begun; it cannot be extended):\n  " + "\n  ".join(changes)
+            )
+        try:
+            remove_leftovers(self.path)
+            self.samples.mkdir(exist_ok=True)
+            self.write("config.gin", config)
+        except OSError as error:
+            raise UserError(f"the workdir {self.path} cannot be written: {error.strerror or error}") from None
+
+    def write(self, name: str, text: str) -> Path:
+        """Replace a text file."""
+        return write_text(self.path / name, text)
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
+        """Replace a JSON file; see `tfdgm.system.strict_json`."""
+        return self.write(name, strict_json.dumps(value, indent=2) + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return a JSON object; an empty one where the file does not exist, and with a warning where it is damaged."""
+        try:
+            value = strict_json.loads(read_bytes(self.path / name))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except (OSError, ValueError) as error:
+            self.warn(f"{self.path / name} is damaged and left out: {getattr(error, 'strerror', None) or error}")
+            return {}
+        if not isinstance(value, dict):
+            self.warn(f"{self.path / name} is damaged and left out: it is not a JSON object")
+            return {}
+        return value
+
+    def run_record(self) -> dict[str, Any]:
+        """Return what is sound of `run.json`; see `tfdgm.runs.record`."""
+        return checked_record(self.read_json("run.json"), lambda text: self.warn(f"{self.path / 'run.json'}: {text}"))
+
+    def scores(self) -> dict[str, Any]:
+        """Return `eval.json`: numbers and remarks by name; what is neither is left out with a warning."""
+        scores = {}
+        for name, value in self.read_json("eval.json").items():
+            found = strict_json.number(value)
+            if found is None and not isinstance(value, str):
+                self.warn(f"{self.path / 'eval.json'}: {name!r} is neither a number nor a text; it is left out")
+                continue
+            scores[name] = value if found is None else found
+        return scores
+
+    def metrics(self) -> list[dict[str, float]]:
+        """Return the sound lines of `metrics.jsonl`; see `tfdgm.runs.metrics_file`."""
+        try:
+            return read_lines(self.path / "metrics.jsonl")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self.warn(f"{self.path / 'metrics.jsonl'} cannot be read: {error.strerror or error}")
+            return []
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Make a folder `NAME-TIME`, with a number after it where another process had the same idea.
+
+    Raises:
+      UserError: it cannot be made.
+    """
+    stem = parent / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for number in range(1, 10_000):
+        path = stem if number == 1 else Path(f"{stem}-{number}")
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"the folder {path} cannot be made: {error.strerror or error}") from None
+    raise UserError(f"there are thousands of folders {stem}-N; name one with --workdir")

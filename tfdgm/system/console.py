@@ -1,0 +1,144 @@
+"""What tfdgm prints: lines, warnings and tables, and how a command outlives the terminal or pipe it prints to."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+def warn(line: str) -> None:
+    """Print a warning to standard error."""
+    print(f"tfdgm: warning: {line}", file=sys.stderr, flush=True)
+
+
+def complain(line: str) -> None:
+    """Print why a command ends to standard error."""
+    print(f"tfdgm: {line}", file=sys.stderr, flush=True)
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", right: str = "", wrap: bool = True
+) -> None:
+    """Print a table; its texts are shown as they are, also where they look like markup.
+
+    Args:
+      columns: names.
+      rows: one value for each column.
+      title: line above the table.
+      right: name of a column of numbers.
+      wrap: whether long texts take several lines.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title) if title else None)
+    for column in columns:
+        justify: Any = "right" if column == right else "left"
+        table.add_column(Text(column), justify=justify, overflow="fold", no_wrap=not wrap)
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row))
+    Console().print(table)
+
+
+@contextmanager
+def streams_for(result_is_printed: bool) -> Iterator[None]:
+    """Make standard output and standard error safe to print to within the block.
+
+    Descriptors that are closed become the null device; otherwise the next file to be opened would take their number and
+    get what is printed. Characters that the terminal's encoding lacks are escaped. A stream that can no longer be
+    written (a closed terminal or pipe, a full disk) is given up, and the work goes on.
+
+    Args:
+      result_is_printed: whether the output is all that the command leaves; then a failing output ends it.
+    """
+    _open_descriptors()
+    before = sys.stdout, sys.stderr
+    error = Surviving(_encodable(sys.stderr or _null_stream()))
+    output = _encodable(sys.stdout or _null_stream())
+    sys.stderr = error  # type: ignore[assignment]
+    sys.stdout = output if result_is_printed else Surviving(output, error)  # type: ignore[assignment]
+    try:
+        yield
+        sys.stdout.flush()
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+class Surviving(io.TextIOBase):
+    """A text stream that turns into nothing when it cannot be written.
+
+    Args:
+      stream: what to write to.
+      error: where to say, once, that the stream was given up.
+    """
+
+    def __init__(self, stream: Any, error: Any = None) -> None:
+        self._stream = stream
+        self._error = error
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, work: Any) -> None:
+        try:
+            work()
+        except (OSError, ValueError) as problem:  # ValueError: it is closed
+            failed, self._stream = self._stream, _null_stream()
+            drop(failed)
+            if self._error is not None:
+                self._error.write(f"tfdgm: warning: the output cannot be written ({problem}); going on without it\n")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+
+def drop(stream: Any) -> None:
+    """Send what a failed stream still holds to the null device, so that flushing it at exit does not fail again."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, stream.fileno())
+            stream.flush()
+        finally:
+            os.close(nowhere)
+
+
+def _open_descriptors() -> None:
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+
+
+def _null_stream() -> Any:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+def _encodable(stream: Any) -> Any:
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream

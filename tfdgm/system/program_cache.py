@@ -1,0 +1,217 @@
+"""The user's cache of programs that XLA compiled, shared by all commands.
+
+XLA loads what lies in its cache folder as it is: a damaged entry ends the run, and an entry is machine code that runs
+as the user. So every process gets a folder of its own (a session), with links to the entries of the store that belong
+to this user, are complete and have the checksum in their name; what it compiles is moved to the store when it ends.
+The store is one folder for each version of TensorFlow and each processor.
+"""
+
+import contextlib
+import hashlib
+import os
+import platform
+import secrets
+import shutil
+import stat
+import time
+import zlib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tfdgm.errors import UserError
+from tfdgm.system.locks import is_locked, locked
+from tfdgm.system.xla_entry import is_entry
+
+#: Names the root folder, or is "off".
+VARIABLE = "TFDGM_CACHE"
+OFF = "off"
+#: Bytes in the store beyond which the entries that were used longest ago are removed.
+LIMIT = 1 << 30
+#: Below this, nothing is written: a disk that fills up in a compilation would end the run.
+_FREE_BYTES = 256 << 20
+_SESSIONS = "sessions"
+_ABANDONED_SECONDS = 3_600.0
+
+
+class Unusable(Exception):
+    """The cache cannot be used; says why."""
+
+
+def root() -> Path | None:
+    """Return the root folder: of the variable, else of the user's cache folder; None where it is turned off."""
+    chosen = os.environ.get(VARIABLE, "")
+    if chosen == OFF:
+        return None
+    if chosen:
+        return Path(chosen).absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("tfdgm", appauthor=False)) / "programs"
+
+
+def store_name() -> str:
+    """Return the name of the store of this version of TensorFlow on this processor."""
+    try:
+        tensorflow = version("tensorflow")
+    except PackageNotFoundError:
+        tensorflow = "none"
+    return f"tensorflow-{tensorflow}-{platform.machine()}-{_processor()}"
+
+
+def _processor() -> str:
+    """Return a digest of the processor's model and features."""
+    facts = {platform.processor()}
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        names = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")
+        facts |= {line.strip() for line in file if line.partition(":")[0].strip() in names}
+    return hashlib.sha256("\n".join(sorted(facts)).encode()).hexdigest()[:16]
+
+
+def check_private(folder: Path) -> None:
+    """Make a folder, or make sure that only this user can write to it.
+
+    Raises:
+      Unusable: it is not a folder, belongs to another user, or others may write to it.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = folder.lstat()
+    except OSError as error:
+        raise Unusable(f"{folder} cannot be made: {error.strerror or error}") from None
+    if not stat.S_ISDIR(facts.st_mode):
+        raise Unusable(f"{folder} is not a folder")
+    if not _is_private(facts):
+        raise Unusable(f"{folder} belongs to another user, or others may write to it (chmod go-w)")
+
+
+def _is_private(facts: os.stat_result) -> bool:
+    return facts.st_uid == os.geteuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+class Session:
+    """The cache folder of one process.
+
+    Attributes:
+      folder: what XLA reads and writes.
+      found: names of the entries that were taken from the store.
+      read_only: whether XLA must not write, for want of room.
+    """
+
+    def __init__(self, base: Path) -> None:
+        """Make the folder; it is empty until `link` is called.
+
+        Args:
+          base: the root folder; it is made where it is missing.
+
+        Raises:
+          Unusable: the folders are not private to this user, or cannot be written.
+        """
+        self.store = base / store_name()
+        sessions = base / _SESSIONS
+        for folder in (base, self.store, sessions):
+            check_private(folder)
+        self.owner = os.getpid()
+        self.folder = sessions / secrets.token_hex(8)
+        self.found: set[str] = set()
+        try:
+            self._adopt(sessions)
+            hidden = sessions / f".{self.folder.name}"  # nobody adopts it before it is locked
+            hidden.mkdir(mode=0o700)
+            self._lock = locked(hidden)
+            self._lock.__enter__()
+            hidden.rename(self.folder)
+            self.read_only = shutil.disk_usage(self.folder).free < _FREE_BYTES
+        except (OSError, UserError) as error:
+            raise Unusable(f"{base} cannot be used: {getattr(error, 'strerror', None) or error}") from None
+
+    def _adopt(self, sessions: Path) -> None:
+        """Publish and remove what killed processes left."""
+        for folder in sessions.iterdir():
+            if folder.name.startswith("."):
+                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+            elif folder.is_dir() and not folder.is_symlink() and not is_locked(folder):
+                self._publish(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def link(self) -> None:
+        """Link the sound entries of the store, and remove the others from it."""
+        with contextlib.suppress(OSError):
+            for entry in self.store.iterdir():
+                name = _sound(entry)
+                if name is None:
+                    entry.unlink(missing_ok=True)
+                    continue
+                with contextlib.suppress(OSError):
+                    os.link(entry, self.folder / name)
+                    self.found.add(name)
+
+    def compiled(self) -> list[str]:
+        """Return the names of the entries that this process compiled."""
+        with contextlib.suppress(OSError):
+            return [entry.name for entry in self.folder.glob("*.pb") if entry.name not in self.found]
+        return []
+
+    def close(self, limit: int = LIMIT) -> None:
+        """Move what was compiled to the store, bound its size, remove the session; a forked process does not."""
+        if os.getpid() != self.owner or not self.folder.is_dir():
+            return
+        with contextlib.suppress(OSError):
+            self._publish(self.folder)
+            trim(self.store, limit)
+        with contextlib.suppress(OSError):
+            self._lock.__exit__(None, None, None)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _publish(self, folder: Path) -> None:
+        """Move the complete entries of a session to the store."""
+        for entry in folder.glob("*.pb"):
+            with contextlib.suppress(OSError):
+                if entry.name in self.found and folder == self.folder:
+                    os.utime(entry)  # used now, as far as it matters to `trim`
+                    continue
+                content = entry.read_bytes()
+                if not is_entry(entry.name, content) or not _is_private(entry.lstat()):
+                    continue
+                os.chmod(entry, 0o600)
+                os.replace(entry, self.store / f"{entry.stem}.{zlib.crc32(content):08x}.pb")
+
+
+def _sound(entry: Path) -> str | None:
+    """Return XLA's name of an entry of the store, or None where it is damaged or could be another user's."""
+    try:
+        stem, checksum = entry.stem.rsplit(".", 1)
+        facts = entry.lstat()
+        if not stat.S_ISREG(facts.st_mode) or not _is_private(facts):
+            return None
+        content = entry.read_bytes()
+    except (OSError, ValueError):
+        return None
+    name = f"{stem}.pb"
+    return name if f"{zlib.crc32(content):08x}" == checksum and is_entry(name, content) else None
+
+
+def trim(store: Path, limit: int) -> None:
+    """Remove the entries of a store that were used longest ago, until the rest is within a number of bytes."""
+    facts = sorted(((entry.stat(), entry) for entry in store.iterdir()), key=lambda item: item[0].st_mtime)
+    excess = sum(fact.st_size for fact, _ in facts) - limit
+    for fact, entry in facts:
+        if excess <= 0:
+            return
+        entry.unlink(missing_ok=True)
+        excess -= fact.st_size
+
+
+def stores(base: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield (name, number of entries, bytes) of every store."""
+    for store in sorted(base.iterdir()) if base.is_dir() else []:
+        if store.name != _SESSIONS and store.is_dir():
+            sizes = [entry.stat().st_size for entry in store.iterdir()]
+            yield store.name, len(sizes), sum(sizes)
+
+
+def clear(base: Path) -> None:
+    """Remove all stores; sessions of running processes keep their links."""
+    for name, _, _ in list(stores(base)):
+        shutil.rmtree(base / name, ignore_errors=True)

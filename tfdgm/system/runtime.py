@@ -1,0 +1,90 @@
+"""Start TensorFlow for a command: quietly, with enough memory, and with the cache of compiled programs."""
+
+import atexit
+import os
+import sys
+import threading
+
+from tfdgm.errors import UserError
+from tfdgm.system import program_cache
+from tfdgm.system.console import warn
+
+#: Address space that importing TensorFlow and compiling the default run took (measured with `ulimit -v`), in bytes.
+LEAST_ADDRESS_SPACE = 4 << 30
+
+_CACHE_FLAG = "--tf_xla_persistent_cache_directory"
+_session: program_cache.Session | None = None
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without its start-up notices, which it writes before its own log level is in force.
+
+    Raises:
+      UserError: this process may not use enough memory for it.
+    """
+    _check_address_space()
+    started = "tensorflow" in sys.modules
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("MATPLOTLIBRC", os.devnull)  # else a file of that name in the current folder is read
+    linking = None if started else _start_cache()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if _session is None else "3")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+        tensorflow.get_logger().setLevel("ERROR")  # each diagnostic compiles its own programs, which it warns about
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        if linking is not None:
+            linking.join()
+
+
+def programs() -> tuple[int, int] | None:
+    """Return how many programs this process compiled, and how many it could find; None without a cache of its own."""
+    return None if _session is None else (len(_session.compiled()), len(_session.found))
+
+
+def _start_cache() -> threading.Thread | None:
+    """Point XLA to a session of the cache; its entries are linked while TensorFlow is being imported."""
+    global _session
+    given = os.environ.get("TF_XLA_FLAGS", "")
+    base = program_cache.root()
+    if base is None or _CACHE_FLAG in given:
+        return None
+    try:
+        _session = program_cache.Session(base)
+    except program_cache.Unusable as reason:
+        warn(f"compiled programs are not kept: {reason}")
+        return None
+    atexit.register(_session.close)
+    flags = f"{_CACHE_FLAG}={_quoted(str(_session.folder))} --tf_xla_persistent_cache_device_types=CPU"
+    if _session.read_only:
+        flags += " --tf_xla_persistent_cache_read_only=true"
+    os.environ["TF_XLA_FLAGS"] = f"{given} {flags}".strip()
+    linking = threading.Thread(target=_session.link, name="program cache")
+    linking.start()
+    return linking
+
+
+def _quoted(path: str) -> str:
+    """Return a path as XLA's parser of flags reads it whole, spaces and quotes included."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _check_address_space() -> None:
+    try:
+        import resource
+    except ImportError:
+        return
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed != resource.RLIM_INFINITY and allowed < LEAST_ADDRESS_SPACE:
+        raise UserError(
+            f"this process may use {allowed / 2**30:.1f} GiB of address space (ulimit -v), and TensorFlow and its "
+            f"compiler need {LEAST_ADDRESS_SPACE / 2**30:.0f} GiB; raise the limit"
+        )
