@@ -1,16 +1,19 @@
 """tfdgm: deep generative models as prior, likelihood, posterior and objectives, each a plugin.
 
 Everything a plugin needs is a public name of this package. Names are resolved on first use, so that `import tfdgm`
-does not import TensorFlow.
+does not import TensorFlow, and that `python -m tfdgm` imports nothing before it has cleaned its path.
 """
 
 import importlib
-from typing import Any
 
-from tfdgm.errors import UserError
+TYPE_CHECKING = False  # `typing` has one, which is not needed for this
+if TYPE_CHECKING:
+    from typing import Any
+
 from tfdgm.version import PLUGIN_API, __version__
 
 _HOME = {
+    "UserError": "tfdgm.errors",
     "Prior": "tfdgm.contracts.prior",
     "Posterior": "tfdgm.contracts.posterior",
     "Latent": "tfdgm.contracts.posterior",
@@ -33,6 +36,7 @@ _HOME = {
     "Schedule": "tfdgm.contracts.schedule",
     "scheduled": "tfdgm.contracts.schedule",
     "code_log_probabilities": "tfdgm.codes",
+    "gaussian_log_densities": "tfdgm.gaussians",
     "mixture_densities": "tfdgm.codes",
     "straight_through": "tfdgm.gradients",
     "uniform_draws": "tfdgm.randomness",
@@ -43,10 +47,10 @@ _HOME = {
     "experiment": "tfdgm.experiment",
 }
 
-__all__ = ["PLUGIN_API", "UserError", "__version__", *sorted(_HOME)]
+__all__ = ["PLUGIN_API", "__version__", *sorted(_HOME)]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOME:
         raise AttributeError(f"module 'tfdgm' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

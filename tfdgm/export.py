@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Context
+from tfdgm.errors import UserError
 from tfdgm.experiment import Built
 from tfdgm.randomness import fold, fold_purpose
 from tfdgm.runs.checkpoint_files import Checkpoint
@@ -85,7 +86,10 @@ def export(built: Built, workdir: Workdir, output: Path, num_samples: int) -> No
     with replacing_folder(output) as folder:
         with built.state.averaged():
             module = Exported(built, num_samples)
-            tf.saved_model.save(module, str(folder), signatures=module.signatures())
+            try:
+                tf.saved_model.save(module, str(folder), signatures=module.signatures())
+            except UnicodeError:
+                raise UserError(f"TensorFlow cannot write to {output}, whose name is not UTF-8") from None
         config, exported = workdir.saved_config(), Workdir(folder)
         if config is not None:
             exported.write("config.gin", config)

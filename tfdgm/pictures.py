@@ -1,6 +1,8 @@
 """Examples as pictures."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +67,24 @@ def _save_scatter(path: Path, points: np.ndarray) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.5, linewidths=0)
-    axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-    with replacing(path) as file:
-        figure.savefig(file, format="png")
+    with plain_style():
+        figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.5, linewidths=0)
+        axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+        with replacing(path) as file:
+            figure.savefig(file, format="png")
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw with matplotlib's own settings within the block.
+
+    Without it matplotlib draws by a file `matplotlibrc` of the current folder, whoever laid it there; that can have
+    LaTeX run with commands of its own.
+    """
+    from matplotlib import style
+
+    with style.context("default"):
+        yield

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfdgm.evaluation.scores import logged_unit, unit
+from tfdgm.pictures import plain_style
 from tfdgm.runs.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def _commit(facts: Mapping[str, Any]) -> str:
 def draw_curves(lines: Sequence[Mapping[str, float]]) -> bytes:
     """A PNG of every metric against the step."""
     buffer = io.BytesIO()
-    curves(lines).savefig(buffer)
+    with plain_style():
+        curves(lines).savefig(buffer)
     return buffer.getvalue()
 
 

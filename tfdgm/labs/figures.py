@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from tfdgm.pictures import plain_style
 from tfdgm.system.files import replacing
 
 #: The colours of Okabe and Ito (2008), told apart with any colour vision.
@@ -39,7 +40,7 @@ _STYLE: dict[Any, Any] = {
 @contextmanager
 def slides() -> Iterator[None]:
     """Within it figures are made and saved in this style; matplotlib's own settings come back after."""
-    with rc_context(_STYLE):
+    with plain_style(), rc_context(_STYLE):
         yield
 
 

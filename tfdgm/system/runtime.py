@@ -25,7 +25,6 @@ def import_tensorflow() -> None:
     _check_address_space()
     started = "tensorflow" in sys.modules
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("MATPLOTLIBRC", os.devnull)  # else a file of that name in the current folder is read
     linking = None if started else _start_cache()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if _session is None else "3")
     sys.stderr.flush()

@@ -53,7 +53,7 @@ class MetricsLog:
 
     def _write_events(self, step: int, metrics: Mapping[str, float]) -> None:
         if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(self.events))
+            self._writer = tf.summary.create_file_writer(os.fsencode(self.events))  # else UTF-8
         with self._writer.as_default():
             for name, value in metrics.items():
                 tf.summary.write(name, tf.constant(value, tf.float32), step=step, metadata=_SCALAR)
