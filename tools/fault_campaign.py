@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from faults import FAULTS, Campaign, undisturbed
+from faults import FAULTS, Campaign
+from trainers import undisturbed
 
 
 def run_campaign(folder: Path, times: dict[str, int], seed: int, say: Callable[[str], None] = print) -> list[str]:

@@ -1,144 +1,29 @@
-"""Faults that strike a small training run, and what must come of each; `fault_campaign.py` lets them.
-
-The trainers are forked from this process, which has TensorFlow imported but not started, and share compiled programs.
-"""
+"""Faults that strike a small training run, and what must come of each; `fault_campaign.py` lets them."""
 
 import dataclasses
 import os
 import random
 import resource
-import shutil
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-os.environ["KERAS_BACKEND"] = "tensorflow"
-
-STEPS, LOOP = 600, 10
-#: An aggregated posterior's memory, batch normalisation, and a checkpoint after every loop: much that could get lost.
-BINDINGS = f"""
-steps = {STEPS}
-experiment.steps_per_loop = {LOOP}
-experiment.batch_size = 16
-experiment.latent_size = 2
-experiment.checkpoint_seconds = 0.0
-experiment.validate_every = 200
-experiment.ema_decay = 0.9
-experiment.prior = @prior.aggregated_posterior()
-prior.aggregated_posterior.components = "exact"
-network.mlp.hidden = (16,)
-network.mlp.normalization = "batch"
-network.mlp.dropout = 0.1
-data.digits.binarization = "static"
-"""
-
-
-class Trainer:
-    """A forked process that trains in a workdir.
-
-    Args:
-      workdir: of the run.
-      prepare: called in the new process before anything else.
-      bindings: added to the run's own.
-    """
-
-    def __init__(self, workdir: Path, prepare: Callable[[], None] | None = None, bindings: str = "") -> None:
-        self.workdir = workdir
-        self.log = workdir.with_suffix(".log")
-        sys.stdout.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            code = 70
-            try:
-                log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-                os.dup2(log, 1)
-                os.dup2(log, 2)
-                if prepare is not None:
-                    prepare()
-                # scores and pictures are no part of this: they are made from the last checkpoint
-                from tfdgm.commands import main, results
-
-                results.finish = lambda workdir, built: None  # type: ignore[assignment]
-                code = main(["train", f"--workdir={workdir}", f"--gin_bindings={BINDINGS}{bindings}"])
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)
-        self.code: int | None = None
-
-    def poll(self) -> int | None:
-        if self.code is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.code = os.waitstatus_to_exitcode(status)
-        return self.code
-
-    def wait(self, until: Callable[[], bool] = lambda: False, seconds: float = 600.0) -> int | None:
-        """Until it ends, or a condition holds; the exit code where it ended."""
-        deadline = time.monotonic() + seconds
-        while self.poll() is None and not until():
-            if time.monotonic() > deadline:
-                os.kill(self.pid, signal.SIGKILL)
-                raise TimeoutError(f"{self.workdir}: still running after {seconds:.0f} s")
-            time.sleep(0.005)
-        return self.code
-
-    def send(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def step(self) -> int:
-        """Of its newest checkpoint, or -1."""
-        names = [path.stem for path in (self.workdir / "checkpoints").glob("step-*.npz")]
-        return max((int(name.removeprefix("step-")) for name in names), default=-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Truth:
-    """What an undisturbed run ends with, and how long it takes."""
-
-    tensors: dict[str, Any]
-    seconds: float
-
-
-def undisturbed(workdir: Path) -> Truth:
-    Trainer(workdir).wait()  # compiles for all
-    shutil.rmtree(workdir)
-    trainer, began = Trainer(workdir), time.monotonic()
-    assert trainer.wait() == 0, trainer.log.read_text()
-    return Truth(final_tensors(workdir), time.monotonic() - began)
-
-
-def final_tensors(workdir: Path) -> dict[str, Any]:
-    from tfdgm.training.checkpoints import Checkpoints
-
-    checkpoint = Checkpoints(workdir / "checkpoints", warn=lambda line: None).latest()
-    assert checkpoint is not None
-    return dict(checkpoint.tensors) if checkpoint.step == STEPS else {}
-
-
-def verdict(workdir: Path, truth: Truth) -> str:
-    """ "identical", or what differs."""
-    import numpy as np
-
-    from tfdgm.runs.metrics_file import read_lines
-
-    found = final_tensors(workdir)
-    if set(found) != set(truth.tensors):
-        return "the run is not complete"
-    different = [name for name, value in truth.tensors.items() if not np.array_equal(found[name], value)]
-    if different:
-        return f"{len(different)} tensors differ, first {different[0]}"
-    steps = [line["step"] for line in read_lines(workdir / "metrics.jsonl")]
-    return "identical" if steps == list(range(LOOP, STEPS + 1, LOOP)) else "metrics.jsonl lacks or repeats steps"
+from damages import (
+    as_folder,
+    as_pipe,
+    bit_flipped,
+    bomb,
+    emptied,
+    encrypted,
+    garbage,
+    missing,
+    of_another_seed,
+    pickled,
+    truncated,
+)
+from trainers import STEPS, Trainer, Truth, verdict
 
 
 @dataclasses.dataclass
@@ -199,7 +84,7 @@ def killed_at_any_moment(campaign: Campaign, workdir: Path) -> str:
 
 def killed_while_writing(campaign: Campaign, workdir: Path) -> str:
     trainer = campaign.some_way(workdir)
-    trainer.wait(lambda: bool(list((workdir / "checkpoints").glob("*.tmp"))))
+    trainer.wait(lambda: bool(list((workdir / "checkpoints").glob(".*.tmp"))))
     trainer.send(signal.SIGKILL)
     trainer.wait()
     return campaign.finished(workdir)
@@ -211,28 +96,6 @@ def frozen(campaign: Campaign, workdir: Path) -> str:
     time.sleep(1.0)
     trainer.send(signal.SIGCONT)
     return campaign.finished(workdir, trainer)
-
-
-def truncated(path: Path, chance: random.Random) -> None:
-    os.truncate(path, chance.randrange(1, path.stat().st_size))
-
-
-def emptied(path: Path, chance: random.Random) -> None:
-    os.truncate(path, 0)
-
-
-def bit_flipped(path: Path, chance: random.Random) -> None:
-    content = bytearray(path.read_bytes())
-    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    path.write_bytes(content)
-
-
-def garbage(path: Path, chance: random.Random) -> None:
-    path.write_bytes(chance.randbytes(1000))
-
-
-def missing(path: Path, chance: random.Random) -> None:
-    path.unlink()
 
 
 def damaged(damage: Callable[[Path, random.Random], None], name: str | None = None) -> Callable[[Campaign, Path], str]:
@@ -271,6 +134,40 @@ def all_checkpoints_damaged(campaign: Campaign, workdir: Path) -> str:
         truncated(path, campaign.chance)
     trainer = Trainer(workdir)
     return "refused" if trainer.wait() == 2 else f"exit code {trainer.code}: {last_line(trainer.log)}"
+
+
+def killed_after_the_best(campaign: Campaign, workdir: Path) -> str:
+    """Between the two files of a step that is the best so far."""
+    step = campaign.chance.choice([100, 200, 300, 400])
+    Trainer(workdir, prepare=lambda: _kill_after_best(step)).wait()
+    return campaign.finished(workdir)
+
+
+def _kill_after_best(step: int) -> None:
+    from tfdgm.training import checkpoints
+
+    write = checkpoints.write
+
+    def write_and_die(path: Path, checkpoint: Any) -> None:
+        write(path, checkpoint)
+        if path.name == "best.npz" and checkpoint.step >= step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoints.write = write_and_die  # type: ignore[assignment]
+
+
+def output_gone(campaign: Campaign, workdir: Path) -> str:
+    """Whoever read what it prints is gone, as after `| head -1`, or the disk of its log is full."""
+
+    def prepare() -> None:
+        if campaign.chance.random() < 0.5:
+            reader, writer = os.pipe()
+            os.close(reader)
+        else:
+            writer = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(writer, 1)
+
+    return campaign.finished(workdir, prepare=prepare)
 
 
 def full_disk(campaign: Campaign, workdir: Path) -> str:
@@ -339,18 +236,29 @@ def started_twice(campaign: Campaign, workdir: Path) -> str:
 FAULTS: dict[str, tuple[Callable[[Campaign, Path], str], str]] = {
     "kill": (killed_at_any_moment, "identical"),
     "kill while a checkpoint is written": (killed_while_writing, "identical"),
+    "kill between the best and its step": (killed_after_the_best, "identical"),
     "SIGTERM": (struck_by(signal.SIGTERM), "identical"),
     "SIGINT": (struck_by(signal.SIGINT), "identical"),
+    "SIGHUP": (struck_by(signal.SIGHUP), "identical"),
+    "SIGQUIT": (struck_by(signal.SIGQUIT), "identical"),
     "SIGSTOP for a second": (frozen, "identical"),
     "newest checkpoint truncated": (damaged(truncated), "identical"),
     "newest checkpoint empty": (damaged(emptied), "identical"),
     "newest checkpoint: a bit flipped": (damaged(bit_flipped), "identical"),
     "newest checkpoint: garbage": (damaged(garbage), "identical"),
     "newest checkpoint missing": (damaged(missing), "identical"),
+    "newest checkpoint: encrypted": (damaged(encrypted), "identical"),
+    "newest checkpoint: a pickle": (damaged(pickled), "identical"),
+    "newest checkpoint: claims 2^60 bytes": (damaged(bomb), "identical"),
+    "newest checkpoint: a pipe": (damaged(as_pipe), "identical"),
+    "newest checkpoint: a folder": (damaged(as_folder), "identical"),
+    "best checkpoint: a bit flipped": (damaged(bit_flipped, "checkpoints/best.npz"), "identical"),
     "all checkpoints truncated": (all_checkpoints_damaged, "refused"),
     "config.gin: garbage": (refused_if_the_configuration_is(garbage), "refused"),
     "config.gin truncated": (refused_if_the_configuration_is(truncated), "refused"),
     "config.gin missing": (damaged(missing, "config.gin"), "identical"),
+    "config.gin: of another seed": (refused_if_the_configuration_is(of_another_seed), "refused"),
+    "output gone": (output_gone, "identical"),
     "run.json: garbage": (damaged(garbage, "run.json"), "identical"),
     "run.json missing": (damaged(missing, "run.json"), "identical"),
     "full disk": (full_disk, "identical"),
