@@ -1,10 +1,13 @@
 """The autoregressive prior over codes."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import BuildContext, Component, Context, Prior
+from tfdgm import BuildContext, Context, Prior
+from tfdgm_priors.decoder import Block, Cache, dense, empty_cache
 
 
 class Autoregressive(Prior):
@@ -12,7 +15,8 @@ class Autoregressive(Prior):
 
     The network is a decoder of Vaswani et al. 2017, normalised before each block.
     It learns from codes as they are drawn: no gradient passes from it to the posterior, which is trained as under a
-    uniform prior. log p(c) takes one pass; a draw takes one pass per position, in one compiled loop.
+    uniform prior. log p(c) takes one pass over the grid; a draw takes one pass over each position, in one compiled loop
+    that keeps the keys and values of the positions before: 2 layers * length * width floats for each grid.
 
     Args:
       width: size of a position's representation.
@@ -59,63 +63,39 @@ class Autoregressive(Prior):
             hidden = block(hidden, context.within(f"block {number}"))
         return self.output(self.normalise(hidden))
 
+    def draw(self, number: int | tf.Tensor, seed: tf.Tensor, context: Context) -> tf.Tensor:
+        """Draws one position after the other: `number` grids of codes, `[number, length]`."""
+        seeds = tf.random.split(seed, self.length)
+        shape = (number, self.length, self.width)
+        masks = [
+            block.dropout_masks(shape, context.within(f"block {layer}")) for layer, block in enumerate(self.blocks)
+        ]
+
+        def step(position: tf.Tensor, before: tf.Tensor, codes: tf.Tensor, caches: list[Cache]) -> tuple[Any, ...]:
+            hidden = tf.gather(self.embeddings.value, before) + self.places.value[position]
+            after = []
+            for block, cache, mask in zip(self.blocks, caches, masks, strict=True):
+                hidden, cache = block.step(hidden, position, cache, mask)
+                after.append(cache)
+            logits = self.output(self.normalise(hidden))
+            drawn = tfd.Categorical(logits=logits).sample(seed=seeds[position])
+            codes = tf.where(tf.range(self.length) == position, drawn[:, None], codes)
+            return position + 1, drawn, codes, after
+
+        codes = tf.zeros([number, self.length], tf.int32)
+        start = (tf.constant(0), tf.fill([number], self.categories), codes, self.empty_caches(number))
+        _, _, codes, _ = tf.while_loop(
+            lambda position, *_: position < self.length, step, start, maximum_iterations=self.length
+        )
+        return codes
+
+    def empty_caches(self, number: int | tf.Tensor) -> list[Cache]:
+        """The blocks' caches before the first position."""
+        return [empty_cache(number, self.heads, self.length, self.width) for _ in self.blocks]
+
     def distribution(self, context: Context) -> tfd.Distribution:
         """Event shape `positions`."""
         return AutoregressiveCodes(self, context)
-
-
-class Block(Component):
-    """Causal self-attention and a feed-forward network, each with a residual connection."""
-
-    def __init__(self, width: int, heads: int, dropout: float, context: BuildContext) -> None:
-        self.heads = heads
-        self.dropout = dropout
-        self.normalise = [keras.layers.LayerNormalization() for _ in range(2)]
-        for layer in self.normalise:
-            layer.build((None, None, width))
-        self.attend = dense(width, 3 * width, context, "attend")
-        self.mix = dense(width, width, context, "mix")
-        self.widen = dense(width, 4 * width, context, "widen")
-        self.narrow = dense(4 * width, width, context, "narrow")
-
-    def __call__(self, hidden: tf.Tensor, context: Context) -> tf.Tensor:
-        """`[batch, length, width]` -> the same; position i sees 1..i."""
-        attended = self.mix(causal_attention(self.attend(self.normalise[0](hidden)), self.heads))
-        hidden += self._dropped(attended, "attended", context)
-        computed = self.narrow(tf.nn.gelu(self.widen(self.normalise[1](hidden)), approximate=True))
-        return hidden + self._dropped(computed, "computed", context)
-
-    def _dropped(self, x: tf.Tensor, purpose: str, context: Context) -> tf.Tensor:
-        if not (context.training and self.dropout):
-            return x
-        return tf.nn.experimental.stateless_dropout(x, self.dropout, seed=context.seed_for(purpose))
-
-
-def causal_attention(projected: tf.Tensor, heads: int) -> tf.Tensor:
-    """softmax(Q K^T / sqrt(d)) V over the positions up to each (Vaswani et al. 2017, equation 1).
-
-    Args:
-      projected: queries, keys and values side by side, `[batch, length, 3 width]`.
-      heads: number of heads that `width` is divided among.
-
-    Returns:
-      `[batch, length, width]`.
-    """
-    batch, length, width = tf.shape(projected)[0], projected.shape[1], projected.shape[2] // 3
-    split = tf.reshape(projected, [batch, length, 3, heads, width // heads])
-    query, key, value = tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]))
-    scores = tf.matmul(query, key, transpose_b=True) / (width // heads) ** 0.5
-    future = tf.linalg.band_part(tf.ones([length, length]), -1, 0) == 0
-    weights = tf.nn.softmax(tf.where(future, -1e9, scores))
-    return tf.reshape(tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), [batch, length, width])
-
-
-def dense(inputs: int, outputs: int, context: BuildContext, purpose: str) -> keras.layers.Dense:
-    """A built Dense layer with small normal weights, as transformers start with."""
-    initializer = keras.initializers.RandomNormal(stddev=0.02, seed=context.seed_for(purpose))
-    layer = keras.layers.Dense(outputs, kernel_initializer=initializer)
-    layer.build((None, inputs))
-    return layer
 
 
 class AutoregressiveCodes(tfd.Distribution):
@@ -154,22 +134,13 @@ class AutoregressiveCodes(tfd.Distribution):
     def sample_with_probabilities(self, number: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Codes `[number, *positions]`, and p(c_i | c_<i) that each was drawn from, `[number, *positions, K]`."""
         codes = self._sample_n(number, seed)
+        # A pass of its own, since gradients follow it: back through the loop, every step would keep its cache.
         logits = self._prior.logits(tf.reshape(codes, [-1, self._prior.length]), self._context)
-        return codes, tf.reshape(tf.nn.softmax(logits), [*codes.shape, logits.shape[-1]])
+        return codes, tf.reshape(tf.nn.softmax(logits), [-1, *self._prior.positions, self._prior.categories])
 
     def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Draws one position after the other."""
-        length = self._prior.length
-        seeds = tf.random.split(seed, length)
-
-        def draw(position: tf.Tensor, codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            logits = tf.gather(self._prior.logits(codes, self._context), position, axis=1)
-            drawn = tfd.Categorical(logits=logits).sample(seed=seeds[position])
-            here = tf.range(length) == position
-            return position + 1, tf.where(here, drawn[:, None], codes)
-
-        start = (tf.constant(0), tf.zeros([n, length], tf.int32))
-        _, codes = tf.while_loop(lambda position, _: position < length, draw, start, maximum_iterations=length)
+        known = tf.get_static_value(n)  # shapes are static where they can be
+        codes = self._prior.draw(n if known is None else int(known), seed, self._context)
         return tf.reshape(codes, [n, *self._prior.positions])
 
     def _default_event_space_bijector(self) -> None:
