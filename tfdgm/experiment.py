@@ -225,8 +225,8 @@ def experiment(
             raise UserError(f"experiment.{name} must be at least 1, got {given[name]}")
     if not 0 <= seed < 2**31:
         raise UserError(f"experiment.seed must be in [0, 2^31), got {seed}")
-    if clip_norm is not None and clip_norm <= 0:
-        raise UserError(f"experiment.clip_norm must be positive, got {clip_norm}")
+    if clip_norm is not None and not 1e-6 <= clip_norm <= 1e12:  # float32 bears its ratio to a norm
+        raise UserError(f"experiment.clip_norm must be between 1e-6 and 1e12, got {clip_norm}")
     if ema_decay is not None and not 0 < ema_decay < 1:
         raise UserError(f"experiment.ema_decay must be between 0 and 1, got {ema_decay}")
     for name in ("checkpoint_seconds", "resident_bytes", "grace_seconds", "recoveries"):

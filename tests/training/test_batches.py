@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfdgm import ArraySource, UserError
-from tfdgm.training.batches import Batches, stream
+from tfdgm.training.batches import Batches, Spans, stream
 
 
 @pytest.mark.parametrize("size, batch", [(12, 4), (10, 4), (7, 7), (101, 32)])
@@ -89,3 +89,11 @@ def test_an_error_that_is_not_the_sources_is_not_hidden():
 
     with pytest.raises(tf.errors.OpError, match="uint8"):
         list(stream(Narrow(), Batches(12, 4, 0), [(0, 1)], slice(0, 4)))
+
+
+def test_spans_end_at_multiples_and_are_counted_out_as_they_are_needed():
+    assert list(Spans(0, 25, 10)) == [(0, 10), (10, 10), (20, 5)]
+    assert list(Spans(7, 25, 10)) == [(7, 3), (10, 10), (20, 5)]
+    assert list(Spans(25, 25, 10)) == []
+    assert list(Spans(7, 25, 10).times(3)) == [(21, 9), (30, 30), (60, 15)]
+    assert next(iter(Spans(0, 10**18, 100))) == (0, 100)

@@ -5,7 +5,8 @@ The epochs' permutations, each a function of (seed, epoch), are laid end to end;
 data, and no iterator has a state to save.
 """
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -42,15 +43,38 @@ class Batches:
         return np.concatenate(pieces).reshape(count, self.batch_size).astype(np.int32)
 
 
+@dataclasses.dataclass(frozen=True)
+class Spans:
+    """The loops from one step to another as (first, number), each up to the next multiple of `every`.
+
+    They are counted out as they are needed, since a run may have any number of steps.
+    """
+
+    start: int
+    stop: int
+    every: int
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        first = self.start
+        while first < self.stop:
+            last = min((first // self.every + 1) * self.every, self.stop)
+            yield first, last - first
+            first = last
+
+    def times(self, factor: int) -> "Spans":
+        """Return the same spans of something of which every step has `factor`."""
+        return Spans(self.start * factor, self.stop * factor, self.every * factor)
+
+
 def stream(
-    source: Source, batches: Batches, blocks: list[tuple[int, int]], share: slice
+    source: Source, batches: Batches, blocks: Iterable[tuple[int, int]], share: slice
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """Blocks of draws fetched ahead by tf.data: (rows `[count, rows, *shape]`, positions `[count, batch]`) each.
 
     Args:
       source: where the rows come from.
       batches: which rows.
-      blocks: (first draw, number of draws) of each block, in order.
+      blocks: (first draw, number of draws) of each block, in order; iterated anew by each call.
       share: the part of every batch whose rows are wanted.
 
     Raises:
@@ -72,9 +96,9 @@ def stream(
     def fetch_block(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.numpy_function(fetch, [block[0], block[1]], (tf.as_dtype(source.dtype), tf.int32), stateful=False)
 
-    table = np.array(blocks, dtype=np.int64).reshape(-1, 2)
+    numbers = tf.data.Dataset.from_generator(lambda: iter(blocks), output_signature=tf.TensorSpec([2], tf.int64))
     try:
-        yield from tf.data.Dataset.from_tensor_slices(table).map(fetch_block).prefetch(2)
+        yield from numbers.map(fetch_block).prefetch(2)
     except tf.errors.OpError:
         if problems:  # TensorFlow's error hides what the source said
             raise problems[0] from None

@@ -1,7 +1,6 @@
 """A training run: loops of compiled steps, and between them metrics, checkpoints, pictures and signals."""
 
 import dataclasses
-import itertools
 import math
 import signal
 import time
@@ -19,7 +18,7 @@ from tfdgm.randomness import root_seed
 from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.same_run import differences
 from tfdgm.system.signals import signals_noted
-from tfdgm.training.batches import Batches, stream
+from tfdgm.training.batches import Batches, Spans, stream
 from tfdgm.training.best import Best
 from tfdgm.training.checkpoints import Checkpoints
 from tfdgm.training.diagnosis import first_non_finite
@@ -225,19 +224,15 @@ class Trainer:
         Loops end at multiples of `steps_per_loop` wherever the run was interrupted, so that a resumed run executes the
         same programs as an uninterrupted one.
         """
-        every, end = self.experiment.steps_per_loop, self.experiment.steps
-        edges = [start, *range((start // every + 1) * every, end, every), end] if start < end else []
-        spans = [(first, last - first) for first, last in itertools.pairwise(edges)]
+        spans = Spans(start, self.experiment.steps, self.experiment.steps_per_loop)
         if self.experiment.resident:
             for first, count in spans:
                 yield first, count, (tf.constant(self.positions(first, count)),)
             return
-        draws = [(first * self.draws_per_step, count * self.draws_per_step) for first, count in spans]
         shape = self.experiment.train.shape
         share = self.devices.share(self.experiment.batch_size)
-        for (first, count), (rows, positions) in zip(
-            spans, stream(self.experiment.train, self.batches, draws, share), strict=True
-        ):
+        rows_and_positions = stream(self.experiment.train, self.batches, spans.times(self.draws_per_step), share)
+        for (first, count), (rows, positions) in zip(spans, rows_and_positions, strict=True):
             number = count * self.draws_per_step
             positions = tf.ensure_shape(positions, (number, self.experiment.batch_size))
             yield first, count, (positions, tf.ensure_shape(rows, (number, share.stop - share.start, *shape)))
