@@ -36,9 +36,9 @@ def test_the_core_imports_no_plugin(path):
 
 
 @pytest.mark.parametrize("path", [*CORE, *PLUGINS], ids=name)
-def test_only_the_config_module_imports_gin_and_the_statements_its_parser(path):
+def test_only_the_config_module_imports_gin_and_the_parser_its_parser(path):
     used = {(module, what) for module, what in imported(path) if module.partition(".")[0] == "gin"}
-    expected = {"tfdgm/config.py": {("gin", None)}, "tfdgm/statements.py": {("gin", "config_parser")}}
+    expected = {"tfdgm/config.py": {("gin", None)}, "tfdgm/gin_parser.py": {("gin", "config_parser")}}
     assert used == expected.get(name(path), set())
 
 

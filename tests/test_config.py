@@ -49,12 +49,6 @@ def test_a_file_includes_one_beside_it_and_packaged_ones(tmp_path):
     assert (made.latent_size, made.seed) == (5, 9)
 
 
-def test_a_file_that_includes_itself_is_refused(tmp_path):
-    (tmp_path / "a.gin").write_text("include 'b.gin'")
-    (tmp_path / "b.gin").write_text("include 'a.gin'")
-    assert "includes itself" in refused(files=[tmp_path / "a.gin"])
-
-
 def test_a_macro_reaches_every_place_that_names_it():
     made = configured("steps = 70").experiment()
     assert made.steps == 70
@@ -173,7 +167,6 @@ def test_a_plugin_is_used_that_another_one_is_given_by_a_macro():
         ("experiment.prior = @prior.gaussian", ["names a class", "@prior.gaussian()"]),
         ("experiment.steps =", ["--gin_bindings"]),
         ("experiment.steps = (1,", ["--gin_bindings"]),
-        ("include 'digits/vea.gin'", ["no config file 'digits/vea.gin'", "digits/vae.gin"]),
     ],
 )
 def test_a_slip_in_a_config_is_told_with_its_place_and_the_nearest_name(binding, told):
@@ -222,31 +215,10 @@ def test_a_macro_of_an_included_or_an_earlier_file_may_lose_its_reader_and_is_th
     assert configured(files=[tmp_path / "config.gin"]).text == included.text
 
 
-def test_a_missing_file_is_told_with_the_nearest_packaged_one():
-    message = refused(files=["digits/vea.gin"])
-    assert "no config file 'digits/vea.gin'" in message and "digits/vae.gin" in message
-
-
-def test_a_missing_file_that_is_near_none_is_told_with_the_packaged_ones_by_lines():
-    lines = refused(files=["quantum.gin"]).splitlines()
-    assert "no config file 'quantum.gin'" in lines[0]
-    assert "  digits/vae.gin" in lines and not any("matrix" in line for line in lines)
-    assert lines[1:] == sorted(lines[1:]) and len(lines) > 10
-
-
 def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path):
     (tmp_path / "mine.gin").write_text("\n# a comment\nnetwork.mlp.hiden = (3,)\n")
     message = refused(files=[DEFAULT_CONFIG, tmp_path / "mine.gin"])
     assert f"{tmp_path / 'mine.gin'}:3: network.mlp.hiden = (3,)" in message
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00gin", None])
-def test_a_file_that_cannot_be_read_is_a_users_error(tmp_path, content):
-    if content is None:
-        (tmp_path / "mine.gin").mkdir()
-    else:
-        (tmp_path / "mine.gin").write_bytes(content)
-    assert "mine.gin" in refused(files=[tmp_path / "mine.gin"])
 
 
 @pytest.mark.parametrize(
@@ -257,7 +229,7 @@ def test_a_file_that_cannot_be_read_is_a_users_error(tmp_path, content):
         ("experiment.steps = True", ["experiment.steps must be int"]),
         ("experiment.steps = 0", ["experiment.steps must be at least 1"]),
         ("experiment.seed = -1", ["experiment.seed"]),
-        ("experiment.clip_norm = -1.0", ["experiment.clip_norm must be positive"]),
+        ("experiment.clip_norm = -1.0", ["experiment.clip_norm must be", "-1.0"]),
         ("experiment.ema_decay = 1.0", ["experiment.ema_decay must be between 0 and 1"]),
         ("experiment.latent_size = -2", ["experiment.latent_size must be at least 1"]),
         ("experiment.batch_size = 1298", ["batch_size 1298 is larger than the training split", "1297"]),

@@ -8,19 +8,21 @@ text, which is what `config.gin` holds; gin itself then parses that text.
 import dataclasses
 import inspect
 import re
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import keras
-
 import gin
+from tfdgm import keras_objects
 from tfdgm.config_files import DEFAULT_CONFIG
 from tfdgm.contracts.component import check_type
 from tfdgm.distribution.strategies import Placement
-from tfdgm.errors import UserError, did_you_mean
+from tfdgm.errors import UserError
 from tfdgm.experiment import Experiment, experiment
+from tfdgm.gin_parser import Reference, parse_value
 from tfdgm.registry import Plugin, load, select
-from tfdgm.statements import Reference, Statements, flatten, located, no_parameter, read_statements
+from tfdgm.statements import Statements, flatten, located, no_parameter, read_statements
 
 
 @dataclasses.dataclass
@@ -49,8 +51,8 @@ class Config:
             return gin.get_configurable("tfdgm.experiment")()
         except UserError as error:
             raise UserError(_without_gin_trace(error)) from None
-        except (TypeError, ValueError) as error:
-            raise UserError(f"the configuration was refused: {_without_gin_trace(error)}") from None
+        except Exception as error:
+            raise UserError(_refusal(error)) from error
 
     @staticmethod
     def operative() -> str:
@@ -60,12 +62,15 @@ class Config:
         """
         statements = Statements()
         for (scope, selector), parameters in gin.config._OPERATIVE_CONFIG.items():
-            used = {name: value for name, value in parameters.items() if gin.config._is_literally_representable(value)}
-            if selector == "gin.macro":
-                statements.macros[scope] = (used["value"], "")
-                continue
-            for name, value in used.items():
-                statements.bindings[scope, selector.removeprefix("tfdgm."), name] = (value, "")
+            for name, value in parameters.items():
+                try:
+                    literal = parse_value(repr(value))
+                except UserError:  # an object, as a default may be one
+                    continue
+                if selector == "gin.macro":
+                    statements.macros[scope] = (literal, "")
+                else:
+                    statements.bindings[scope, selector.removeprefix("tfdgm."), name] = (literal, "")
         return statements.text()
 
 
@@ -125,24 +130,12 @@ def _resolve(selector: str, plugins: dict[str, Plugin]) -> Any:
     if selector == "experiment":
         return experiment
     if selector.startswith("keras."):
-        configurable = _resolve_keras(selector)
+        configurable = keras_objects.find_configurable(selector)
     else:
         plugins.setdefault(selector, select(selector))
         configurable = load(plugins[selector])
     _register(selector, configurable)
     return configurable
-
-
-def _resolve_keras(selector: str) -> Any:
-    names = {f"keras.optimizers.{name}": value for name, value in _classes(keras.optimizers)}
-    names |= {f"keras.optimizers.schedules.{name}": value for name, value in _classes(keras.optimizers.schedules)}
-    if selector not in names:
-        raise UserError(f"there is no {selector}. {did_you_mean(selector, names)}")
-    return names[selector]
-
-
-def _classes(module: Any) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in vars(module).items() if inspect.isclass(value)]
 
 
 _registered: dict[str, Any] = {}
@@ -170,6 +163,27 @@ def _check_parameter(selector: str, configurable: Any, name: str) -> None:
         raise no_parameter(selector, name, known)
 
 
+#: gin ends the message of an exception with a line for each call that it passed, the innermost first.
+_GIN_TRACE = re.compile(r"\n\s*In call to configurable '([^']*)'.*")
+
+
 def _without_gin_trace(error: Exception) -> str:
-    """The message without the lines in which gin tells its own calls."""
-    return re.sub(r"\n\s*In call to configurable .*", "", str(error)).strip()
+    return _shortened(_GIN_TRACE.sub("", str(error)).strip())
+
+
+def _refusal(error: Exception) -> str:
+    """The message about an exception that is no `UserError`: who raised it, and where, if it is not about a value."""
+    called = _GIN_TRACE.search(str(error))
+    refused = f"the configuration was refused{f' by {called[1]}' if called else ''}: "
+    message = _without_gin_trace(error)
+    if isinstance(error, (TypeError, ValueError)) and message:
+        return refused + message
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{refused}{type(error).__name__}: {message} ({Path(frame.filename).name}, line {frame.lineno})"
+
+
+def _shortened(message: str, longest: int = 1_000) -> str:
+    """A message without the middle of a value that is too long to read."""
+    if len(message) <= longest:
+        return message
+    return f"{message[: longest * 2 // 3]} ... {message[-longest // 3 :]}"

@@ -3,52 +3,22 @@ files, syntax, macros, and the names of plugins.
 """
 
 import pprint
-import re
-import tokenize
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gin import config_parser
 from tfdgm.arguments import experiment_arguments
-from tfdgm.config_files import find_file
+from tfdgm.config_files import find_file, read_file
+from tfdgm.config_graph import ConfigGraph
 from tfdgm.errors import UserError, did_you_mean, nearest
+from tfdgm.gin_parser import DEEPEST, LONGEST_TEXT, Binding, Include, Macro, Reference, parse
 from tfdgm.registry import KINDS, find, select
 
+#: Characters of all files and bindings together, an included file counted each time.
+MOST_CHARACTERS = 400_000
 
-@dataclass(frozen=True)
-class Reference:
-    """`@name()` as it stands in a config."""
-
-    name: str
-    evaluate: bool
-
-    def __repr__(self) -> str:
-        return f"@{self.name}{'()' if self.evaluate else ''}"
-
-    @property
-    def selector(self) -> str:
-        """What it names, without its scope."""
-        return self.name.rpartition("/")[2]
-
-
-@dataclass(frozen=True)
-class Macro:
-    """`%name` as it stands in a config."""
-
-    name: str
-
-    def __repr__(self) -> str:
-        return f"%{self.name}"
-
-
-class _Delegate(config_parser.ParserDelegate):
-    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Reference:
-        return Reference(scoped_configurable_name, evaluate)
-
-    def macro(self, macro_name: str) -> Macro:
-        return Macro(macro_name)
+#: gin's own constant, which it takes for every macro of this name.
+_RESERVED = "REQUIRED"
 
 
 def read_statements(files: Sequence[str], bindings: Sequence[str] = (), base: str | None = None) -> "Statements":
@@ -91,15 +61,15 @@ class Statements:
         self.meant: set[str] = set()
         self.once_read: set[str] = set()
         self._including: list[Path] = []
+        self._characters = 0
 
     def read_file(self, path: Path, meant: bool = False) -> None:
-        if path.resolve() in self._including:
-            raise UserError(f"{path} includes itself")
-        self._including.append(path.resolve())
-        try:
-            self.read(path.read_text(), str(path), path.parent, meant)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from None
+        """Adds the statements of a file; see `read`."""
+        self._read_file(path, read_file(path), meant)
+
+    def _read_file(self, path: Path, text: str, meant: bool) -> None:
+        self._including.append(path)
+        self.read(text, str(path), path.parent, meant)
         self._including.pop()
 
     def read(self, text: str, source: str, beside: Path | None, meant: bool = False) -> None:
@@ -107,57 +77,83 @@ class Statements:
 
         Args:
           text: gin.
-          source: what messages call it.
+          source: names the text in messages.
           beside: the folder in which its includes are looked for first.
           meant: whether something must read its macros.
-        """
-        try:
-            for statement in config_parser.ConfigParser(text, _Delegate()):
-                where = f"{source}:{statement.location.line_num}: {statement.location.line_content.strip()}"
-                if isinstance(statement, config_parser.IncludeStatement):
-                    self.read_file(find_file(statement.filename, beside))
-                elif isinstance(statement, config_parser.ImportStatement):
-                    raise UserError(f"{where}\n  a config may not import; plugins are found by their entry points")
-                elif isinstance(statement, config_parser.BindingStatement):
-                    self._bind(statement, where, meant)
-        except SyntaxError as error:
-            raise UserError(_syntax_message(error, source, text)) from None
-        except (StopIteration, tokenize.TokenError):
-            raise UserError(
-                f"{source}: {text.strip().splitlines()[-1]}\n  the last statement is not complete"
-            ) from None
 
-    def _bind(self, statement: Any, where: str, meant: bool) -> None:
+        Raises:
+          UserError: the syntax is wrong, a file that it includes does not exist or includes itself, or all texts
+            together are too long.
+        """
+        self._characters += len(text)
+        if self._characters > MOST_CHARACTERS:
+            raise UserError(f"{source}: a config and its includes have more than {MOST_CHARACTERS:,} characters")
+        for statement in parse(text, source):
+            if isinstance(statement, Include):
+                with located(statement.where):
+                    path = find_file(statement.file, beside)
+                    self._check_chain(path)
+                    included = read_file(path)
+                self._read_file(path, included, meant=False)
+            else:
+                self._bind(statement, meant)
+
+    def _check_chain(self, path: Path) -> None:
+        """Refuses a file that includes itself, and includes that lead too deep."""
+        for number, file in enumerate(self._including):
+            if file.samefile(path):
+                chain = [*self._including[number:], path]
+                raise UserError(f"{path} includes itself: {' -> '.join(str(file) for file in chain)}")
+        if len(self._including) > DEEPEST:
+            raise UserError(f"includes lead from one file to the next more than {DEEPEST} times")
+
+    def _bind(self, statement: Binding, meant: bool) -> None:
         self.once_read |= {item.name for item in flatten(statement.value) if isinstance(item, Macro)}
-        if statement.arg_name:
-            self.bindings[statement.scope, statement.selector, statement.arg_name] = (statement.value, where)
+        if statement.parameter:
+            key = statement.scope, statement.selector, statement.parameter
+            self.bindings[key] = (statement.value, statement.where)
             return
         name = f"{statement.scope}/{statement.selector}" if statement.scope else statement.selector
-        self.macros[name] = (statement.value, where)
+        self.macros[name] = (statement.value, statement.where)
         (self.meant.add if meant else self.meant.discard)(name)
 
     def check(self) -> None:
-        """Raises: UserError: a name is unknown as far as that shows here, or nothing reads a macro."""
-        for (_, selector, parameter), (_, where) in self.bindings.items():
+        """Checks all that shows without TensorFlow.
+
+        Raises:
+          UserError: a name is unknown, nothing reads a macro, something leads back to itself, or all is too large.
+        """
+        for (scope, selector, parameter), (_, where) in self.bindings.items():
             with located(where):
                 _check_name(selector)
+                if selector == "experiment" and scope:
+                    raise UserError(f"experiment is called in no scope; write experiment.{parameter}")
                 if selector == "experiment" and parameter not in experiment_arguments():
                     raise no_parameter(selector, parameter, experiment_arguments())
+        if _RESERVED in self.macros:
+            with located(self.macros[_RESERVED][1]):
+                raise UserError(f"gin reserves the name {_RESERVED!r}; give the macro another")
         read = set()
         for value, where in self.values():
             with located(where):
                 for item in flatten(value):
                     if isinstance(item, Macro):
-                        if item.name not in self.macros:
-                            raise UserError(f"there is no macro %{item.name}. {did_you_mean(item.name, self.macros)}")
+                        self._check_macro(item)
                         read.add(item.name)
                     if isinstance(item, Reference):
-                        _check_name(item.selector)
-                        if not item.evaluate:
-                            raise UserError(f"{item} names a class; write @{item.name}() for an instance of it")
+                        _check_reference(item)
         for name in sorted(self.meant - self.once_read):
             with located(self.macros[name][1]):
                 raise UserError(f"nothing reads the macro {name!r}. {_instead_of_macro(name, read)}")
+        self.reachable()
+        length = len(self.text())
+        if length > LONGEST_TEXT:  # or else it would not be read again
+            raise UserError(f"the whole configuration has {length:,} characters; at most {LONGEST_TEXT:,} are allowed")
+
+    def _check_macro(self, macro: Macro) -> None:
+        if macro.name not in self.macros:
+            known = did_you_mean(macro.name, self.macros) if self.macros else "The configuration defines none."
+            raise UserError(f"there is no macro {macro}. {known}")
 
     def values(self) -> list[tuple[Any, str]]:
         """Every (value, where)."""
@@ -172,29 +168,27 @@ class Statements:
         return value
 
     def reachable(self) -> set[str]:
-        """The selectors that a call of `experiment` may come to, by references from one to the next."""
-        waiting = [value for (scope, selector, _), (value, _) in self.bindings.items()
-                   if selector == "experiment" and not scope]  # fmt: skip
-        return {item.selector for item in self._closure(waiting) if isinstance(item, Reference)}
+        """The selectors that a call of `experiment` comes to, by references from one to the next.
 
-    def _closure(self, waiting: list[Any]) -> set[Macro | Reference]:
-        """The macros and references in some values, and in all that those bring in."""
-        found: set[Macro | Reference] = set()
+        Raises:
+          UserError: something leads back to itself, too deep, or to too many values.
+        """
+        return ConfigGraph(self.macros, self.bindings).check()
+
+    def _read_macros(self) -> set[str]:
+        """The macros that a binding reads, or a macro that is read."""
+        read: set[str] = set()
+        waiting = [value for value, _ in self.bindings.values()]
         while waiting:
             for item in flatten(waiting.pop()):
-                if not isinstance(item, (Macro, Reference)) or item in found:
-                    continue
-                found.add(item)
-                if isinstance(item, Macro):
+                if isinstance(item, Macro) and item.name not in read:
+                    read.add(item.name)
                     waiting.append(self.macros[item.name][0])
-                else:
-                    waiting += [value for (_, name, _), (value, _) in self.bindings.items() if name == item.selector]
-        return found
+        return read
 
     def text(self) -> str:
         """The statements as canonical gin: macros that something reads, the experiment, then the rest by name."""
-        read = {item.name for item in self._closure([value for value, _ in self.bindings.values()])
-                if isinstance(item, Macro)}  # fmt: skip
+        read = self._read_macros()
         lines = [_format(name, value) for name, (value, _) in sorted(self.macros.items()) if name in read]
         groups: dict[tuple[str, str], list[str]] = {}
         for (scope, selector, parameter), (value, _) in self.bindings.items():
@@ -244,6 +238,14 @@ def _check_name(selector: str) -> None:
         raise UserError(f"{selector!r} is not configurable. {did_you_mean(selector, known)}")
 
 
+def _check_reference(reference: Reference) -> None:
+    _check_name(reference.selector)
+    if reference.selector == "experiment":
+        raise UserError("experiment is the run itself; no value can be a reference to it")
+    if not reference.evaluate:
+        raise UserError(f"{reference} names a class; write @{reference.name}() for an instance of it")
+
+
 def _instead_of_macro(name: str, read: Iterable[str]) -> str:
     """What may have been meant: a macro that is read, or an argument of the experiment."""
     meant = {**{argument: f"experiment.{argument}" for argument in experiment_arguments()}, **{m: m for m in read}}
@@ -254,19 +256,5 @@ def _instead_of_macro(name: str, read: Iterable[str]) -> str:
 
 
 def _format(key: str, value: Any) -> str:
-    text = pprint.pformat(value, width=110 - len(key), compact=True, sort_dicts=False)
+    text = pprint.pformat(value, width=max(20, 110 - len(key)), compact=True, sort_dicts=False)
     return f"{key} = {text}" if "\n" not in text else f"{key} = \\\n    " + text.replace("\n", "\n    ")
-
-
-def _syntax_message(error: SyntaxError, source: str, text: str) -> str:
-    message, location = error.args[0], error.args[1] if len(error.args) > 1 else None
-    line_number = getattr(location, "line_num", None) or (location[1] if isinstance(location, tuple) else 1)
-    lines = text.splitlines()
-    line = lines[line_number - 1].strip() if 0 < line_number <= len(lines) else text.strip()
-    hint = ""
-    if message.startswith("malformed node"):  # what Python's literal_eval says of a name
-        message = "the value is no literal, @reference() or %macro"
-    match = re.fullmatch(r"([\w./]+)\s*=\s*([^\"'\[({%@].*)", line)
-    if match:
-        hint = f'\n  Strings need quotes, as in {match[1]} = "{match[2].strip()}"'
-    return f"{source}:{line_number}: {line}\n  {message}{hint}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from tfdgm.config_files import config_root, find_file
+from tfdgm.config_files import Packaged, config_root, find_file, in_flags
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.matrix.cells import KINDS, chosen
 
@@ -25,7 +25,9 @@ def read_added(wanted: Iterable[str]) -> dict[str, list[str]]:
             added.setdefault(_choice(choice, text), []).append(file)
             continue
         for path in sorted(_folder(text).glob("*.gin")):
-            added.setdefault(_choice(path.stem, str(path)), []).append(f"{text.rstrip('/')}/{path.name}")
+            name = f"{text.rstrip('/')}/{path.name}"
+            name = in_flags(Packaged(name)) if isinstance(text, Packaged) else name
+            added.setdefault(_choice(path.stem, str(path)), []).append(name)
     return added
 
 
@@ -42,7 +44,7 @@ def _choice(name: str, where: str) -> str:
 
 
 def _folder(name: str) -> Path:
-    for root in (Path(), config_root()):
+    for root in [config_root()] if isinstance(name, Packaged) else [Path(), config_root()]:
         if (root / name).is_dir():
             return root / name
     packaged = [str(path.relative_to(config_root())) for path in config_root().rglob("*") if path.is_dir()]

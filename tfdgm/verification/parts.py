@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm.config import read_config
+from tfdgm.config_files import Packaged
 from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import ArraySource
@@ -20,7 +21,7 @@ from tfdgm.training.run import Trainer
 
 def experiment(name: str, *bindings: str) -> Experiment:
     """The experiment of `gin/verify/NAME.gin`, with bindings that change it."""
-    return read_config([f"verify/{name}.gin"], bindings).experiment()
+    return read_config([Packaged(f"verify/{name}.gin")], bindings).experiment()
 
 
 def build(name: str, *bindings: str) -> Built:
