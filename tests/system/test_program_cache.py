@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from small import command
 
 from tfdgm.system import program_cache
 from tfdgm.system.program_cache import Session, Unusable
@@ -191,3 +192,18 @@ def test_weights_and_scores_are_the_same_with_a_warm_cache_a_cold_one_a_bad_one_
     file.touch()
     *unusable, printed = run(tmp_path, "unusable", file)
     assert "compiled programs are not kept: " in printed and unusable == cold
+
+
+def test_the_command_shows_and_clears_it_and_the_flag_wins(base, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TFDGM_CACHE", "off")
+    assert command("cache") == 0 and "the cache is off" in capsys.readouterr().out
+    compiled(base)
+    assert command("cache", f"--cache={base}") == 0
+    shown = capsys.readouterr().out
+    assert "(this machine)" in shown and "│ 1 " in shown and "a cache" in shown
+    assert command("cache", "clear", f"--cache={base}") == 0 and found(base) == []
+    assert command("cache", "cleer") == 2 and "Did you mean 'clear'" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert command("cache", "clear", f"--cache={tmp_path / 'file'}") == 2
+    assert "file is not a folder" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The command line: `tfdgm COMMAND --flags`. Each command is a module; only the one asked for is imported."""
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from absl import flags
 
 from tfdgm.commands.slips import binding_for, unquoted_binding
 from tfdgm.errors import NonFiniteError, UserError, did_you_mean, nearest
+from tfdgm.system import program_cache
 from tfdgm.system.console import complain, drop, streams_for
 from tfdgm.system.signals import Stopped, signals_raised
 from tfdgm.version import __version__
@@ -112,6 +114,12 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     module = importlib.import_module(f"tfdgm.commands.{name}_command")
     values = flags.FlagValues()
     module.define_flags(values)
+    flags.DEFINE_string(
+        "cache",
+        None,
+        f"folder of the compiled programs that commands share, or {program_cache.OFF}; else {program_cache.VARIABLE}",
+        flag_values=values,
+    )
     if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
         print(f"tfdgm {name}: {COMMANDS[name]}\n\n{(module.__doc__ or '').strip()}\n\nflags:")
         print(_flags_help(values))
@@ -124,6 +132,8 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         statement = unquoted_binding(arguments) if "gin_bindings" in values else None
         meant = f"did you mean --gin_bindings={statement!r}?" if statement else "flags begin with --"
         raise UserError(f"tfdgm {name} takes no argument {positional[0]!r}; {meant}")
+    if values.cache:
+        os.environ[program_cache.VARIABLE] = values.cache  # for the processes that it starts too
     return module.main(values, positional)
 
 

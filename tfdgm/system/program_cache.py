@@ -75,7 +75,8 @@ def check_private(folder: Path) -> None:
       Unusable: it is not a folder, belongs to another user, or others may write to it.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         facts = folder.lstat()
     except OSError as error:
         raise Unusable(f"{folder} cannot be made: {error.strerror or error}") from None
