@@ -51,8 +51,10 @@ def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
             if durable:
                 os.fsync(descriptor)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:
+            error.filename = str(path)  # a write that fails does not know its file's name
         raise
     if durable:
         sync_folder(path.parent)
