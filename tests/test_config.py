@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from small import TINY_BINDINGS, silent
+from tfdgm_data.digits import Digits
 
 from tfdgm import UserError
 from tfdgm.config import DEFAULT_CONFIG, read_config
@@ -259,6 +260,24 @@ def test_a_value_of_the_wrong_type_or_range_is_refused(binding, told):
     message = refused(binding)
     for words in told:
         assert words in message
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (ValueError("no such rows"), "the configuration was refused by experiment: no such rows"),
+        (KeyError("rows"), "the configuration was refused by experiment: KeyError: 'rows' (test_config.py, line "),
+        (MemoryError("7 TiB"), "the configuration was refused by experiment: MemoryError: 7 TiB (test_config.py, "),
+        (ValueError(), "the configuration was refused by experiment: ValueError: (test_config.py, line "),
+        (ValueError("x" * 10_000), "the configuration was refused by experiment: xxx"),
+    ],
+)
+def test_what_a_part_raises_while_it_is_made_is_told_with_its_place(monkeypatch, error, message):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(Digits, "splits", fail)
+    assert refused().startswith(message) and len(refused()) < 1_200
 
 
 @pytest.mark.parametrize("missing", ["data", "prior", "likelihood", "decoder", "objectives"])

@@ -179,7 +179,8 @@ def _refusal(error: Exception) -> str:
     if isinstance(error, (TypeError, ValueError)) and message:
         return refused + message
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{refused}{type(error).__name__}: {message} ({Path(frame.filename).name}, line {frame.lineno})"
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return f"{refused}{f'{type(error).__name__}: {message}'.strip()} ({place})"
 
 
 def _shortened(message: str, longest: int = 1_000) -> str:

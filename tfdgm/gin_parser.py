@@ -110,7 +110,7 @@ def parse(text: str, source: str) -> Iterator[Include | Binding]:
         raise _refused(error.args[0], error.args[1] if len(error.args) > 1 else None, source, text) from None
     except tokenize.TokenError as error:
         incomplete = re.match("EOF in|unexpected EOF", error.args[0])
-        message = _INCOMPLETE if incomplete else error.args[0]
+        message = _INCOMPLETE if incomplete else _NO_END if "unterminated string" in error.args[0] else error.args[0]
         raise _refused(message, error.args[1] if len(error.args) > 1 else None, source, text) from None
     except StopIteration:
         raise _refused(_INCOMPLETE, (text.count("\n") + 1, 0), source, text) from None
@@ -155,9 +155,10 @@ class _Parser(config_parser.ConfigParser):
         super().__init__(text, _Delegate())
 
     def _advance_one_token(self) -> None:
-        self._current_token = next(self._token_generator)
-        if self._current_token.type == tokenize.ERRORTOKEN:  # gin goes on; after n spaces that takes n^2 operations
-            rest = self._current_token.line[self._current_token.start[1] :].strip()
+        token = self._current_token = next(self._token_generator)
+        # Python 3.12 has no error tokens. gin goes on after one, which after n spaces takes n^2 operations.
+        if token.type == tokenize.ERRORTOKEN or token.string in ("$", "?", "!", "`"):
+            rest = token.line[token.start[1] :].strip()
             if rest == "\\":
                 self._raise_syntax_error(_INCOMPLETE)
             self._raise_syntax_error(_NO_END if rest[:1] in ("'", '"') else f"{rest[:1]!r} has no meaning here")
