@@ -247,3 +247,28 @@ def test_a_manifest_of_another_shape_is_damage(tmp_path, manifest):
         np.savez(file, **{"manifest.json": np.frombuffer(manifest, np.uint8), "w": np.zeros(2)})
     with pytest.raises(DamagedCheckpoint):
         read(path)
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_moved_aside(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    (checkpoints.path(5) / "notes").mkdir(parents=True)
+    checkpoints.save(Checkpoint(5, tensors(5)))
+    assert checkpoints.at(5).step == 5
+    (moved,) = tmp_path.glob("step-0000000005.npz.moved-*")
+    assert (moved / "notes").is_dir()
+
+
+def test_the_best_is_written_before_the_step_so_that_no_crash_between_them_loses_it(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(Checkpoint(200, tensors(200), score=-35.07))
+    write = module.write
+
+    def die_after_the_first(path, checkpoint):
+        write(path, checkpoint)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tfdgm.training.checkpoints.write", die_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(Checkpoint(300, tensors(300), score=-34.22))
+    assert (checkpoints.best().step, checkpoints.best().score) == (300, -34.22)
+    assert checkpoints.latest().step == 200  # step 300 is made again, and its score is no better than the best one

@@ -1,5 +1,6 @@
 """The checkpoints of a run: which are kept, when they are written, and which one is read."""
 
+import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -47,6 +48,8 @@ class Checkpoints:
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.path(checkpoint.step)
+        if path.is_dir():  # somebody else's, which is passed over when checkpoints are read
+            path.rename(path.with_name(f"{path.name}.moved-{secrets.token_hex(4)}"))
         if checkpoint.score is not None:
             write(self.directory / _BEST, checkpoint)
         write(path, checkpoint)
@@ -71,7 +74,7 @@ class Checkpoints:
         try:
             written.result()
         except OSError as error:
-            good = self.steps()
+            good = [kept for kept in self.steps() if kept != step]  # a file of this step is one that was passed over
             kept = f"the checkpoint of step {good[-1]} is kept" if good else "there is no earlier one"
             raise UserError(
                 f"the checkpoint of step {step} could not be written to {self.directory}: "
