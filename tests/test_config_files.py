@@ -226,8 +226,8 @@ def test_what_is_no_file_is_refused_and_not_waited_for(elsewhere, make, kind):
     make(elsewhere / "own.gin")
     assert refused("own.gin") == f"'own.gin' is {kind}; a config must be a regular file"
     assert f"include 'own.gin'\n  'own.gin' is {kind}" in refused(DEFAULT_CONFIG, bindings=["include 'own.gin'"])
-    if kind != "a folder":
-        with pytest.raises(UserError, match=kind):  # one that took the place of a file that was found
+    if kind != "a folder":  # one may take the place of a file that was found
+        with pytest.raises(UserError, match="cannot be read: is not a regular file"):
             read_file(elsewhere / "own.gin")
 
 

@@ -46,8 +46,8 @@ class Config:
           UserError: a value is refused, by the experiment or by a plugin.
         """
         gin.clear_config()
-        gin.parse_config(self.text)
         try:
+            gin.parse_config(self.text)
             return gin.get_configurable("tfdgm.experiment")()
         except UserError as error:
             raise UserError(_without_gin_trace(error)) from None

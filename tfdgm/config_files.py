@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from tfdgm.errors import UserError, nearest
+from tfdgm.system.files import open_regular
 
 #: Bytes of a config file; more is refused unread.
 LARGEST_FILE = 400_000
@@ -74,10 +75,7 @@ def read_file(path: Path) -> str:
       UserError: it cannot be read, is no regular file, is too large, or is not UTF-8.
     """
     try:
-        # A pipe that took the file's place since it was found would block without this flag.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UserError(f"{path} is {_kind(os.fstat(file.fileno()).st_mode)}; a config must be a regular file")
+        with open_regular(path) as file:
             content = file.read(LARGEST_FILE + 1) or b""
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None

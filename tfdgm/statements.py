@@ -2,6 +2,7 @@
 files, syntax, macros, and the names of plugins.
 """
 
+import os
 import pprint
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -101,7 +102,7 @@ class Statements:
     def _check_chain(self, path: Path) -> None:
         """Refuses a file that includes itself, and includes that lead too deep."""
         for number, file in enumerate(self._including):
-            if file.samefile(path):
+            if os.path.realpath(file) == os.path.realpath(path):
                 chain = [*self._including[number:], path]
                 raise UserError(f"{path} includes itself: {' -> '.join(str(file) for file in chain)}")
         if len(self._including) > DEEPEST:
