@@ -84,7 +84,7 @@ def test_a_mistake_is_told_in_one_line_with_exit_code_2(arguments, told, capsys)
 def test_an_output_that_is_a_file_is_refused(tmp_path, capsys):
     (tmp_path / "taken").write_text("")
     assert command("lab", "earth_mover", f"--output={tmp_path / 'taken'}") == 2
-    assert "cannot be written" in capsys.readouterr().err
+    assert "is a file, not a folder" in capsys.readouterr().err
 
 
 def test_a_lab_leaves_its_table_and_its_picture(fakes, tmp_path):
