@@ -123,6 +123,14 @@ def test_a_workdir_in_which_another_process_trains_is_refused(trained_workdir, c
     assert "another process holds" in capsys.readouterr().err
 
 
+def test_the_configuration_is_written_by_the_process_that_holds_the_workdir_only(tmp_path, capsys):
+    with open(tmp_path / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert command("train", f"--workdir={tmp_path}", "--gin_bindings=experiment.seed = 7") == 2
+    assert "another process holds" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
 def test_a_workdir_that_cannot_be_made_is_refused(tmp_path, capsys):
     (tmp_path / "file").write_text("no folder")
     assert command("train", f"--workdir={tmp_path / 'file' / 'run'}") == 2

@@ -1,5 +1,7 @@
 """A run that goes non-finite names the tensor, the player and the step."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from tfdgm_objectives.elbo import ELBO
 
 from tfdgm import Loss
 from tfdgm.errors import NonFiniteError
+from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.run import Trainer
 
 
@@ -78,3 +81,22 @@ def test_the_first_tensor_that_is_not_finite_is_named(tmp_path, make, argument, 
     assert "the checkpoint of step 10" in message
     assert trainer.checkpoints.latest().step == 10
     assert all(np.isfinite(tensor).all() for tensor in trainer.checkpoints.latest().tensors.values())
+
+
+class LoggedInfinity(ELBO):
+    """What it logs is infinite from step 5 on, and its loss is not: as the rate under a prior of bounded support is."""
+
+    def model_loss(self, forward, context):
+        loss = super().model_loss(forward, context)
+        beyond = tf.where(context.step >= 5, np.inf, 0.0) + tf.zeros_like(loss.value)
+        return Loss(loss.value, {**loss.metrics, "beyond": beyond, "undefined": beyond - beyond})
+
+
+def test_what_is_only_logged_may_be_infinite_or_undefined(tmp_path):
+    built = points_experiment(objectives=[LoggedInfinity()], steps=20).build()
+    assert Trainer(built, tmp_path, silent).train().step == 20
+    first, last = read_lines(tmp_path / "metrics.jsonl")
+    assert first["beyond"] == last["beyond"] == np.inf and np.isnan(last["undefined"]) and np.isfinite(last["loss"])
+    assert b"NaN" in (tmp_path / "metrics.jsonl").read_bytes()
+    for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        json.loads(line, parse_constant=pytest.fail)  # strict JSON has no such constants
