@@ -205,3 +205,27 @@ def test_the_densities_of_all_grids_under_all_components_are_one_product():
     expected = [[sum(components[(m, *at, grid[at])] for at in np.ndindex(SHAPE)) for m in range(7)] for grid in grids]
     found = mixture_densities(tf.one_hot(grids, CATEGORIES), tf.constant(components))
     np.testing.assert_allclose(found, expected, atol=1e-5)  # float32
+
+
+@pytest.mark.parametrize("positions, categories", [((4, 4), 16), ((8, 8), 512)])
+def test_mixture_densities_are_as_exact_as_they_say(positions, categories):
+    random = np.random.RandomState(0)
+    log_probabilities = log_softmax(2 * random.randn(50, *positions, categories), axis=-1).astype(np.float32)
+    codes = random.randint(categories, size=(60, *positions))
+    size = int(np.prod(positions))
+    exact = np.take_along_axis(
+        log_probabilities.astype(np.float64).reshape(1, 50, size, categories), codes.reshape(60, 1, size, 1), axis=3
+    ).sum(axis=(2, 3))
+    found = mixture_densities(tf.one_hot(codes, categories), tf.constant(log_probabilities))
+    error = np.abs(found - exact)
+    assert np.all(error <= 16 * 2.0**-24 * np.abs(exact)) and error.max() < 3e-4
+    relaxed = softmax(random.randn(60, *positions, categories), axis=-1).astype(np.float32)
+    y, p = (array.reshape(len(array), -1).astype(np.float64) for array in (relaxed, log_probabilities))
+    found = mixture_densities(tf.constant(relaxed), tf.constant(log_probabilities))
+    assert np.all(np.abs(found - y @ p.T) <= 16 * 2.0**-24 * (y @ np.abs(p).T))
+
+
+def test_a_grid_with_a_code_of_probability_0_has_none_beside_any_other():
+    impossible = tf.constant([[[0.0, -1e9], [0.0, -1e9]], [[-0.5, -1.0], [-0.5, -1.0]]])
+    densities = mixture_densities(tf.one_hot([[0, 1]], 2), impossible)
+    np.testing.assert_allclose(tf.reduce_logsumexp(densities, axis=-1), [-1.5], rtol=1e-6)

@@ -2,9 +2,8 @@
 
     log q_agg(z) = log (1/M) sum_k prod_j N(z_j; m_kj, s_kj^2)
 
-All squared distances are one matrix product, sum_j z_j^2/s_kj^2 - 2 z_j m_kj/s_kj^2 + m_kj^2/s_kj^2. Its terms are of
-size S = sum_j m_kj^2/s_kj^2 and cancel: with scales of 1e-3 float32 would be wrong by several nats. So the product is
-taken in float64 wherever S is too large for float32, whose error near a component is at most 4 S 2^-24. Chunks of
+The densities of the components are one matrix product (`tfdgm.gaussian_log_densities`, which says how exact they are):
+right to 1e-3 nats where no mean is further from the mean of all than 1.5 million of its standard deviations. Chunks of
 components keep memory from growing with batch x components.
 """
 
@@ -13,37 +12,9 @@ import math
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfdgm import gaussian_log_densities
+
 _PAIRS_AT_ONCE = 1 << 18
-#: Largest S for which float32 is right to 1e-3 nats: 4 S 2^-24 < 1e-3.
-_LARGEST_TERM = 4096.0
-
-
-def component_log_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, dtype: tf.DType = tf.float64) -> tf.Tensor:
-    """log N(z_b; m_k, diag(s_k^2)) for all pairs, `[batch, d]`, `[K, d]`, `[K, d]` -> `[batch, K]`.
-
-    Args:
-      z, mean, scale: as above.
-      dtype: what the squared distances are computed in.
-    """
-    points, centres, scales = (tf.cast(tensor, dtype) for tensor in (z, mean, scale))
-    precision = 1 / tf.square(scales)
-    weighted = centres * precision
-    constant = tf.reduce_sum(centres * weighted + 2 * tf.math.log(scales) + math.log(2 * math.pi), axis=1)
-    left = tf.concat([tf.square(points), points, tf.ones_like(points[:, :1])], axis=1)
-    right = tf.concat([precision, -2 * weighted, constant[:, None]], axis=1)
-    return tf.cast(tf.matmul(left, right, transpose_b=True) / -2, z.dtype)
-
-
-def quick_log_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """`component_log_density` in float32 where that is right to 1e-3 nats; no gradient is needed of it."""
-    if z.dtype == tf.float64:
-        return component_log_density(z, mean, scale)
-    largest = tf.reduce_max(tf.reduce_sum(tf.square(mean / scale), axis=1))
-    return tf.cond(
-        largest < _LARGEST_TERM,
-        lambda: component_log_density(z, mean, scale, tf.float32),
-        lambda: component_log_density(z, mean, scale),
-    )
 
 
 def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude: tf.Tensor | None = None) -> tf.Tensor:
@@ -60,15 +31,15 @@ def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude
     count, size = mean.shape
     chunk = max(64, min(count, _PAIRS_AT_ONCE // (z.shape[0] or 1_000)))
     chunks = -(-count // chunk)
-    padding = [[0, chunks * chunk - count], [0, 0]]
-    means = tf.reshape(tf.pad(mean, padding), [chunks, chunk, size])
-    scales = tf.reshape(tf.pad(scale, padding, constant_values=1), [chunks, chunk, size])
+    # the last chunk is filled up with copies of a component: zeros would move the origin of its densities
+    filled = tf.minimum(tf.range(chunks * chunk), count - 1)
+    means, scales = (tf.reshape(tf.gather(each, filled), [chunks, chunk, size]) for each in (mean, scale))
     weight = -math.log(count if exclude is None else count - 1)
 
     def densities(z: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         """Weighted log densities of one chunk, `[batch, chunk]`; -inf where a component does not count."""
         index = number * chunk + tf.range(chunk)
-        log_density = quick_log_density(z, means[number], scales[number]) + weight
+        log_density = gaussian_log_densities(z, means[number], scales[number], quick=True) + weight
         if chunks * chunk > count:
             log_density = tf.where(index < count, log_density, tf.constant(-math.inf, z.dtype))
         if exclude is not None:
@@ -150,7 +121,7 @@ class GaussianMixture(tfd.Distribution):
         flat = tf.reshape(z, [-1, self._mean.shape[-1]])
         if self._learned:
             count = self._mean.shape[0]
-            densities = component_log_density(flat, self._mean, self._scale)
+            densities = gaussian_log_densities(flat, self._mean, self._scale)
             log_prob = tf.reduce_logsumexp(densities, axis=-1) - math.log(count)
         else:
             log_prob = log_mixture_density(flat, self._mean, self._scale, self._exclude)

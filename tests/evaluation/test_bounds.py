@@ -80,6 +80,24 @@ def test_chunks_and_blocks_of_any_size_give_the_exact_value_all_the_same(monkeyp
     assert draws.importance_weighted_nll(6) == pytest.approx(exact_nll(built), abs=1e-3)  # float32, as above
 
 
+@pytest.mark.parametrize("draws, size", [(1, 1), (2, 2), (3, 10), (10, 10), (25, 10)])
+def test_a_block_is_less_than_four_times_the_draws_that_are_wanted(monkeypatch, draws, size):
+    monkeypatch.setattr(bounds, "_VALUES_AT_ONCE", 10 * 24 * 5)
+    built = linear_gaussian()
+    over = Draws(built, built.experiment.splits["test"])
+    assert over.per_block == 10 and over._block_size(draws) == size
+
+
+@pytest.mark.slow
+def test_few_draws_are_the_first_of_many(monkeypatch):
+    monkeypatch.setattr(bounds, "_VALUES_AT_ONCE", 10 * 24 * 5)
+    built = linear_gaussian()
+    over = Draws(built, built.experiment.splits["test"])
+    few, many = (np.concatenate([block.value for _, _, block in over.blocks(count)]) for count in (2, 10))
+    assert few.shape[0] == 2 and many.shape[0] == 10
+    np.testing.assert_allclose(few, many[:2], rtol=1e-6)
+
+
 def test_the_chunks_hold_every_example_once_and_in_order(monkeypatch):
     built = linear_gaussian()
     monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", 7)

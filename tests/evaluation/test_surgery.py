@@ -5,15 +5,18 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from linear_gaussian import VARIANCES, linear_gaussian, posterior_mean
-from small import context, points_experiment
+from small import Points, context, normal_rows, points_experiment
+from tfdgm_objectives.elbo import ELBO
 from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
 
-from tfdgm.evaluation import bounds
+from tfdgm import Prior
+from tfdgm.evaluation import aggregated, bounds
 from tfdgm.evaluation.active_units import active_units
+from tfdgm.evaluation.aggregated import AggregatedPosterior, gaussian_parameters
 from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.evaluate import evaluate
 from tfdgm.evaluation.generation import Chosen
-from tfdgm.evaluation.surgery import AggregatedPosterior, elbo_surgery
+from tfdgm.evaluation.surgery import elbo_surgery
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -32,6 +35,103 @@ def test_the_aggregated_posterior_is_the_mixture_over_the_split(draws):
     mixture = tfd.MixtureSameFamily(tfd.Categorical(logits=tf.zeros(24)), posterior)
     expected = mixture.log_prob(values)
     np.testing.assert_allclose(AggregatedPosterior(draws).log_prob(values), expected, rtol=1e-4, atol=1e-4)  # float32
+
+
+class Subclass(tfd.MultivariateNormalDiag):
+    """Another law, for all that is known of it."""
+
+
+class Vector(GaussianPosterior):
+    """The same law as TFP's vector, or as a subclass of that."""
+
+    law = tfd.MultivariateNormalDiag
+
+    def distribution(self, features, context):
+        base = super().distribution(features, context).distribution
+        return self.law(base.loc, base.scale)
+
+
+class Unknown(Vector):
+    law = Subclass
+
+
+#: By name, a posterior, and whether it is a Gaussian whose parameters are read.
+POSTERIORS = {
+    "independent": (GaussianPosterior, True),
+    "full": (lambda: GaussianPosterior(covariance="full"), True),
+    "vector": (Vector, True),
+    "subclass": (Unknown, False),
+}
+
+
+def spread_out(posterior):
+    """Draws over 40 examples whose posteriors overlap in part."""
+    built = points_experiment(posterior=posterior(), data=Points(rows=2 * normal_rows())).build()
+    return Draws(built, built.experiment.splits["test"])
+
+
+@pytest.mark.parametrize("name", POSTERIORS)
+def test_gaussians_by_matrix_products_have_the_densities_of_tfp(name, monkeypatch):
+    monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", 15)
+    monkeypatch.setattr(aggregated, "_GAUSSIANS_AT_ONCE", 16)  # 40 = 2 x 16 + 8: the last part is filled up
+    monkeypatch.setattr(aggregated, "_VALUES_AT_ONCE", 32)
+    posterior, is_gaussian = POSTERIORS[name]
+    draws = spread_out(posterior)
+    values = 2 * np.random.RandomState(0).randn(70, 2).astype(np.float32)
+    quick, generic = AggregatedPosterior(draws), AggregatedPosterior(draws)
+    monkeypatch.setattr(generic, "_has_table", False)
+    assert quick._has_table == is_gaussian
+    np.testing.assert_allclose(quick.log_prob(values), generic.log_prob(values), atol=1e-4)  # float32, both
+    if name == "independent":
+        assert elbo_surgery(draws, 3, quick) == pytest.approx(elbo_surgery(draws, 3, generic), abs=1e-4)
+
+
+def test_parameters_too_many_to_keep_are_computed_again(monkeypatch):
+    draws = spread_out(GaussianPosterior)
+    monkeypatch.setattr(aggregated, "_LARGEST_TABLE", 40 * 4)
+    assert AggregatedPosterior(draws)._has_table
+    monkeypatch.setattr(aggregated, "_LARGEST_TABLE", 40 * 4 - 1)
+    assert not AggregatedPosterior(draws)._has_table
+
+
+def test_only_gaussian_vectors_have_parameters_to_read():
+    normal = tfd.Normal(tf.zeros([4, 2]), 1.0)  # of one scale for all
+    mean, scale = gaussian_parameters(tfd.Independent(normal, 1))
+    assert mean.shape == scale.shape == (4, 2)
+    mean, scale = gaussian_parameters(tfd.MultivariateNormalTriL(tf.zeros([4, 2]), tf.eye(2)))
+    assert mean.shape == (4, 2) and scale.shape == (4, 2, 2)
+    for other in (normal, tfd.Independent(tfd.Laplace(tf.zeros([4, 2]), 1.0), 1), tfd.Deterministic(tf.zeros([4]))):
+        assert gaussian_parameters(other) is None
+
+
+class Box(Prior):
+    """Uniform on [-2, 2]^d: no density outside."""
+
+    def build(self, context):
+        self.size = context.latent.size
+
+    def distribution(self, context):
+        return tfd.Independent(tfd.Uniform(tf.fill([self.size], -2.0), 2.0), 1)
+
+
+def test_draws_outside_of_the_priors_support_make_the_rate_infinite_and_leave_the_rest():
+    data = Points(rows=0.2 * normal_rows())  # whose posteriors lie inside for the most part
+    built = points_experiment(data=data, prior=Box(), objectives=[ELBO(beta=0.0)]).build()
+    draws = Draws(built, built.experiment.splits["test"])
+    scores = elbo_surgery(draws, 20)
+    assert scores["rate"] == scores["marginal_kl"] == np.inf and scores["elbo"] == -np.inf
+    assert np.isfinite(scores["reconstruction"]) and 0 < scores["mutual_information"] < np.log(40)
+    assert np.isfinite(draws.importance_weighted_nll(20))  # draws outside have no weight
+
+
+def test_a_density_that_is_nan_is_told_and_not_an_error():
+    class Undefined(Box):
+        def distribution(self, context):
+            return tfd.Independent(tfd.LogNormal(tf.zeros([self.size]), 1.0), 1)
+
+    built = points_experiment(prior=Undefined(), objectives=[ELBO(beta=0.0)]).build()
+    scores = elbo_surgery(Draws(built, built.experiment.splits["test"]), 2)
+    assert np.isnan(scores["rate"]) and np.isfinite(scores["reconstruction"])
 
 
 def test_the_terms_add_up(draws):

@@ -16,9 +16,8 @@ from tfdgm_posteriors.categorical import Categorical
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 from tfdgm_priors.categorical_mixture import CategoricalMixture
-from tfdgm_priors.gaussian_mixture import component_log_density
 
-from tfdgm import Context, Latent, LatentSpec, Posterior, UserError
+from tfdgm import Context, Latent, LatentSpec, Posterior, UserError, gaussian_log_densities
 from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.randomness import root_seed
 from tfdgm.training.run import Trainer
@@ -83,7 +82,7 @@ def test_leaving_one_out_leaves_out_the_example_itself():
     context = context_of(built)
     training = Context(context.seed, context.step, training=True, x=x, index=own, infer=context.infer)
     densities = (
-        component_log_density(z, prior.memory["mean"].value, prior.memory["scale"].value).numpy().astype(np.float64)
+        gaussian_log_densities(z, prior.memory["mean"].value, prior.memory["scale"].value).numpy().astype(np.float64)
     )
     everything = np.log(np.exp(densities).mean(axis=1))
     densities[np.arange(2), own.numpy()] = -np.inf

@@ -6,7 +6,9 @@ import tensorflow as tf
 import tfdgm_priors.gaussian_mixture
 from scipy.special import logsumexp
 from tensorflow_probability import distributions as tfd
-from tfdgm_priors.gaussian_mixture import GaussianMixture, component_log_density, log_mixture_density
+from tfdgm_priors.gaussian_mixture import GaussianMixture, log_mixture_density
+
+from tfdgm import gaussian_log_densities
 
 COMPONENTS, SIZE, BATCH = 1_500, 6, 50
 
@@ -59,7 +61,7 @@ def test_the_density_and_its_gradient_are_those_of_tfp(pairs_at_once, scale, dty
 
 def test_leaving_a_component_out_equals_brute_force():
     z, mean, scales, own = mixture(1.0, np.float64)
-    densities = component_log_density(tf.constant(z), tf.constant(mean), tf.constant(scales)).numpy()
+    densities = gaussian_log_densities(tf.constant(z), tf.constant(mean), tf.constant(scales)).numpy()
     densities[np.arange(BATCH), own] = -np.inf
     value = log_mixture_density(tf.constant(z), tf.constant(mean), tf.constant(scales), tf.constant(own))
     # float64 rounding

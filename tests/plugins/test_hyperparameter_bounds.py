@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small import context, gan_experiment, points_experiment
+from tensorflow_probability import distributions as tfd
 from tfdgm_data.banana import Banana
 from tfdgm_data.digits import Digits
 from tfdgm_data.grid import Grid
@@ -26,7 +27,7 @@ from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 
-from tfdgm import Component, Schedule, UserError
+from tfdgm import Component, Prior, Schedule, UserError
 from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.training.step import training_step
 
@@ -40,7 +41,8 @@ def assert_a_finite_step(experiment):
     wrong = []
 
     def probe(player, what, tensor):
-        if not np.isfinite(tf.cast(tensor, tf.float32)).all():
+        trained = what.startswith(("the loss", "the gradient")) or what.endswith("after the update")
+        if trained and not np.isfinite(tf.cast(tensor, tf.float32)).all():
             wrong.append((player, what))
 
     training_step(
@@ -122,6 +124,22 @@ def test_beyond_its_bounds_a_value_is_refused(name):
     for value in [*below, high * 1.01, 1e39, math.nan, math.inf, -math.inf]:
         with pytest.raises(UserError):
             run(value)
+
+
+class Box(Prior):
+    """Uniform on [-0.1, 0.1]^d: no density at most of the draws from q(z|x)."""
+
+    def build(self, context):
+        self.size = context.latent.size
+
+    def distribution(self, context):
+        return tfd.Independent(tfd.Uniform(tf.fill([self.size], -0.1), 0.1), 1)
+
+
+def test_without_the_rate_in_the_loss_a_prior_of_bounded_support_has_a_finite_step():
+    assert_a_finite_step(points_experiment(prior=Box(), objectives=[ELBO(beta=0.0)]))
+    with pytest.raises(AssertionError):
+        assert_a_finite_step(points_experiment(prior=Box(), objectives=[ELBO()]))
 
 
 class Bounded(Component):

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tfdgm.randomness import fold, root_seed
 _EXAMPLES_AT_ONCE = 500
 #: Values of x that are decoded at once.
 _VALUES_AT_ONCE = 30_000 * 64
+_WASTE = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +52,21 @@ class Draws:
         self.decodings = max(1, _VALUES_AT_ONCE // built.experiment.data.spec.size)
         self.chunk = min(_EXAMPLES_AT_ONCE, self.decodings, len(source))
         self.step = built.state.step.read_value()
-        self._terms = built.devices.each(self._draw)
+        self._terms: dict[int, Callable[[Iterable[tuple]], Iterator[Any]]] = {}
         self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
 
     @cached_property
     def per_block(self) -> int:
-        """Draws per example and block."""
+        """The most draws per example and block."""
         return 1 if self.built.model.latent.deterministic else max(1, self.decodings // self.chunk)
+
+    def _block_size(self, draws: int) -> int:
+        """Draws per example and block where `draws` are wanted.
+
+        Each size is a program of its own, which takes seconds to compile: a larger one serves where it makes less than
+        four times the draws.
+        """
+        return self.per_block if self.per_block < _WASTE * draws else draws
 
     def chunks(self) -> Iterator[tuple[int, tf.Tensor, int]]:
         """(number, x, examples that count); the last chunk is filled up with copies, so that one program serves all."""
@@ -82,21 +91,28 @@ class Draws:
 
     def blocks(self, draws: int) -> Iterator[tuple[int, int, Block]]:
         """(number of the chunk, examples that count, block) of every chunk; its blocks have `draws` draws together."""
+        size = self._block_size(draws)
         places = (
-            (number, count, x, block, min(self.per_block, draws - start))
+            (number, count, x, block, min(size, draws - start))
             for number, x, count in self.chunks()
-            for block, start in enumerate(range(0, draws, self.per_block))
+            for block, start in enumerate(range(0, draws, size))
         )
         told, again = itertools.tee(places)
-        results = self._terms((x, tf.constant(number), tf.constant(block)) for number, _, x, block, _ in again)
+        results = self._of_size(size)((x, tf.constant(number), tf.constant(block)) for number, _, x, block, _ in again)
         for terms, (number, count, _, _, keep) in zip(results, told, strict=True):
             yield number, count, Block(*(term.numpy()[:keep] for term in terms))
 
-    def _draw(self, x: tf.Tensor, number: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _of_size(self, size: int) -> Callable[[Iterable[tuple]], Iterator[Any]]:
+        """`_draw` with so many draws, compiled once."""
+        if size not in self._terms:
+            self._terms[size] = self.built.devices.each(partial(self._draw, size))
+        return self._terms[size]
+
+    def _draw(self, size: int, x: tf.Tensor, number: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
         model = self.built.model
         context = model.with_inference(self.context(number))
         posterior, prior = model.infer(x, context), model.prior_distribution(context)
-        value = posterior.sample(self.per_block, seed=fold(context.seed_for("draws"), block))
+        value = posterior.sample(size, seed=fold(context.seed_for("draws"), block))
         likelihood = model.decode(model.embed(value), context)
         if model.latent.categories is None:
             densities = posterior.log_prob(value), prior.log_prob(value)

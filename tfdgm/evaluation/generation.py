@@ -68,7 +68,7 @@ def sample_scores(
     if features is None:
         scores, notes = feature_scores(flat_real, flat_fake)
     else:
-        scores, notes = feature_scores(*(_in_blocks(features, x) for x in (real, fake)), frechet=True)
+        scores, notes = feature_scores(_in_blocks(features, real), _in_blocks(features, fake), frechet=True)
     few = min(len(real), _TRANSPORT_SAMPLES)
     try:
         scores["wasserstein"] = wasserstein(flat_real[evenly(len(real), few)], flat_fake[:few])
