@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfdgm import gaussian_log_densities, products
-from tfdgm.products import product
+from tfdgm.products import full_precision_product
 
 RANDOM = np.random.RandomState(0)
 
@@ -106,9 +106,11 @@ def test_products_are_not_rounded_to_ten_bits_where_the_device_would(monkeypatch
     left, right = (tf.constant(RANDOM.randn(5, 300).astype(np.float32) * 100) for _ in range(2))
     exact = left.numpy().astype(np.float64) @ right.numpy().T.astype(np.float64)
     assert not products.rounds_to_tf32()  # no GPU is visible in tests
-    np.testing.assert_allclose(product(left, right), exact, atol=1.0)  # float32, of terms of 10^4
+    np.testing.assert_allclose(full_precision_product(left, right), exact, atol=1.0)  # float32, of terms of 10^4
     monkeypatch.setattr(products, "rounds_to_tf32", lambda: True)
-    found = product(left, right)
+    found = full_precision_product(left, right)
     assert found.dtype == tf.float32
     np.testing.assert_allclose(found, exact, rtol=1e-7)  # rounded to float32 once, at the end
-    np.testing.assert_allclose(product(tf.cast(left, tf.float64), tf.cast(right, tf.float64)), exact, rtol=1e-12)
+    np.testing.assert_allclose(
+        full_precision_product(tf.cast(left, tf.float64), tf.cast(right, tf.float64)), exact, rtol=1e-12
+    )

@@ -37,6 +37,7 @@ _HOME = {
     "scheduled": "tfdgm.contracts.schedule",
     "code_log_probabilities": "tfdgm.codes",
     "gaussian_log_densities": "tfdgm.gaussians",
+    "full_precision_product": "tfdgm.products",
     "mixture_densities": "tfdgm.codes",
     "straight_through": "tfdgm.gradients",
     "uniform_draws": "tfdgm.randomness",

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfdgm.gradients import straight_through
-from tfdgm.products import product
+from tfdgm.products import full_precision_product
 
 #: Stands for log 0 where a product with 0 must be 0.
 _LOG_ZERO = -1e9
@@ -95,7 +95,7 @@ def mixture_densities(grids: tf.Tensor, log_probabilities: tf.Tensor) -> tf.Tens
       `[B, M]`.
     """
     size = math.prod(log_probabilities.shape[1:])
-    return product(tf.reshape(grids, [-1, size]), tf.reshape(log_probabilities, [-1, size]))
+    return full_precision_product(tf.reshape(grids, [-1, size]), tf.reshape(log_probabilities, [-1, size]))
 
 
 def independent_over_positions(distribution: Any) -> bool:

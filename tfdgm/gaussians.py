@@ -14,7 +14,7 @@ import math
 
 import tensorflow as tf
 
-from tfdgm.products import product
+from tfdgm.products import full_precision_product
 
 #: The largest T for which float32 is right to 1e-3 nats.
 _LARGEST_TERM = 4096.0
@@ -60,4 +60,4 @@ def _log_densities(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf.Tensor
     constant = tf.reduce_sum(mean * weighted + 2 * log_scales + math.log(2 * math.pi), axis=1)
     left = tf.concat([squares, z, tf.ones_like(z[:, :1])], axis=1)
     right = tf.concat([precision, -2 * weighted, constant[:, None]], axis=1)
-    return product(left, right) / -2
+    return full_precision_product(left, right) / -2

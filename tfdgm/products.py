@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+def full_precision_product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
     """left right^T `[n, m]` of `[n, k]` and `[m, k]`, with all the bits of their dtype.
 
     Where TensorFlow would round float32 factors to the 10 bits of TensorFloat-32, as it does on NVIDIA's GPUs unless

@@ -12,9 +12,11 @@ import math
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import gaussian_log_densities
+from tfdgm import full_precision_product, gaussian_log_densities
 
 _PAIRS_AT_ONCE = 1 << 18
+#: 32 MB in float32: 128 points and 60,000 components.
+_PAIRS_KEPT = 1 << 23
 
 
 def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude: tf.Tensor | None = None) -> tf.Tensor:
@@ -26,11 +28,14 @@ def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude
       exclude: a component to leave out for each row, int `[batch]`; the weights are then 1 / (K - 1).
 
     Returns:
-      `[batch]`. Memory is O(batch x chunk); the gradient's too, since it forms the densities again.
+      `[batch]`. Memory is O(batch x chunk), and where there are few pairs O(batch x K): they are then kept for the
+      gradient, which else forms the densities again.
     """
     count, size = mean.shape
-    chunk = max(64, min(count, _PAIRS_AT_ONCE // (z.shape[0] or 1_000)))
+    batch = z.shape[0] or 1_000
+    chunk = max(64, min(count, _PAIRS_AT_ONCE // batch))
     chunks = -(-count // chunk)
+    kept = batch * chunks * chunk <= _PAIRS_KEPT
     # the last chunk is filled up with copies of a component: zeros would move the origin of its densities
     filled = tf.minimum(tf.range(chunks * chunk), count - 1)
     means, scales = (tf.reshape(tf.gather(each, filled), [chunks, chunk, size]) for each in (mean, scale))
@@ -50,16 +55,12 @@ def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude
     def pull(z: tf.Tensor, number: tf.Tensor | int, log_density: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
         """One chunk's part of d/dz = sum_k r_k (m_k - z) / s_k^2, with the responsibilities r_k."""
         mean, precision = means[number], 1.0 / tf.square(scales[number])
-        summed = tf.exp(log_density - total[:, None]) @ tf.concat([mean, precision, mean * precision], axis=1)
+        summed = full_precision_product(
+            tf.exp(log_density - total[:, None]), tf.transpose(tf.concat([mean, precision, mean * precision], axis=1))
+        )
         # centred on the responsible components, so that z / s^2 does not cancel
         centre, weighted, pulled = tf.split(summed, 3, axis=1)
         return pulled - centre * weighted - (z - centre) * weighted
-
-    @tf.custom_gradient
-    def density_at_once(z: tf.Tensor) -> tuple[tf.Tensor, object]:
-        log_density = densities(z, 0)
-        total = tf.reduce_logsumexp(log_density, axis=-1)
-        return total, lambda upstream: upstream[:, None] * pull(z, 0, log_density, total)
 
     @tf.custom_gradient
     def density(z: tf.Tensor) -> tuple[tf.Tensor, object]:
@@ -67,12 +68,17 @@ def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude
             mine = tf.reduce_logsumexp(densities(z, number), axis=-1)
             return number + 1, tf.reduce_logsumexp(tf.stack([total, mine]), axis=0)
 
-        start = (tf.constant(0), tf.fill(tf.shape(z)[:1], tf.constant(-math.inf, z.dtype)))
-        _, total = tf.while_loop(lambda number, _: number < chunks, add, start, maximum_iterations=chunks)
+        if kept:
+            every = tf.map_fn(lambda number: densities(z, number), tf.range(chunks), fn_output_signature=z.dtype)
+            total = tf.reduce_logsumexp(every, axis=[0, 2])
+        else:
+            start = (tf.constant(0), tf.fill(tf.shape(z)[:1], tf.constant(-math.inf, z.dtype)))
+            _, total = tf.while_loop(lambda number, _: number < chunks, add, start, maximum_iterations=chunks)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             def add_gradient(number: tf.Tensor, accumulated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-                return number + 1, accumulated + pull(z, number, densities(z, number), total)
+                log_density = every[number] if kept else densities(z, number)
+                return number + 1, accumulated + pull(z, number, log_density, total)
 
             _, accumulated = tf.while_loop(
                 lambda number, _: number < chunks, add_gradient, (tf.constant(0), tf.zeros_like(z)),
@@ -82,7 +88,7 @@ def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude
 
         return total, gradient
 
-    return density_at_once(z) if chunks == 1 else density(z)
+    return density(z)
 
 
 class GaussianMixture(tfd.Distribution):

@@ -37,8 +37,10 @@ def reference(z, mean, scales):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-9), (np.float32, 1e-3)])
 @pytest.mark.parametrize("scale", [1.0, 1e-3])
 @pytest.mark.parametrize("pairs_at_once", [1 << 14, 1 << 18])  # five chunks, the last one filled up; and one
-def test_the_density_and_its_gradient_are_those_of_tfp(pairs_at_once, scale, dtype, tolerance, monkeypatch):
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_density_and_its_gradient_are_those_of_tfp(kept, pairs_at_once, scale, dtype, tolerance, monkeypatch):
     monkeypatch.setattr(tfdgm_priors.gaussian_mixture, "_PAIRS_AT_ONCE", pairs_at_once)
+    monkeypatch.setattr(tfdgm_priors.gaussian_mixture, "_PAIRS_KEPT", BATCH * 2 * COMPONENTS if kept else 0)
     z, mean, scales, _ = mixture(scale, dtype)
 
     @tf.function(jit_compile=True)
@@ -57,6 +59,17 @@ def test_the_density_and_its_gradient_are_those_of_tfp(pairs_at_once, scale, dty
         expected_gradient / np.abs(expected_gradient).max(),
         atol=tolerance,
     )
+
+
+@pytest.mark.parametrize("components", [128, 100])  # two chunks, the last one whole or filled up
+def test_means_ten_million_standard_deviations_from_0_keep_their_density(components, monkeypatch):
+    monkeypatch.setattr(tfdgm_priors.gaussian_mixture, "_PAIRS_AT_ONCE", 1)  # chunks of 64
+    mean = (1e7 + np.random.RandomState(0).randint(40, size=(components, 2))).astype(np.float32)  # exact in float32
+    scales = np.full_like(mean, 0.9)
+    z = mean[:BATCH] + np.float32(1)
+    expected, _ = reference(z, mean, scales)
+    found = log_mixture_density(*map(tf.constant, (z, mean, scales)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)  # float32; without an origin near them, 0.03
 
 
 def test_leaving_a_component_out_equals_brute_force():
