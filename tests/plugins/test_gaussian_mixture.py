@@ -69,7 +69,7 @@ def test_means_ten_million_standard_deviations_from_0_keep_their_density(compone
     z = mean[:BATCH] + np.float32(1)
     expected, _ = reference(z, mean, scales)
     found = log_mixture_density(*map(tf.constant, (z, mean, scales)))
-    np.testing.assert_allclose(found, expected, atol=1e-5)  # float32; without an origin near them, 0.03
+    np.testing.assert_allclose(found, expected, atol=1e-3)  # as stated; with the origin at 0 the error is 0.03
 
 
 def test_leaving_a_component_out_equals_brute_force():
