@@ -6,11 +6,11 @@ does not import TensorFlow, and that `python -m tfdgm` imports nothing before it
 
 import importlib
 
+from tfdgm.version import PLUGIN_API, __version__
+
 TYPE_CHECKING = False  # `typing` has one, which is not needed for this
 if TYPE_CHECKING:
     from typing import Any
-
-from tfdgm.version import PLUGIN_API, __version__
 
 _HOME = {
     "UserError": "tfdgm.errors",

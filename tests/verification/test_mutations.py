@@ -114,7 +114,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the aggregated posterior without log n",
-        "tfdgm/evaluation/surgery.py",
+        "tfdgm/evaluation/aggregated.py",
         "total[: len(values)] - np.log(len(self.draws.source))",
         "total[: len(values)]",
         "surgery.terms",
