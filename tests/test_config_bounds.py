@@ -262,6 +262,13 @@ def test_gin_s_own_constant_is_no_macro():
     assert "gin reserves the name 'REQUIRED'" in refused("REQUIRED = 3\nexperiment.steps = %REQUIRED")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_on_any_system(end):
+    found = read(f"experiment.steps = 3{end}network.mlp.activation = '''x{end}y'''{end}experiment.seed = 4")
+    assert (found.value("steps"), found.value("seed")) == (3, 4)
+    assert found.bindings["", "network.mlp", "activation"][0] == "x\ny"
+
+
 @pytest.mark.parametrize("before", ["", "\ufeff", "\n\t", "# one\r\r\n"])
 @pytest.mark.parametrize("after", ["", "\n", " #", "\r\n\r", "\n  # two"])
 def test_the_last_statement_counts_whatever_is_around_it(before, after):
