@@ -1,12 +1,11 @@
 """Nothing that lies in the current folder is imported by a process that tfdgm starts, or by `python -m tfdgm`."""
 
-import os
 import subprocess
 import sys
 
 import pytest
 
-from tfdgm.system.processes import python_command, start
+from tfdgm.system.processes import python_command
 
 #: Modules of the standard library and of tfdgm's dependencies that its commands import.
 MODULES = ("random", "queue", "rich", "typing", "signal", "difflib", "platformdirs", "tfdgm_priors", "sitecustomize")
@@ -30,9 +29,3 @@ def test_the_current_folder_is_not_on_the_path(folder, command, arguments):
     done = subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "evil" not in done.stdout and not (folder / "imported").exists()
-
-
-def test_what_a_child_starts_has_a_safe_path_too(tmp_path):
-    (tmp_path / "shown.py").write_text("import os; print(os.environ['PYTHONSAFEPATH'])")
-    process = start([sys.executable, str(tmp_path / "shown.py")], dict(os.environ), stdout=subprocess.PIPE, text=True)
-    assert process.communicate(timeout=60)[0] == "1\n"

@@ -47,12 +47,12 @@ class Workdir:
         check_ownership(self.path, _FOLDERS, trusted)
 
     def saved_config(self) -> str | None:
-        """Return the configuration of the run in here, or None where there is none.
+        """Return the configuration of the run in here, or None where there is none, or none that is known.
 
         Where `config.gin` is gone, the newest checkpoint tells it.
 
         Raises:
-          UserError: `config.gin` cannot be read, or is gone and no checkpoint tells it.
+          UserError: `config.gin` cannot be read.
         """
         try:
             return read_bytes(self.config).decode()
@@ -70,16 +70,19 @@ class Workdir:
             newest_sound,
         )  # not at the top: it imports NumPy, and most commands have none
 
-        checkpoint, problems = newest_sound(self.checkpoints)
-        if checkpoint is not None and checkpoint.config is not None:
-            self.warn(f"{self.config} is missing; its content is taken from the checkpoint of step {checkpoint.step}")
-            return checkpoint.config
-        if checkpoint is not None or problems:
+        checkpoint, _ = newest_sound(self.checkpoints)
+        if checkpoint is None or checkpoint.config is None:
+            return None
+        self.warn(f"{self.config} is missing; its content is taken from the checkpoint of step {checkpoint.step}")
+        return checkpoint.config
+
+    def _refuse_unknown_checkpoints(self) -> None:
+        """Raises: UserError: there are checkpoints, and nothing tells of what configuration they are."""
+        if self.checkpoints.is_dir() and self.saved_config() is None and any(self.checkpoints.glob("step-*.npz")):
             raise UserError(
                 f"{self.config} is missing, and no checkpoint in {self.checkpoints} tells of what run it is; restore "
                 "config.gin from a copy, or use another --workdir"
             )
-        return None
 
     def require_run(self) -> str:
         """Return the configuration of the run that must be in here.
@@ -121,6 +124,7 @@ class Workdir:
         Raises:
           UserError: it is read-only, or holds a run of another configuration.
         """
+        self._refuse_unknown_checkpoints()
         changes = self.differences(config)
         if changes:
             raise UserError(

@@ -27,7 +27,6 @@ def start(command: Sequence[str], environment: Mapping[str, str], **streams: Any
     On Linux it gets SIGTERM when this process ends, even by SIGKILL. Elsewhere it then goes on, and whoever comes next
     finds its workdir locked until it is done.
     """
-    environment = {**environment, "PYTHONSAFEPATH": "1"}
     return subprocess.Popen(
         command, env=environment, start_new_session=True, preexec_fn=_dies_with(os.getpid()), **streams
     )
