@@ -85,7 +85,7 @@ def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
     centred = f"(x {'-' if mean[first] >= 0 else '+'} {abs(mean[first]):.6g})"
     divided = f"{centred} / {deviation[first] if deviation[first] > 0 else 1.0:.6g}"
     return [
-        f"warning: {len(worst):,} of {len(mean):,} columns of x have {what}, which trains badly: {listed}"
+        f"{len(worst):,} of {len(mean):,} columns of x have {what}, which trains badly: {listed}"
         f"{'; ...' if len(worst) > _NAMED else ''}. Standardise each, x -> (x - mean) / standard deviation, "
         f"here {divided} in {_place(first, spec.shape)}"
     ]
