@@ -219,7 +219,10 @@ def experiment(
     for name, hint in inspect.get_annotations(experiment, eval_str=True).items():
         if name in given:
             check_type(f"experiment.{name}", given[name], hint)
-    positive = ("latent_size", "steps", "batch_size", "shards", "steps_per_loop", "validate_every", "keep_checkpoints")
+    positive = (
+        "latent_size", "steps", "batch_size", "shards", "steps_per_loop", "validate_every", "keep_checkpoints",
+        "replicas", "kubernetes_pods",
+    )  # fmt: skip
     for name in positive:
         if given[name] is not None and given[name] < 1:
             raise UserError(f"experiment.{name} must be at least 1, got {given[name]}")
@@ -303,6 +306,7 @@ def _check_optimizer(what: str, optimizer: Any) -> None:
         ("clipvalue", "experiment.clip_norm"),
         ("use_ema", "experiment.ema_decay"),
         ("gradient_accumulation_steps", "experiment.shards"),
+        ("loss_scale_factor", "float32 or bfloat16, which need no scaled losses"),
     ):
         if getattr(optimizer, attribute, None):
             raise UserError(f"{what}: {attribute} is not supported; use {instead}")

@@ -6,6 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import tensorflow as tf
+from small import points_experiment
 from urllib3.exceptions import HTTPError
 
 from tfdgm import UserError
@@ -148,3 +149,9 @@ def test_outside_of_a_pod_and_without_the_package_it_is_refused(kubernetes, monk
         clusters.resolver("kubernetes", "job-name=mine", 2)
     with pytest.raises(UserError, match=r"needs experiment\.kubernetes_pods"):
         clusters.resolver("kubernetes", "job-name=mine", None)
+
+
+@pytest.mark.parametrize("name", ["replicas", "kubernetes_pods"])
+def test_a_number_of_devices_or_pods_below_1_is_refused(name):
+    with pytest.raises(UserError, match=f"experiment.{name} must be at least 1, got -1"):
+        points_experiment(**{name: -1})

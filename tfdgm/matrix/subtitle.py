@@ -1,5 +1,6 @@
 """What the cells of a folder have in common: data and sizes, and the settings of their commands."""
 
+import contextlib
 import functools
 import shlex
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ def _told(config: str) -> str:
     parts = [f"data {data.selector.partition('.')[2]}"] if isinstance(data, Reference) else []
     for name, words in _SIZES.items():
         if ("", "experiment", name) in statements.bindings:
-            parts.append(words.format(statements.value(name)))
+            with contextlib.suppress(ValueError, TypeError):  # a value that is not a number
+                parts.append(words.format(statements.value(name)))
     return ", ".join(parts)
 
 
