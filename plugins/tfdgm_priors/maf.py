@@ -10,22 +10,36 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from tfdgm import BuildContext, Context, Prior
-from tfdgm_priors.made import MADE
+from tfdgm_priors.flow import Flow
+from tfdgm_priors.made import MADE, Architecture, StackedMADE, stacked
+from tfdgm_priors.maf_density import inverse_order, to_noise, to_noise_by_loop
+from tfdgm_priors.maf_sampling import from_noise
+
+#: Most bijectors with variables of their own unless asked for: the deepest flows of Papamakarios et al. 2017 have 10.
+_MOST_SEPARATE = 10
+
+#: Activations of a whole layer, where a unit would depend on units that its mask hides, and one that needs parameters.
+_NOT_OF_ONE_UNIT = ("glu", "softmax", "log_softmax", "sparsemax", "threshold")
 
 
 class MAF(Prior):
     """p(z) is N(0, I) pushed through autoregressive bijectors (Papamakarios et al. 2017).
 
     Each bijector is z_i = u_i exp(a_i) + m_i with (m, a) = MADE(z_1..z_(i-1)); between two of them the dimensions
-    change order. log p(z) takes one pass; a draw takes d passes one after the other for each bijector.
+    change order. log p(z) takes one pass of each network. A draw takes one pass too, but in d steps one after the other
+    for each bijector.
 
     Args:
       num_bijectors: number of autoregressive bijectors.
       hidden: widths of the hidden layers of each one's masked network.
-      activation: name of a Keras activation.
+      activation: name of a Keras activation that works on each unit by itself.
       order: how the dimensions are ordered between bijectors: "reverse", or "random" for fixed permutations drawn from
         the run's seed.
       log_scale_bound: bound on every |a_i|.
+      stacked: whether one variable holds a layer of all bijectors, which are then computed in a loop. The density is
+        the same and compiles in a time that does not grow with `num_bijectors`, but checkpoints have other names, and
+        an optimizer that looks at a variable as a whole (clipnorm, Lamb) sees all bijectors at once. None is False up
+        to 10 bijectors, True above.
     """
 
     def __init__(
@@ -36,11 +50,15 @@ class MAF(Prior):
         activation: str = "relu",
         order: Literal["reverse", "random"] = "reverse",
         log_scale_bound: float = 3.0,
+        stacked: bool | None = None,
     ) -> None:
         self.require(num_bijectors >= 1, f"num_bijectors must be at least 1, got {num_bijectors}")
         self.require(len(hidden) > 0 and all(w > 0 for w in hidden), f"hidden needs positive widths, got {hidden}")
         self.require(log_scale_bound > 0, f"log_scale_bound must be positive, got {log_scale_bound}")
-        self.require(activation != "glu", 'activation "glu" halves the units, which the masks cannot follow')
+        self.require(
+            activation not in _NOT_OF_ONE_UNIT,
+            f'activation must be a function of one unit alone, as the masks need it, got "{activation}"',
+        )
         try:
             keras.activations.get(activation)
         except ValueError:
@@ -50,13 +68,16 @@ class MAF(Prior):
         self.activation = activation
         self.order = order
         self.log_scale_bound = log_scale_bound
+        self.stacked = num_bijectors > _MOST_SEPARATE if stacked is None else stacked
 
     def build(self, context: BuildContext) -> None:
         self.size = context.latent.size
-        self.networks = [
-            MADE(self.size, self.hidden, self.activation, self.log_scale_bound, context.within(f"bijector {number}"))
-            for number in range(self.num_bijectors)
+        self.architecture = Architecture(self.size, self.hidden, self.activation, self.log_scale_bound)
+        networks = [
+            MADE(self.architecture, context.within(f"bijector {number}")) for number in range(self.num_bijectors)
         ]
+        self.networks = [] if self.stacked else networks
+        self.stack = StackedMADE(networks) if self.stacked else None
         self.permutations = [self._permutation(number, context) for number in range(self.num_bijectors - 1)]
 
     def _permutation(self, number: int, context: BuildContext) -> list[int]:
@@ -67,12 +88,18 @@ class MAF(Prior):
 
     def bijector(self) -> tfb.Bijector:
         """From noise u to z; its inverse is the fast direction."""
-        chain: list[tfb.Bijector] = []
-        for number, network in enumerate(self.networks):
-            if number:
-                chain.append(tfb.Permute(self.permutations[number - 1]))
-            chain.append(tfb.MaskedAutoregressiveFlow(network))
-        return tfb.Chain(chain)
+        orders = [list(range(self.size)), *map(inverse_order, self.permutations)]
+
+        def forward(u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            layers = self.stack.layers() if self.stack else stacked([network.layers() for network in self.networks])
+            return from_noise(u, layers, orders, self.architecture)
+
+        def inverse(z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            if self.stack:
+                return to_noise_by_loop(z, self.stack.layers(), orders, self.architecture)
+            return to_noise(z, [network.layers() for network in self.networks], orders, self.architecture)
+
+        return Flow(forward, inverse)
 
     def distribution(self, context: Context) -> tfd.Distribution:
         """Event shape `[d]`."""

@@ -18,7 +18,7 @@ def flow(size, **hyperparameters):
     spec = LatentSpec(size=size)
     prior.build(BuildContext(DataSpec((size,)), spec, 1, lambda indices: indices, seed=0))
     random = np.random.RandomState(1)
-    for network in prior.networks:  # away from the identity
+    for network in prior.networks or [prior.stack]:  # away from the identity
         for kernel in network.kernels:
             kernel.assign(random.randn(*kernel.shape).astype(np.float32) * 0.3)
     return prior
@@ -39,21 +39,25 @@ def test_output_i_depends_on_inputs_before_i_alone(size, hidden):
 
 @pytest.mark.parametrize("order", ["reverse", "random"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_the_log_determinant_is_that_of_the_jacobian(order, activation):
-    prior = flow(5, num_bijectors=3, order=order, activation=activation)
+@pytest.mark.parametrize("stacked", [False, True])
+def test_the_log_determinant_is_that_of_the_jacobian(order, activation, stacked):
+    prior = flow(5, num_bijectors=3, order=order, activation=activation, stacked=stacked)
     z = tf.constant(np.random.RandomState(2).randn(7, 5), tf.float32)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=stacked) as tape:
         tape.watch(z)
         noise = prior.bijector().inverse(z)
-    expected = np.linalg.slogdet(tape.batch_jacobian(noise, z).numpy())[1]
+    # pfor cannot vectorise the loop of a stack
+    expected = np.linalg.slogdet(tape.batch_jacobian(noise, z, experimental_use_pfor=not stacked).numpy())[1]
     value = prior.bijector().inverse_log_det_jacobian(z, event_ndims=1).numpy()
     # float32 through three bijectors
     np.testing.assert_allclose(value, expected, atol=1e-4)
 
 
-def test_the_inverse_undoes_forward():
-    prior = flow(4, num_bijectors=3, activation="tanh")
-    noise = tf.constant(np.random.RandomState(0).randn(9, 4), tf.float32)
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_inverse_undoes_forward(size, stacked):
+    prior = flow(size, num_bijectors=3, activation="tanh", stacked=stacked)
+    noise = tf.constant(np.random.RandomState(0).randn(9, size), tf.float32)
     z = tf.identity(prior.bijector().forward(noise))  # identity: keep the bijector from looking up its cache
     # float32, scales up to exp(3) on the way
     np.testing.assert_allclose(prior.bijector().inverse(z).numpy(), noise.numpy(), atol=1e-3)
@@ -90,6 +94,25 @@ def test_drawing_and_its_density_agree_under_xla():
 def test_wrong_hyperparameters_are_refused(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         MAF(**wrong)
+
+
+def works_on_each_unit(activation):
+    """Whether a change of one unit changes that unit alone."""
+    x = np.random.RandomState(0).randn(3, 6).astype(np.float32)
+    try:
+        found, changed = (activation(tf.constant(values)).numpy() for values in (x, x + np.eye(6)[2]))
+    except TypeError:  # it needs parameters
+        return False
+    return found.shape == x.shape and np.allclose(np.delete(found - changed, 2, axis=1), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", sorted(keras.src.activations.ALL_OBJECTS_DICT))
+def test_an_activation_is_refused_where_the_masks_cannot_follow_it(activation):
+    if works_on_each_unit(keras.activations.get(activation)):
+        MAF(activation=activation)
+    else:
+        with pytest.raises(UserError, match=f'activation must be a function of one unit alone, .* "{activation}"'):
+            MAF(activation=activation)
 
 
 def banana(count, seed):
