@@ -8,6 +8,7 @@ vain. The gradient goes back in the same way, from the last dimension to the fir
 Arrays have the units in front and the examples, n of them, behind: what is written in a step is contiguous.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -98,26 +99,26 @@ class _Bijector:
         *inner, kernel, bias = groups
         hidden_layers = list(zip(inner[::2], inner[1::2], strict=True))
 
-        def output(i: tf.Tensor, z: tf.Tensor, total: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def output(i: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            """z_i `[1, n]` and a_i `[n]`."""
             shift, raw = tf.unstack(kernel[i] @ _flat(hidden) + bias[i][:, None])
             log_scale = self.architecture.log_scale(raw)
-            return _written(z, i, u[i] * tf.exp(log_scale) + shift), total + log_scale
+            return (u[i] * tf.exp(log_scale) + shift)[None], log_scale
 
-        def step(i: tf.Tensor, z: tf.Tensor, total: tf.Tensor, *hidden: tf.Tensor) -> tuple[Any, ...]:
-            before, after = z, []
-            for (kernels, biases), units in zip(hidden_layers, hidden, strict=True):
-                group = self.architecture.activate(kernels[i] @ before + biases[i][:, None])
-                after.append(_written(units, i, group))
-                before = _flat(after[-1])
-            return i + 1, *output(i + 1, z, total, after[-1]), *after
+        def step(i: tf.Tensor, total: tf.Tensor, *units: tf.Tensor) -> tuple[Any, ...]:
+            group, log_scale = output(i, units[-1])
+            written = [_written(units[0], i, group)]
+            for (kernels, biases), before, own in zip(hidden_layers, units[:-1], units[1:], strict=True):
+                group = self.architecture.activate(_product(kernels[i], before, i, group) + biases[i][:, None])
+                written.append(_written(own, i, group))
+            return i + 1, total + log_scale, *written
 
-        hidden = [_zeros(u, biases.shape) for _, biases in hidden_layers]
-        z, total = output(tf.constant(0), tf.zeros_like(u), tf.zeros_like(u[0]), hidden[-1])
-        steps = self.size - 1
-        _, z, total, *_ = tf.while_loop(
-            lambda i, *_: i < steps, step, (tf.constant(0), z, total, *hidden), maximum_iterations=steps
-        )
-        return z, total
+        last = self.size - 1
+        units = [_zeros(u, shape) for shape in [(self.size, 1), *(biases.shape for _, biases in hidden_layers)]]
+        start = (tf.constant(0), tf.zeros_like(u[0]), *units)
+        _, total, z, *hidden = tf.while_loop(lambda i, *_: i < last, step, start, maximum_iterations=last)
+        group, log_scale = output(tf.constant(last), hidden[-1])
+        return _flat(_written(z, tf.constant(last), group)), total + log_scale
 
     def gradient(
         self, z: tf.Tensor, groups: Groups, of_z: tf.Tensor, of_total: tf.Tensor
@@ -127,61 +128,73 @@ class _Bijector:
         inputs, slopes = [z], []
         for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
             units = tf.reshape(kernel, [-1, kernel.shape[2]]) @ inputs[-1] + tf.reshape(bias, [-1, 1])
-            with tf.GradientTape() as tape:
-                tape.watch(units)
-                hidden = self.architecture.activate(units)
-            slopes.append(tf.reshape(tape.gradient(hidden, units), [*bias.shape, -1]))
+            hidden, slope = _with_slope(self.architecture.activate, units)
             inputs.append(hidden)
+            slopes.append(tf.reshape(slope, [*bias.shape, -1]))
         outputs = tf.reshape(kernels[-1], [2 * self.size, -1]) @ inputs[-1] + tf.reshape(biases[-1], [-1, 1])
         shift, raw = tf.unstack(tf.reshape(outputs, [self.size, 2, -1]), axis=1)
-        with tf.GradientTape() as tape:
-            tape.watch(raw)
-            log_scale = self.architecture.log_scale(raw)
-        slope = tape.gradient(log_scale, raw)
+        log_scale, slope = _with_slope(self.architecture.log_scale, raw)
         transposed = [self._transposed(kernel, layer) for layer, kernel in enumerate(kernels)]
 
-        def output(i: tf.Tensor, of_outputs: tf.Tensor, of_first: tf.Tensor) -> tf.Tensor:
-            """The gradients of shift and raw log scale of dimension i, from those of all that depends on z_i."""
-            total = of_z[i] + tf.squeeze(transposed[0][i] @ _flat(of_first), axis=0)
-            of_raw = (total * (z[i] - shift[i]) + of_total) * slope[i]
-            return _written(of_outputs, i, tf.stack([total, of_raw]))
+        def output(i: tf.Tensor, of_first: tf.Tensor) -> tf.Tensor:
+            """Gradients of shift and raw log scale of dimension i `[2, n]`, from those of all that depends on z_i."""
+            of_shift = of_z[i] + tf.squeeze(transposed[0][i] @ _flat(of_first), axis=0)
+            return tf.stack([of_shift, (of_shift * (z[i] - shift[i]) + of_total) * slope[i]])
 
-        def step(i: tf.Tensor, of_outputs: tf.Tensor, *of_units: tf.Tensor) -> tuple[Any, ...]:
-            of_outputs = output(i + 1, of_outputs, of_units[0])
-            after, of_next = list(of_units), _flat(of_outputs)
-            for layer in reversed(range(len(after))):
-                group = (transposed[layer + 1][i] @ of_next) * slopes[layer][i]
-                after[layer] = _written(after[layer], i, group)
-                of_next = _flat(after[layer])
-            return i - 1, of_outputs, *after
+        def step(i: tf.Tensor, *of_units: tf.Tensor) -> tuple[Any, ...]:
+            place, group = i, output(i, of_units[0])
+            written = [_written(of_units[-1], i, group)]
+            for layer in reversed(range(len(slopes))):
+                of_group = _product(transposed[layer + 1][i - 1], of_units[layer + 1], place, group)
+                place, group = i - 1, of_group * slopes[layer][i - 1]
+                written.insert(0, _written(of_units[layer], place, group))
+            return i - 1, *written
 
-        steps = self.size - 1
-        start = (tf.constant(steps - 1), *(_zeros(z, bias.shape) for bias in [biases[-1], *biases[:-1]]))
-        _, of_outputs, *of_units = tf.while_loop(lambda i, *_: i >= 0, step, start, maximum_iterations=steps)
-        of_outputs = output(tf.constant(0), of_outputs, of_units[0])
+        last = self.size - 1
+        start = (tf.constant(last), *(_zeros(z, bias.shape) for bias in biases))
+        _, *of_units = tf.while_loop(lambda i, *_: i > 0, step, start, maximum_iterations=last)
+        of_units[-1] = _written(of_units[-1], tf.constant(0), output(tf.constant(0), of_units[0]))
         found = []
-        for kernel, before, of_layer in zip(kernels, inputs, [*of_units, of_outputs], strict=True):
+        for kernel, before, of_layer in zip(kernels, inputs, of_units, strict=True):
             of_kernel = tf.matmul(_flat(of_layer), before, transpose_b=True)
             found += [tf.reshape(of_kernel, kernel.shape), tf.reduce_sum(of_layer, axis=-1)]
-        return of_outputs[:, 0] * tf.exp(log_scale), found
+        return of_units[-1][:, 0] * tf.exp(log_scale), found
 
     def _transposed(self, kernel: tf.Tensor, layer: int) -> tf.Tensor:
-        """`[groups, g, in]` of layer's units -> `[groups, g, out]` of the units that it reads."""
+        """`[groups, g, in]` of a layer -> `[groups, g, out]` of the units it reads, where inputs are groups of 1."""
         groups, members, units = kernel.shape
         before = self.size if layer == 0 else max(1, self.size - 1)
         split = tf.reshape(kernel, [groups * members, before, units // before])
         return tf.transpose(split, [1, 2, 0])
 
 
-def _written(rows: tf.Tensor, i: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-    return tf.tensor_scatter_nd_update(rows, [[i]], row[None])
+def _with_slope(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """f(x) and f'(x) of an f that works on each element by itself."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = function(x)
+    return value, tape.gradient(value, x)
 
 
-def _zeros(like: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
-    """`[*shape, n]` for examples `[d, n]`."""
-    return tf.zeros([*shape, 1]) + tf.zeros_like(like[0])
+def _zeros(examples: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+    """`[groups, g, n]` of 0 for examples `[d, n]`."""
+    return tf.zeros([*shape, 1]) + tf.zeros_like(examples[0])
 
 
 def _flat(units: tf.Tensor) -> tf.Tensor:
     """`[groups, g, n]` -> `[groups * g, n]`."""
     return tf.reshape(units, [units.shape[0] * units.shape[1], -1])
+
+
+def _written(units: tf.Tensor, i: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
+    """Units `[groups, g, n]` with group i `[g, n]` in its place."""
+    return tf.tensor_scatter_nd_update(units, [[i]], group[None])
+
+
+def _product(kernel: tf.Tensor, units: tf.Tensor, i: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
+    """kernel `[m, groups * g]` times the units with group i written, from those where it is still 0.
+
+    All units are read before any is written: XLA copies them all where a step does the reverse.
+    """
+    own = tf.reshape(kernel, [kernel.shape[0], *units.shape[:2]])[:, i]
+    return kernel @ _flat(units) + own @ group
