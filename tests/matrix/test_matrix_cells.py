@@ -134,3 +134,8 @@ def test_a_file_of_a_folder_that_is_named_after_no_choice_is_refused(tmp_path):
     (tmp_path / "posterior.vqq.gin").write_text("")
     with pytest.raises(UserError, match=r"posterior.vqq.gin: there is no posterior named 'vqq'. Did you mean 'vq'"):
         read_added([str(tmp_path)])
+
+
+def test_every_cell_gets_the_flags_of_the_folder(tmp_path):
+    settings = Settings(["base.gin"], others=["--no_lock"])
+    assert settings.flags(Cell("q", "p", ("o",), 3), tmp_path)[-1] == "--no_lock"

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -171,8 +172,11 @@ def test_leftovers_of_a_killed_process_go_when_the_run_goes_on(workdir):
 
 def test_two_runs_that_start_in_one_second_have_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setattr("time.strftime", lambda form: "now")
-    made = [new_folder(tmp_path / "runs", "vae") for _ in range(3)]
-    assert [path.name for path in made] == ["vae-now", "vae-now-2", "vae-now-3"]
+    with ExitStack() as stack:
+        made = [stack.enter_context(new_folder(tmp_path / "runs", "vae")) for _ in range(3)]
+        assert [path.name for path in made] == ["vae-now", "vae-now-2", "vae-now-3"]
+        (made[1] / "config.gin").touch()
+    assert list((tmp_path / "runs").iterdir()) == [made[1]]  # the others were left empty
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be made"):
-        new_folder(tmp_path / "file", "vae")
+    with pytest.raises(UserError, match="cannot be made"), new_folder(tmp_path / "file", "vae"):
+        pass

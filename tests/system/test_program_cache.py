@@ -207,3 +207,15 @@ def test_the_command_shows_and_clears_it_and_the_flag_wins(base, capsys, monkeyp
     (tmp_path / "file").touch()
     assert command("cache", "clear", f"--cache={tmp_path / 'file'}") == 2
     assert "file is not a folder" in capsys.readouterr().err
+
+
+def test_an_entry_that_is_read_is_used_and_one_that_is_only_there_is_not(base):
+    compiled(base)
+    os.utime(stored(base), (1e9, 1e9))
+    assert found(base) == [NAME]  # it was there, and nobody read it
+    assert stored(base).stat().st_mtime == 1e9
+    session = Session(base)
+    session.link()
+    os.utime(session.folder / NAME, (2e9, 1e9))  # as a file system does when XLA reads it
+    session.close()
+    assert stored(base).stat().st_mtime > 1e9

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from tfdgm.commands.folder_flags import define_trust_flag
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.labs import LABS
 from tfdgm.system.console import complain, print_table, say
@@ -32,7 +33,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool("check", False, "exit with 1 where a result is not as expected", flag_values=values)
     flags.DEFINE_bool("all", False, "run every lab, and write one page of them", flag_values=values)
     flags.DEFINE_integer("seed", 0, "seed of every training and draw", flag_values=values)
-    flags.DEFINE_bool("trust_workdir", False, "accept a folder of another user", flag_values=values)
+    define_trust_flag(values)
     flags.DEFINE_multi_string(
         "gin_bindings", [], "a gin statement for every config of the lab; may be repeated", flag_values=values
     )

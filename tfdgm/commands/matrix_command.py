@@ -7,13 +7,12 @@ add to it.
 import dataclasses
 import re
 import shlex
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from absl import flags
 
-from tfdgm.commands.train_command import define_folder_flags
+from tfdgm.commands.folder_flags import define_holding_flags, holding_flags
 from tfdgm.config_files import DEFAULT_CONFIG, Packaged, in_flags
 from tfdgm.errors import UserError
 from tfdgm.matrix.cells import Cell, Settings, chosen, combine, objective_lists
@@ -27,6 +26,7 @@ from tfdgm.matrix.plan import Plan, check_settings, make_plan, traits_of_objecti
 from tfdgm.matrix.progress import counted
 from tfdgm.matrix.runner import Runner
 from tfdgm.matrix.table import counts
+from tfdgm.runs.workdir import new_folder
 from tfdgm.system.console import say
 
 #: The config files for single choices on the data of the default config.
@@ -63,7 +63,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "dry_run", False, "print what would run and what is refused and why, and stop", flag_values=values
     )
     flags.DEFINE_bool("commands", False, "dry run: print the command of each cell too", flag_values=values)
-    define_folder_flags(values)
+    define_holding_flags(values)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
@@ -71,8 +71,14 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError(f"--jobs must be at least 1, got {values.jobs}")
     if values.commands and not values.dry_run:
         raise UserError("--commands needs --dry_run: it prints what would run")
-    named = Path(values.workdir) if values.workdir else Path("runs") / f"matrix-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Folder(named, values.trust_workdir, not values.no_lock)
+    if values.workdir or values.dry_run:
+        return _in(Path(values.workdir or "runs/matrix-TIME"), values)
+    with new_folder(Path("runs"), "matrix") as folder:
+        return _in(folder, values)
+
+
+def _in(path: Path, values: flags.FlagValues) -> int:
+    folder = Folder(path, values.trust_workdir, not values.no_lock)
     folder.check()
     chosen_cells, settings = _Choices.read(values), _settings(values)
     if values.dry_run:
@@ -80,7 +86,8 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         for line in described(plan, values.commands):
             print(line)
         return 0
-    new = None if folder.path.exists() else _plan(chosen_cells, settings, folder)  # a mistake leaves no folder behind
+    empty = not folder.path.exists() or not any(folder.path.iterdir())
+    new = _plan(chosen_cells, settings, folder) if empty else None  # a mistake leaves no folder behind
     with folder.held():
         plan = new or _plan(chosen_cells, settings, folder)
         write_outputs(folder, plan.results.values())
@@ -124,7 +131,8 @@ def _settings(values: flags.FlagValues) -> Settings:
             raise UserError(f"--gin_bindings: {binding.strip()}\n  a matrix chooses experiment.{taken[1]} by {flag}")
     by_default = [] if values.gin_file else [DEFAULT_ADDED]
     added = read_added([*by_default, *values.gin_for])
-    return Settings(values.gin_file or [in_flags(DEFAULT_CONFIG)], values.gin_bindings, added)
+    files = values.gin_file or [in_flags(DEFAULT_CONFIG)]
+    return Settings(files, values.gin_bindings, added, holding_flags(values))
 
 
 def _plan(choices: _Choices, settings: Settings, folder: Folder) -> Plan:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from tfdgm.commands.folder_flags import define_trust_flag
 from tfdgm.errors import UserError
 from tfdgm.evaluation.scores import unit
 from tfdgm.runs.workdir import Workdir
@@ -65,9 +66,7 @@ def define_trained_flags(values: flags.FlagValues, shared: bool = True) -> None:
     """The flags of commands that open a trained model, and of those whose work several devices can share."""
     flags.DEFINE_string("workdir", None, "folder of the run, or of an export of it", flag_values=values)
     flags.DEFINE_string("checkpoint", "latest", "latest, best, or a step that was kept", flag_values=values)
-    flags.DEFINE_bool(
-        "trust_workdir", False, "accept a workdir of another user, or with links for folders", flag_values=values
-    )
+    define_trust_flag(values)
     if shared:
         flags.DEFINE_integer("replicas", 1, "devices of this machine that share the work", flag_values=values)
 

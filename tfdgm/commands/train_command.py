@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from tfdgm.commands.folder_flags import define_holding_flags
 from tfdgm.config_files import DEFAULT_CONFIG
 from tfdgm.errors import UserError
 from tfdgm.registry import KINDS, gin_identifier, select
@@ -46,17 +47,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "max_restarts", 0, "how often a run that crashes, or loses another worker, is started again", flag_values=values
     )
-    define_folder_flags(values)
-
-
-def define_folder_flags(values: flags.FlagValues) -> None:
-    """The flags of commands that hold a folder while they write to it."""
-    flags.DEFINE_bool(
-        "trust_workdir", False, "accept a workdir of another user, or with links for folders", flag_values=values
-    )
-    flags.DEFINE_bool(
-        "no_lock", False, "hold the workdir by no lock, where its file system has none", flag_values=values
-    )
+    define_holding_flags(values)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
@@ -66,9 +57,10 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError(f"--max_restarts must not be negative, got {values.max_restarts}")
     if values.max_restarts and not values.dry_run:
         arguments = _as_arguments(values)
-        if not values.workdir:  # the same after every restart
-            arguments.append(f"--workdir={default_workdir(values.gin_file)}")
-        return supervise([python_command("tfdgm", "train", *arguments)], [os.environ], values.max_restarts, say)
+        if values.workdir:
+            return _supervised(arguments, values.max_restarts)
+        with new_folder(Path("runs"), default_name(values.gin_file)) as folder:  # the same after every restart
+            return _supervised([*arguments, f"--workdir={folder}"], values.max_restarts)
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
     if workdir:
@@ -93,14 +85,24 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
             print(config.text)
             describe(built, config)
             return 0
-        if workdir is None:
-            workdir = Workdir(default_workdir(files))
-        if not devices.is_chief:
-            return _or_lost(lambda: train(workdir, config, built, began))
-        workdir.make(values.trust_workdir)
-        with workdir.locked(not values.no_lock):  # before the config is written: two starts must not mix
-            workdir.begin(config.text)
-            return _or_lost(lambda: train(workdir, config, built, began))
+        if workdir is not None:
+            return _or_lost(lambda: _in(workdir, config, built, began, values))
+        with new_folder(Path("runs"), default_name(files)) as folder:
+            return _or_lost(lambda: _in(Workdir(folder), config, built, began, values))
+
+
+def _supervised(arguments: Sequence[str], max_restarts: int) -> int:
+    return supervise([python_command("tfdgm", "train", *arguments)], [os.environ], max_restarts, say)
+
+
+def _in(workdir: Workdir, config: "Config", built: "Built", began: float, values: flags.FlagValues) -> int:
+    """Trains in a workdir that the chief holds."""
+    if not built.devices.is_chief:
+        return train(workdir, config, built, began)
+    workdir.make(values.trust_workdir)
+    with workdir.locked(not values.no_lock):  # before the config is written: two starts must not mix
+        workdir.begin(config.text)
+        return train(workdir, config, built, began)
 
 
 def _or_lost(work: Callable[[], int]) -> int:
@@ -114,10 +116,9 @@ def _or_lost(work: Callable[[], int]) -> int:
         return LOST
 
 
-def default_workdir(files: Sequence[str]) -> Path:
-    """Make the folder of a run that is given none: named after its last config file, and the time."""
-    stem = Path((list(files) or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
-    return new_folder(Path("runs"), stem)
+def default_name(files: Sequence[str]) -> str:
+    """Of a run that is given no workdir: after its last config file."""
+    return Path((list(files) or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
 
 
 def _as_arguments(values: flags.FlagValues) -> list[str]:

@@ -55,11 +55,13 @@ class Settings:
       files: config files of every cell.
       bindings: gin statements of every cell; they win over files.
       added: by `KIND.NAME`, config files that are read after `files` in the cells with that choice.
+      others: further flags of every cell.
     """
 
     files: Sequence[str]
     bindings: Sequence[str] = ()
     added: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    others: Sequence[str] = ()
 
     def flags(self, cell: Cell, workdir: Path) -> list[str]:
         """The flags with which `tfdgm train` trains the cell in `workdir`."""
@@ -72,6 +74,7 @@ class Settings:
             *(f"--objective={objective}" for objective in cell.objectives),
             *(f"--gin_bindings={binding}" for binding in self.bindings),
             f"--gin_bindings=experiment.seed = {cell.seed}",
+            *self.others,
         ]
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,23 +66,14 @@ class Workdir:
     def _config_of_checkpoint(self) -> str | None:
         if not self.checkpoints.is_dir():
             return None
-        from tfdgm.runs.checkpoint_files import (
-            newest_sound,
-        )  # not at the top: it imports NumPy, and most commands have none
+        # not at the top: it imports NumPy, and most commands have none
+        from tfdgm.runs.checkpoint_files import newest_sound
 
         checkpoint, _ = newest_sound(self.checkpoints)
         if checkpoint is None or checkpoint.config is None:
             return None
         self.warn(f"{self.config} is missing; its content is taken from the checkpoint of step {checkpoint.step}")
         return checkpoint.config
-
-    def _refuse_unknown_checkpoints(self) -> None:
-        """Raises: UserError: there are checkpoints, and nothing tells of what configuration they are."""
-        if self.checkpoints.is_dir() and self.saved_config() is None and any(self.checkpoints.glob("step-*.npz")):
-            raise UserError(
-                f"{self.config} is missing, and no checkpoint in {self.checkpoints} tells of what run it is; restore "
-                "config.gin from a copy, or use another --workdir"
-            )
 
     def require_run(self) -> str:
         """Return the configuration of the run that must be in here.
@@ -124,8 +115,13 @@ class Workdir:
         Raises:
           UserError: it is read-only, or holds a run of another configuration.
         """
-        self._refuse_unknown_checkpoints()
-        changes = self.differences(config)
+        saved = self.saved_config()
+        if saved is None and self.checkpoints.is_dir() and any(self.checkpoints.glob("step-*.npz")):
+            raise UserError(
+                f"{self.config} is missing, and no checkpoint in {self.checkpoints} tells of what run it is; restore "
+                "config.gin from a copy, or use another --workdir"
+            )
+        changes = [] if saved is None else differences(saved, config)
         if changes:
             raise UserError(
                 f"{self.path} holds a run of another configuration; use another --workdir, or leave out what differs "
@@ -186,12 +182,24 @@ class Workdir:
             return []
 
 
-def new_folder(parent: Path, name: str) -> Path:
-    """Make a folder `NAME-TIME`, with a number after it where another process had the same idea.
+@contextmanager
+def new_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Make a folder `NAME-TIME`, and remove it after the block if nothing was put in.
+
+    Its name has a number after it where another process had the same idea.
 
     Raises:
       UserError: it cannot be made.
     """
+    path = _make_new(parent, name)
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            path.rmdir()  # only an empty one goes
+
+
+def _make_new(parent: Path, name: str) -> Path:
     stem = parent / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     for number in range(1, 10_000):
         path = stem if number == 1 else Path(f"{stem}-{number}")

@@ -129,12 +129,13 @@ class Session:
     def _adopt(self, sessions: Path) -> None:
         """Publish and remove what killed processes left."""
         for folder in sessions.iterdir():
-            if folder.name.startswith("."):
-                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+            with contextlib.suppress(OSError):  # its process, or another that adopts it, was faster
+                if folder.name.startswith("."):
+                    if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                        shutil.rmtree(folder, ignore_errors=True)
+                elif folder.is_dir() and not folder.is_symlink() and not is_locked(folder):
+                    self._publish(folder)
                     shutil.rmtree(folder, ignore_errors=True)
-            elif folder.is_dir() and not folder.is_symlink() and not is_locked(folder):
-                self._publish(folder)
-                shutil.rmtree(folder, ignore_errors=True)
 
     def link(self) -> None:
         """Link the sound entries of the store, and remove the others from it."""
@@ -147,6 +148,7 @@ class Session:
                 with contextlib.suppress(OSError):
                     os.link(entry, self.folder / name)
                     self.found.add(name)
+                    os.utime(entry, ns=(0, entry.stat().st_mtime_ns))  # not read yet, which `_publish` looks at
 
     def compiled(self) -> list[str]:
         """Return the names of the entries that this process compiled."""
@@ -170,7 +172,8 @@ class Session:
         for entry in folder.glob("*.pb"):
             with contextlib.suppress(OSError):
                 if entry.name in self.found and folder == self.folder:
-                    os.utime(entry)  # used now, as far as it matters to `trim`
+                    if entry.stat().st_atime_ns > 0:  # XLA read it; where reads leave no time, the oldest go first
+                        os.utime(entry)
                     continue
                 content = entry.read_bytes()
                 if not is_entry(entry.name, content) or not _is_private(entry.lstat()):
