@@ -177,6 +177,9 @@ def test_two_runs_that_start_in_one_second_have_folders_of_their_own(tmp_path, m
         assert [path.name for path in made] == ["vae-now", "vae-now-2", "vae-now-3"]
         (made[1] / "config.gin").touch()
     assert list((tmp_path / "runs").iterdir()) == [made[1]]  # the others were left empty
+    with new_folder(tmp_path / "other", "vae") as folder:
+        assert folder.is_dir()
+    assert not (tmp_path / "other").exists()
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be made"), new_folder(tmp_path / "file", "vae"):
         pass

@@ -184,19 +184,22 @@ class Workdir:
 
 @contextmanager
 def new_folder(parent: Path, name: str) -> Iterator[Path]:
-    """Make a folder `NAME-TIME`, and remove it after the block if nothing was put in.
+    """Make a folder `NAME-TIME`, and remove it after the block, with a parent made for it, if nothing was put in.
 
     Its name has a number after it where another process had the same idea.
 
     Raises:
       UserError: it cannot be made.
     """
+    there_before = parent.exists()
     path = _make_new(parent, name)
     try:
         yield path
     finally:
-        with suppress(OSError):
-            path.rmdir()  # only an empty one goes
+        with suppress(OSError):  # only empty ones go
+            path.rmdir()
+            if not there_before:
+                parent.rmdir()
 
 
 def _make_new(parent: Path, name: str) -> Path:
