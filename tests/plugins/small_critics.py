@@ -11,6 +11,7 @@ from tfdgm import BuildContext, DataSpec, LatentSpec, UserError
 from tfdgm.contracts.component import raw
 from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.randomness import root_seed
+from tfdgm.seeds import Seed
 from tfdgm.training.step import training_step
 
 
@@ -105,7 +106,8 @@ def one_step(built, players=None, step=0, shards=1):
     draws = [Draw(positions, tf.constant(built.experiment.train.gather(positions.numpy())))]
     draws *= sum(player.moves for player in players)
     number = tf.constant(step, tf.int64)
-    settings = {"devices": Devices(), "seed": root_seed(0, "training"), "shards": shards, "clip_norm": None}
+    seed = Seed(root_seed(0, "training")).child(step)
+    settings = {"devices": Devices(), "seed": seed, "shards": shards, "clip_norm": None}
     return training_step(built.model, players, draws, number, **settings)
 
 

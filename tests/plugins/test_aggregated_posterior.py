@@ -20,6 +20,7 @@ from tfdgm_priors.categorical_mixture import CategoricalMixture
 from tfdgm import Context, Latent, LatentSpec, Posterior, UserError, gaussian_log_densities
 from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.randomness import root_seed
+from tfdgm.seeds import Seed
 from tfdgm.training.run import Trainer
 from tfdgm.training.step import training_step
 
@@ -222,7 +223,7 @@ def test_under_vector_quantisation_it_is_the_running_frequency_of_the_codes_at_e
             [Draw(tf.constant(batch), x)],
             tf.constant(step, tf.int64),
             devices=Devices(),
-            seed=root_seed(0, "training"),
+            seed=Seed(root_seed(0, "training")).child(step),
             shards=1 + step % 2,
             clip_norm=None,
         )

@@ -29,6 +29,7 @@ from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 
 from tfdgm import Component, Prior, Schedule, UserError
 from tfdgm.distribution.devices import Devices, Draw
+from tfdgm.seeds import Seed
 from tfdgm.training.step import training_step
 
 
@@ -47,7 +48,7 @@ def assert_a_finite_step(experiment):
 
     training_step(
         built.model, built.players, draws, tf.constant(0, tf.int64),
-        devices=Devices(), seed=tf.constant([1, 2]), shards=1, clip_norm=None, probe=probe,
+        devices=Devices(), seed=Seed(tf.constant([1, 2])), shards=1, clip_norm=None, probe=probe,
     )  # fmt: skip
     assert not wrong
 

@@ -13,6 +13,7 @@ from tfdgm import BuildContext, Context, DataSpec, Forward, UserError
 from tfdgm.contracts.context import Collector
 from tfdgm.distribution.devices import Devices, Draw, reduce_passes
 from tfdgm.randomness import fold, root_seed
+from tfdgm.seeds import Seed
 from tfdgm.training.step import shard_pass, training_step
 
 DATA = DataSpec((3,))
@@ -261,7 +262,7 @@ def test_a_training_step_moves_the_codebook_by_the_totals_of_the_batch():
     before = state(posterior)
     features = built.model.features(rows, context()).numpy()
     _, counts, sums = by_hand(features, before[2])
-    settings = {"devices": Devices(), "seed": root_seed(0, "training"), "shards": 2, "clip_norm": None}
+    settings = {"devices": Devices(), "seed": Seed(root_seed(0, "training")), "shards": 2, "clip_norm": None}
     metrics = training_step(
         built.model, built.players, [Draw(tf.range(20), rows)], tf.constant(0, tf.int64), **settings
     )

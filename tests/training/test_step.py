@@ -13,6 +13,7 @@ from tfdgm.contracts.component import named_variables, raw
 from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.model import Forward
 from tfdgm.randomness import fold, root_seed
+from tfdgm.seeds import Seed
 from tfdgm.training.step import shard_pass, training_step
 
 
@@ -25,7 +26,8 @@ def move(built, step=0, players=None, **settings):
     players = built.players if players is None else players
     rows, positions = rows_of(built), tf.range(20)
     draws = [Draw(positions, rows)] * sum(player.moves for player in players)
-    settings = {"devices": Devices(), "seed": root_seed(0, "training"), "shards": 1, "clip_norm": None, **settings}
+    seed = Seed(root_seed(0, "training")).child(step)
+    settings = {"devices": Devices(), "seed": seed, "shards": 1, "clip_norm": None, **settings}
     return training_step(built.model, players, draws, tf.constant(step, tf.int64), **settings)
 
 
@@ -112,7 +114,7 @@ def test_clipping_acts_on_the_averaged_gradient_not_on_each_shard():
 def test_shards_draw_different_noise():
     class Noisy(MLP):
         def __call__(self, x, context):
-            seen.append(context.seed.numpy().tolist())
+            seen.append(context.seed.tensor.numpy().tolist())
             return super().__call__(x, context)
 
     seen = []
@@ -177,7 +179,7 @@ def test_each_move_of_the_critic_takes_a_batch_of_its_own():
     observe = built.model.data.observe
     built.model.data.observe = lambda rows, context: seen.append(rows.numpy()) or observe(rows, context)
     rows = tf.reshape(tf.range(4 * 20 * 3, dtype=tf.float32), [4, 20, 3]) / 240
-    settings = {"devices": Devices(), "seed": root_seed(0, "training"), "shards": 1, "clip_norm": None}
+    settings = {"devices": Devices(), "seed": Seed(root_seed(0, "training")), "shards": 1, "clip_norm": None}
     draws = [Draw(tf.range(20), rows[d]) for d in range(4)]
     training_step(built.model, built.players, draws, tf.constant(0, tf.int64), **settings)
     np.testing.assert_array_equal(np.stack(seen), rows)
@@ -186,7 +188,7 @@ def test_each_move_of_the_critic_takes_a_batch_of_its_own():
 def test_the_models_draws_are_those_of_a_run_without_adversaries():
     class Noisy(MLP):
         def __call__(self, x, context):
-            seen.append(context.seed.numpy().tolist())
+            seen.append(context.seed.tensor.numpy().tolist())
             return super().__call__(x, context)
 
     seen = []

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdgm.randomness import fold_purpose
+from tfdgm.seeds import Seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Context:
     """Passed to every call of a component.
 
     Attributes:
-      seed: stateless seed, int32 `[2]`, of this step and shard. Take `seed_for(purpose)`, one purpose per draw.
+      seed: the stream of this step and shard; a stateless seed, int32 `[2]`, is taken as its root. Take
+        `seed_for(purpose)`, one purpose per draw.
       step: int64 scalar, the number of model moves made before this one.
       training: True inside a training step.
       x: the batch `[batch, *shape]`, where there is one.
@@ -60,7 +61,7 @@ class Context:
       infer: x -> q(z|x) as a tfd.Distribution, where the model has a posterior. On the batch itself it costs nothing.
     """
 
-    seed: tf.Tensor
+    seed: Seed
     step: tf.Tensor
     training: bool = False
     x: tf.Tensor | None = None
@@ -68,13 +69,17 @@ class Context:
     infer: Callable[[tf.Tensor], Any] | None = None
     collector: Collector | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, Seed):
+            object.__setattr__(self, "seed", Seed(self.seed))
+
     def seed_for(self, purpose: str) -> tf.Tensor:
         """A stateless seed for one draw; TFP's `seed=` and `tf.random.stateless_*` take it."""
-        return fold_purpose(self.seed, purpose)
+        return self.seed.purpose(purpose).tensor
 
     def within(self, purpose: str) -> "Context":
         """The same context with a stream of seeds of its own."""
-        return dataclasses.replace(self, seed=self.seed_for(purpose))
+        return dataclasses.replace(self, seed=self.seed.purpose(purpose))
 
     def collect(self, owner: Any, **statistics: Statistic) -> None:
         """Hands statistics over, to come back once a step as totals over the global batch in `owner.absorb`.

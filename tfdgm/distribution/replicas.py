@@ -17,6 +17,7 @@ from tfdgm.contracts.substitution import substituted
 from tfdgm.distribution.devices import Devices, Draw, Pass, ShardPass, Total, clipped
 from tfdgm.errors import UserError
 from tfdgm.randomness import fold
+from tfdgm.seeds import Seed
 
 
 class Replicas(Devices):
@@ -68,7 +69,7 @@ class Replicas(Devices):
         shard_pass: ShardPass,
         draw: Draw,
         step: tf.Tensor,
-        seed: tf.Tensor,
+        seed: Seed,
         shards: int,
         clip_norm: float | None,
         norm: tf.Tensor,
@@ -76,6 +77,7 @@ class Replicas(Devices):
         program = self._programs.setdefault(name, _Program(shard_pass, self.variables))
         mine = shards // self.num_replicas
         size = draw.positions.shape[0] // shards
+        move_seed = seed.tensor
 
         def replica(positions: tf.Tensor, rows: tf.Tensor | None) -> tuple[Any, ...]:
             context = tf.distribute.get_replica_context()
@@ -89,7 +91,7 @@ class Replicas(Devices):
                 else:
                     begin = (shard - self.first_replica * mine) * size
                     own = tf.slice(rows, [begin, *[0] * (rows.shape.rank - 1)], [size, *rows.shape[1:]])
-                parts.append(program(values, own, at, step, fold(seed, shard)))
+                parts.append(program(values, own, at, step, fold(move_seed, shard)))
             vector = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.add_n([part[0] for part in parts]))
             gathered = [
                 context.all_gather(tf.concat(list(blocks), axis=0), axis=0)

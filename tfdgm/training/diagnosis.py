@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.errors import NonFiniteError
+from tfdgm.seeds import Seed
 from tfdgm.training.step import training_step
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def first_non_finite(trainer: "Trainer", first: int, count: int) -> NonFiniteErr
             [Draw(positions[d], rows[d]) for d in range(trainer.draws_per_step)],
             number,
             devices=Devices(),  # all shards here, which gives the same: probes cannot look into other devices
-            seed=trainer.seed,
+            seed=Seed(trainer.seed).child(number),
             shards=trainer.shards,
             clip_norm=trainer.experiment.clip_norm,
             probe=probe,

@@ -6,8 +6,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfdgm.distribution.devices import Draw
+from tfdgm.seeds import Seed, SeedPlan
 
-Step = Callable[[list[Draw], tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
+Step = Callable[[list[Draw], tf.Tensor, Seed, tf.Tensor], dict[str, tf.Tensor]]
 
 #: What these metrics end with is measured in the last step of a loop only, and is 0 in the others.
 OF_LAST_STEP = "gradient_norm"
@@ -22,15 +23,19 @@ class Loop:
     3 x 3 with 64 channels on 32 images of 8 x 8). With several replicas the graph loop calls their programs.
 
     Args:
-      step: (draws, number of the step, whether it is the last) -> metrics.
+      step: (draws, number of the step, its seed, whether it is the last) -> metrics.
       counter: int64 variable, the number of steps made; advanced by each call.
+      seeds: those of all steps.
       draws_per_step: draws of a batch that one step takes.
       one_program: whether the whole loop may be one XLA program.
     """
 
-    def __init__(self, step: Step, counter: tf.Variable, draws_per_step: int, one_program: bool = True) -> None:
+    def __init__(
+        self, step: Step, counter: tf.Variable, seeds: SeedPlan, draws_per_step: int, one_program: bool = True
+    ) -> None:
         self.step = step
         self.counter = counter
+        self.seeds = seeds
         self.draws_per_step = draws_per_step
         self.one_program = one_program
         self._compiled: dict[int, Callable[..., tf.Tensor]] = {}
@@ -50,7 +55,8 @@ class Loop:
         arguments = [positions] if rows is None else [positions, rows]
         if count not in self._compiled:
             self._compiled[count] = self._compile(count, *arguments)
-        means = self._compiled[count](*arguments).numpy()
+        seeds = self.seeds.seeds(int(self.counter.numpy()), count)
+        means = self._compiled[count](tf.constant(seeds), *arguments).numpy()
         return {name: float(mean) for name, mean in zip(self.names, means, strict=True)}
 
     def _compile(self, count: int, *arguments: tf.Tensor) -> Callable[..., tf.Tensor]:
@@ -61,28 +67,31 @@ class Loop:
         ]
 
         # Traced once on its own: the loop needs to know how many metrics there are before it begins.
-        def one_step(number: tf.Tensor, last: tf.Tensor, positions: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
+        def one_step(
+            number: tf.Tensor, last: tf.Tensor, seeds: tf.Tensor, positions: tf.Tensor, *rows: tf.Tensor
+        ) -> tf.Tensor:
             draws = [Draw(positions[d], rows[0][d] if rows else None) for d in range(self.draws_per_step)]
-            metrics = self.step(draws, number, last)
+            metrics = self.step(draws, number, self.seeds.step_seed(seeds), last)
             self.names = list(metrics)
             return tf.stack([tf.cast(metric, tf.float32) for metric in metrics.values()])
 
-        flags = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.bool)
-        traced = tf.function(one_step, autograph=False).get_concrete_function(*flags, *per_step)
+        scalars = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.bool)
+        table = tf.TensorSpec([None, 2], tf.int32)  # how many seeds a step reads is known once it is traced
+        traced = tf.function(one_step, autograph=False).get_concrete_function(*scalars, table, *per_step)
 
         on_cpu = all(device.device_type == "CPU" for device in tf.config.list_logical_devices())
         apart = self.one_program and on_cpu and convolves(traced)
         step = tf.function(one_step, jit_compile=True, autograph=False) if apart else traced
 
         @tf.function(jit_compile=self.one_program and not apart, autograph=False)
-        def many_steps(*blocks: tf.Tensor) -> tf.Tensor:
+        def many_steps(seeds: tf.Tensor, *blocks: tf.Tensor) -> tf.Tensor:
             first = self.counter.read_value()
 
             by_step = [tf.reshape(block, [count, *spec.shape]) for block, spec in zip(blocks, per_step, strict=True)]
 
             def body(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-                mine = [tf.gather(block, i) for block in by_step]
-                return i + 1, total + step(first + tf.cast(i, tf.int64), tf.equal(i, count - 1), *mine)
+                own = [tf.gather(block, i) for block in (seeds, *by_step)]
+                return i + 1, total + step(first + tf.cast(i, tf.int64), tf.equal(i, count - 1), *own)
 
             start = (tf.constant(0), tf.zeros([len(self.names)]))
             _, total = tf.while_loop(lambda i, _: i < count, body, start, maximum_iterations=count)

@@ -17,6 +17,7 @@ from tfdgm.experiment import Built
 from tfdgm.randomness import root_seed
 from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.same_run import differences
+from tfdgm.seeds import Seed, SeedPlan
 from tfdgm.system.signals import signals_noted
 from tfdgm.training.batches import Batches, Spans, stream
 from tfdgm.training.best import Best
@@ -65,20 +66,20 @@ class Trainer:
         self.draws_per_step = sum(player.moves for player in built.players)
         source, self.devices = self.experiment.train, built.devices
         self.batches = Batches(len(source), self.experiment.batch_size, self.experiment.seed)
-        # A tensor, not a number: the compiled loop then takes it as an argument and is the same for every seed.
         self.seed = root_seed(self.experiment.seed, "training")
         if self.experiment.resident:
             self.devices.hold(source.gather(np.arange(len(source))))
-        self.loop = Loop(self._step, built.state.step, self.draws_per_step, self.devices.one_program)
+        plan = SeedPlan(self.seed.numpy())
+        self.loop = Loop(self._step, built.state.step, plan, self.draws_per_step, self.devices.one_program)
 
-    def _step(self, draws: list[Draw], number: tf.Tensor, last: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _step(self, draws: list[Draw], number: tf.Tensor, seed: Seed, last: tf.Tensor) -> dict[str, tf.Tensor]:
         return training_step(
             self.built.model,
             self.built.players,
             draws,
             number,
             devices=self.devices,
-            seed=self.seed,
+            seed=seed,
             shards=self.shards,
             clip_norm=self.experiment.clip_norm,
             norms=last,

@@ -10,7 +10,7 @@ from tfdgm.contracts.context import Collector, Context
 from tfdgm.distribution.devices import Devices, Draw, Metrics, Pass
 from tfdgm.errors import UserError
 from tfdgm.model import Forward, Model
-from tfdgm.randomness import fold
+from tfdgm.seeds import Seed
 from tfdgm.training.players import Player
 
 Probe = Callable[[str, str, tf.Tensor], None]
@@ -23,7 +23,7 @@ def training_step(
     step: tf.Tensor,
     *,
     devices: Devices,
-    seed: tf.Tensor,
+    seed: Seed,
     shards: int,
     clip_norm: float | None,
     norms: tf.Tensor | bool = True,
@@ -37,7 +37,7 @@ def training_step(
       draws: the global batch of each move, in order; each move draws with a seed of its own.
       step: int64 scalar, the number of this step.
       devices: where the shards are computed.
-      seed: the seed of all training draws, int32 `[2]`.
+      seed: of this step's draws.
       shards: the global batch is split in so many parts, each with a seed of its own; gradients are averaged and
         statistics totalled over them before anything is applied.
       clip_norm: bound on the global norm of the averaged gradient, or None.
@@ -48,13 +48,13 @@ def training_step(
       Scalars by name.
     """
     numbered = enumerate(draws, start=1)
-    step_seed, norms = fold(seed, step), tf.convert_to_tensor(norms)
+    norms = tf.convert_to_tensor(norms)
     metrics: Metrics = {}
     for player in players:
         for _ in range(player.moves):
             number, draw = next(numbered)
             # The model's, the last, is number 0, and so the same as in a run without adversaries.
-            move_seed = fold(step_seed, number % len(draws))
+            move_seed = seed.child(number % len(draws))
             run = partial(shard_pass, model, player, probe=probe)
             total = devices.total(player.name, run, draw, step, move_seed, shards, clip_norm, norms)
             player.apply(total.gradients, devices)
@@ -75,7 +75,7 @@ def shard_pass(
     rows: tf.Tensor,
     positions: tf.Tensor,
     step: tf.Tensor,
-    seed: tf.Tensor,
+    seed: Seed | tf.Tensor,
     probe: Probe | None = None,
 ) -> Pass:
     """Gradients, statistics of the player's own components, and metrics of one player on one shard."""
