@@ -63,7 +63,7 @@ def test_data_with_modes_and_features_has_every_score_from_the_same_draws(known)
 
 def test_other_data_has_the_scores_that_need_neither_modes_nor_features():
     built = linear_gaussian()
-    assert set(generation_scores(built, built.experiment.splits["test"])) == ALWAYS
+    assert set(generation_scores(Draws(built, built.experiment.splits["test"]))) == ALWAYS
 
 
 def test_a_model_without_a_posterior_has_them_too():
@@ -73,7 +73,7 @@ def test_a_model_without_a_posterior_has_them_too():
 
 def test_the_true_model_scores_as_a_perfect_sampler():
     built = linear_gaussian(data=rows(5_000))
-    scores = generation_scores(built, built.experiment.splits["test"])
+    scores = generation_scores(Draws(built, built.experiment.splits["test"]))
     assert scores["generation_samples"] == 2_000
     # Naeem et al. 2020, section 3. Ten pairs of samples of this size had deviations of 0.016, 0.006 and 0.0003;
     # five of them
@@ -86,13 +86,13 @@ def test_the_chosen_examples_are_observed_as_the_bounds_observe_them():
     built = digits_experiment().build()
     train = built.experiment.splits["train"]  # binarised anew at each observation
     observed = np.concatenate([x.numpy()[:count] for _, x, count in Draws(built, train).chunks()])
-    np.testing.assert_array_equal(examples(built, train, len(train)), observed)
+    np.testing.assert_array_equal(examples(Draws(built, train), len(train)), observed)
 
 
 def test_fewer_examples_are_spread_evenly_over_the_split():
     built = linear_gaussian()
     source = built.experiment.splits["test"]
-    np.testing.assert_array_equal(examples(built, source, 4), source.rows[[0, 8, 15, 23]])
+    np.testing.assert_array_equal(examples(Draws(built, source), 4), source.rows[[0, 8, 15, 23]])
     np.testing.assert_array_equal(evenly(5, 5), np.arange(5))
 
 
@@ -102,10 +102,10 @@ def test_large_examples_are_compared_in_smaller_numbers(monkeypatch):
     source = built.experiment.splits["test"]
     monkeypatch.setattr(generation, "_TRANSPORT_SAMPLES", 9)
     monkeypatch.setattr(generation, "_SAMPLES", 20)
-    counts = generation_scores(built, source)
+    counts = generation_scores(Draws(built, source))
     assert (counts["generation_samples"], counts["wasserstein_samples"]) == (20, 9)
     monkeypatch.setattr(generation, "_VALUES", 7 * 5 + 4)  # of R^5
-    counts = generation_scores(built, source)
+    counts = generation_scores(Draws(built, source))
     assert (counts["generation_samples"], counts["wasserstein_samples"]) == (7, 7)
 
 
@@ -189,7 +189,7 @@ def test_draws_that_are_not_finite_are_counted_and_not_scored(monkeypatch, known
         return samples
 
     monkeypatch.setattr(generation, "draw", broken)
-    scores = generation_scores(known, known.experiment.splits["test"])
+    scores = generation_scores(Draws(known, known.experiment.splits["test"]))
     assert scores == {"generation_samples": 2_500, "finite_samples": 2_499}
 
 

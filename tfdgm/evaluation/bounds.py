@@ -55,6 +55,12 @@ class Draws:
         self._terms: dict[int, Callable[[Iterable[tuple]], Iterator[Any]]] = {}
         self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
 
+    def over(self, source: Source) -> "Draws":
+        """Return draws for another source of the same data; the program that observes it is shared."""
+        other = Draws(self.built, source)
+        other._observed = self._observed
+        return other
+
     @cached_property
     def per_block(self) -> int:
         """The most draws per example and block."""

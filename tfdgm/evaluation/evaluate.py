@@ -38,9 +38,9 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
         raise UserError(f"the data has no split {split!r}; it has {', '.join(splits)}")
     source = splits[split]
     scores: dict[str, Any] = {}
+    draws = Draws(built, source)
     with built.state.averaged():
         if built.model.posterior is not None:
-            draws = Draws(built, source)
             if built.model.latent.deterministic:
                 num_samples = 1  # every further draw is the same
             scores |= elbo_surgery(draws, min(num_samples, max(1, math.ceil(_SURGERY_DRAWS / len(source)))))
@@ -54,7 +54,7 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
             elif (units := active_units(draws)) is not None:
                 scores["active_units"] = units
         scores |= CriticEstimates(built, source, "evaluation critics")()
-    scores |= generation_scores(built, source)
+    scores |= generation_scores(draws)
     scores |= {
         "step": int(built.state.step.numpy()),
         "seed": built.experiment.seed,

@@ -12,7 +12,6 @@ from tfdgm.evaluation.mmd import median_distance, mmd
 from tfdgm.evaluation.modes import mode_scores
 from tfdgm.evaluation.precision_recall import NEIGHBOURS, ball_scores, neighbour_radii, radius_notes
 from tfdgm.evaluation.transport import sliced_wasserstein, wasserstein
-from tfdgm.experiment import Built
 from tfdgm.randomness import integer_seed
 from tfdgm.sampling import draw, evenly
 
@@ -27,17 +26,18 @@ _TRANSPORT_SAMPLES = 1_000
 _FEATURES_AT_ONCE = 500
 
 
-def generation_scores(built: Built, source: Source) -> dict[str, Any]:
+def generation_scores(draws: Draws) -> dict[str, Any]:
     """Scores of the model's draws x as far as they apply to the data, with the numbers of draws.
 
     Args:
-      built: the experiment with its trained weights; moving averages are used where there are any.
-      source: the split whose examples the draws are compared with; at most 10,000, evenly spread, and as many draws.
+      draws: over the split whose examples the model's draws are compared with; at most 10,000 examples, evenly spread,
+        and as many draws. Moving averages of the weights are used where there are any.
 
     Returns:
       `modes`, `high_quality`, `reverse_kl` and `mode_samples` where the data knows its modes, and what
       `sample_scores` has. Where a draw is not finite there is only the number of those that are, `finite_samples`.
     """
+    built, source = draws.built, draws.source
     data = built.experiment.data
     modes = data.modes()
     count = min(len(source), _SAMPLES, max(1, _VALUES // data.spec.size))
@@ -50,7 +50,7 @@ def generation_scores(built: Built, source: Source) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     if modes is not None:
         scores |= mode_scores(fake[:judged], modes) | {"mode_samples": judged}
-    return scores | sample_scores(examples(built, source, count), fake[:count], data.features())
+    return scores | sample_scores(examples(draws, count), fake[:count], data.features())
 
 
 def sample_scores(
@@ -107,10 +107,10 @@ def feature_scores(real: np.ndarray, fake: np.ndarray, frechet: bool = False) ->
     return scores, notes
 
 
-def examples(built: Built, source: Source, count: int) -> np.ndarray:
+def examples(draws: Draws, count: int) -> np.ndarray:
     """`count` examples x spread evenly over a split, observed as the bounds observe them."""
-    chosen = Chosen(source, evenly(len(source), count))
-    return np.concatenate([x.numpy()[:kept] for _, x, kept in Draws(built, chosen).chunks()])
+    chosen = Chosen(draws.source, evenly(len(draws.source), count))
+    return np.concatenate([x.numpy()[:kept] for _, x, kept in draws.over(chosen).chunks()])
 
 
 class Chosen(Source):
