@@ -12,8 +12,8 @@ from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
 from tfdgm_priors.gaussian import Gaussian as GaussianPrior
 
 from tfdgm import ArraySource, Context, Data, DataSpec, Loss, Objective, experiment
-from tfdgm.commands import main
-from tfdgm.randomness import fold, root_seed
+from tfdgm.cli.main import main
+from tfdgm.numerics.randomness import fold, root_seed
 
 #: A run of the packaged digits config that takes seconds.
 TINY_BINDINGS = """

@@ -1,6 +1,10 @@
 """Who may import whom, read off the source."""
 
 import ast
+import subprocess
+import sys
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -26,8 +30,86 @@ def name(path):
     return str(path.relative_to(ROOT))
 
 
+#: The folders of the core, from the ground up: each imports only from those before it, and from itself.
+LAYERS = [
+    "version", "errors", "numerics", "system", "contracts", "model", "parallel", "runs", "configuration", "trained",
+    "evaluation", "training", "reporting", "studies", "labs", "verification", "cli", "__main__",
+]  # fmt: skip
+
+
+def module_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in CORE}
+
+
+def arrows(path):
+    """The core's modules that a file imports, `TYPE_CHECKING` and functions included."""
+    for module, what in imported(path):
+        if module.partition(".")[0] == "tfdgm":
+            yield f"{module}.{what}" if f"{module}.{what}" in MODULES else module
+
+
 def test_there_is_something_to_check():
     assert len(CORE) > 30 and len(PLUGINS) > 10
+
+
+@pytest.mark.parametrize("path", [path for module, path in MODULES.items() if module != "tfdgm"], ids=name)
+def test_arrows_between_folders_point_down(path):
+    own = LAYERS.index(module_of(path).split(".")[1])
+    up = [module for module in arrows(path) if module != "tfdgm" and LAYERS.index(module.split(".")[1]) > own]
+    assert up == []
+
+
+def test_no_module_imports_itself_through_others():
+    try:
+        list(TopologicalSorter({module: set(arrows(path)) for module, path in MODULES.items()}).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_no_public_name_is_that_of_a_submodule():
+    submodules = {path.stem for path in (ROOT / "tfdgm").iterdir()}
+    assert set(tfdgm.__all__) & submodules == set()
+
+
+def test_public_names_stay_what_they_are_after_every_submodule_is_imported():
+    code = """
+import importlib, sys
+import tfdgm
+before = {name: getattr(tfdgm, name) for name in tfdgm.__all__}
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+changed = [name for name, value in before.items() if getattr(tfdgm, name) is not value]
+sys.exit(f"changed: {changed}" if changed else 0)
+"""
+    modules = [module for module in MODULES if module != "tfdgm.__main__"]
+    done = subprocess.run([sys.executable, "-c", code, *modules], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("module", ["tfdgm.configuration.resolve", "tfdgm.runs.experiment", "tfdgm.cli.main"])
+def test_public_names_are_not_modules_whatever_is_imported_first(module):
+    code = f"import types, {module}, tfdgm; assert not any(isinstance(getattr(tfdgm, n), types.ModuleType) for n in tfdgm.__all__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_two_modules_have_one_name():
+    names = Counter(path.stem for path in CORE if path.stem != "__init__")
+    assert [stem for stem, count in names.items() if count > 1] == []
+
+
+def test_no_two_public_classes_have_one_name():
+    classes = Counter(
+        node.name
+        for path in CORE
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in classes.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("path", CORE, ids=name)
@@ -38,7 +120,10 @@ def test_the_core_imports_no_plugin(path):
 @pytest.mark.parametrize("path", [*CORE, *PLUGINS], ids=name)
 def test_only_the_config_module_imports_gin_and_the_parser_its_parser(path):
     used = {(module, what) for module, what in imported(path) if module.partition(".")[0] == "gin"}
-    expected = {"tfdgm/config.py": {("gin", None)}, "tfdgm/gin_parser.py": {("gin", "config_parser")}}
+    expected = {
+        "tfdgm/configuration/resolve.py": {("gin", None)},
+        "tfdgm/configuration/gin_grammar.py": {("gin", "config_parser")},
+    }
     assert used == expected.get(name(path), set())
 
 

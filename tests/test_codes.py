@@ -15,8 +15,8 @@ from tfdgm_priors.gaussian import Gaussian
 from tfdgm_priors.maf import MAF
 
 from tfdgm import Prior, UserError
-from tfdgm.codes import code_log_probabilities, log_prob_of_codes, mixture_densities, restrict
-from tfdgm.rate import rate
+from tfdgm.model.code_densities import code_log_probabilities, log_prob_of_codes, mixture_densities, restrict
+from tfdgm.model.rate import rate
 
 SHAPE, CATEGORIES = (2, 2), 5
 #: All 625 grids, in the order of their digits.

@@ -6,10 +6,10 @@ from small import TINY_BINDINGS, silent
 from tfdgm_data.digits import Digits
 
 from tfdgm import UserError
-from tfdgm.config import DEFAULT_CONFIG, read_config
-from tfdgm.config_files import config_root, find_file
-from tfdgm.distribution.devices import Devices
-from tfdgm.training.run import Trainer
+from tfdgm.configuration.config_files import config_root, find_file
+from tfdgm.configuration.resolve import DEFAULT_CONFIG, read_config
+from tfdgm.parallel.devices import Devices
+from tfdgm.training.trainer import Trainer
 
 PACKAGED = sorted(str(path.relative_to(config_root())) for path in config_root().rglob("*.gin"))
 

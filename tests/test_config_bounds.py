@@ -5,11 +5,11 @@ import time
 import pytest
 
 from tfdgm import UserError
-from tfdgm.config import read_config
-from tfdgm.config_files import DEFAULT_CONFIG
-from tfdgm.config_graph import MOST_INSTANCES, MOST_VALUES
-from tfdgm.gin_parser import DEEPEST, LONGEST_NAME, LONGEST_NUMBER, LONGEST_STRING
-from tfdgm.statements import read_statements
+from tfdgm.configuration.call_graph import MOST_INSTANCES, MOST_VALUES
+from tfdgm.configuration.config_files import DEFAULT_CONFIG
+from tfdgm.configuration.gin_grammar import DEEPEST, LONGEST_NAME, LONGEST_NUMBER, LONGEST_STRING
+from tfdgm.configuration.gin_parser import read_statements
+from tfdgm.configuration.resolve import read_config
 
 
 def read(binding):

@@ -9,13 +9,13 @@ from absl import flags
 from small import command
 
 from tfdgm import UserError
-from tfdgm.commands import matrix_command
-from tfdgm.config_files import DEFAULT_CONFIG, Packaged, config_root, find_file, in_flags, read_file
-from tfdgm.gin_parser import DEEPEST
+from tfdgm.cli import matrix as matrix_command
+from tfdgm.configuration.config_files import DEFAULT_CONFIG, Packaged, config_root, find_file, in_flags, read_file
+from tfdgm.configuration.gin_grammar import DEEPEST
+from tfdgm.configuration.gin_parser import MOST_CHARACTERS, read_statements
 from tfdgm.labs.lab import Settings
-from tfdgm.labs.runs import read_experiment
-from tfdgm.statements import MOST_CHARACTERS, read_statements
-from tfdgm.verification import parts
+from tfdgm.labs.trainings import read_experiment
+from tfdgm.verification import fixtures as parts
 
 SEED = "experiment.seed = 666\n"
 
@@ -214,7 +214,9 @@ def test_a_file_that_is_no_text_is_refused_in_a_line(elsewhere, content, message
 
 def test_the_locale_does_not_matter(elsewhere):
     (elsewhere / "own.gin").write_bytes("network.mlp.activation = 'é'".encode())
-    code = "from tfdgm.statements import read_statements; print(ascii(read_statements(['own.gin']).text()))"
+    code = (
+        "from tfdgm.configuration.gin_parser import read_statements; print(ascii(read_statements(['own.gin']).text()))"
+    )
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout == ascii("network.mlp.activation = 'é'\n") + "\n", done.stderr

@@ -9,11 +9,11 @@ import tokenize
 import pytest
 
 from tfdgm import UserError, experiment
-from tfdgm.config import read_config
-from tfdgm.config_files import DEFAULT_CONFIG, config_root
-from tfdgm.keras_objects import usable
-from tfdgm.registry import find, load
-from tfdgm.statements import read_statements
+from tfdgm.configuration.config_files import DEFAULT_CONFIG, config_root
+from tfdgm.configuration.gin_parser import read_statements
+from tfdgm.configuration.keras_objects import usable
+from tfdgm.configuration.resolve import read_config
+from tfdgm.contracts.registry import find, load
 
 TEXTS = [path.read_text(encoding="utf-8") for path in sorted(config_root().rglob("*.gin"))]
 FRAGMENTS = [

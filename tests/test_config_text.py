@@ -8,10 +8,10 @@ import pytest
 
 from gin import config as gin_config
 from gin import config_parser
-from tfdgm.config import Config, read_config
-from tfdgm.config_files import DEFAULT_CONFIG
-from tfdgm.gin_parser import LONGEST_STRING, Macro, Reference, parse, parse_value
-from tfdgm.statements import Statements, read_statements
+from tfdgm.configuration.config_files import DEFAULT_CONFIG
+from tfdgm.configuration.gin_grammar import LONGEST_STRING, Macro, Reference, parse, parse_value
+from tfdgm.configuration.gin_parser import Statements, read_statements
+from tfdgm.configuration.resolve import Config, read_config
 
 ALPHABET = "ab \t\n\r\0\x1b'\"\\{}[](),:#@%=é変\u2028\ufeff\ud800\udcff\U0001f600\x7f\xa0"
 

@@ -6,9 +6,9 @@ import tensorflow as tf
 from small import Points, context, digits_experiment, points_experiment
 
 from tfdgm import ArraySource, DataSpec, UserError
-from tfdgm.data_scale import data_scale_warnings, scale_warnings
-from tfdgm.registry import find, load
-from tfdgm.sampling import evenly
+from tfdgm.contracts.data import evenly
+from tfdgm.contracts.registry import find, load
+from tfdgm.runs.data_scale import data_scale_warnings, scale_warnings
 
 NORMAL = np.random.RandomState(0).randn(1_000, 4)
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfdgm import gaussian_log_densities, products
-from tfdgm.products import full_precision_product
+from tfdgm.numerics.products import full_precision_product
 
 RANDOM = np.random.RandomState(0)
 

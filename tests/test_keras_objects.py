@@ -6,9 +6,9 @@ import keras
 import pytest
 
 from tfdgm import UserError
-from tfdgm.config import read_config
-from tfdgm.config_files import DEFAULT_CONFIG
-from tfdgm.keras_objects import find_configurable, usable
+from tfdgm.configuration.config_files import DEFAULT_CONFIG
+from tfdgm.configuration.keras_objects import find_configurable, usable
+from tfdgm.configuration.resolve import read_config
 
 ADAM, COSINE = "keras.optimizers.Adam", "keras.optimizers.schedules.CosineDecay"
 #: Values of the parameters that have no default.

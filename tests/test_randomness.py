@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from small import context
 
-from tfdgm.randomness import fold, fold_purpose, integer_seed, permutation, root_seed
+from tfdgm.numerics.randomness import fold, fold_purpose, integer_seed, permutation, root_seed
 
 
 @pytest.mark.parametrize("size", [1, 2, 17, 1297])

@@ -8,7 +8,7 @@ import pytest
 
 import tfdgm
 from tfdgm import UserError
-from tfdgm.registry import KINDS, Plugin, find, load, select
+from tfdgm.contracts.registry import KINDS, Plugin, find, load, select
 
 FIRST_PARTY = [plugin for plugin in find() if plugin.distribution == "tfdgm"]
 

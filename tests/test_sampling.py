@@ -5,7 +5,7 @@ import pytest
 from small import points_experiment
 
 from tfdgm import UserError
-from tfdgm.sampling import Sampler, draw
+from tfdgm.trained.sampling import Sampler, draw
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from small import points_experiment
 
-from tfdgm.randomness import root_seed
-from tfdgm.seeds import Seed, SeedPlan
-from tfdgm.training.run import Trainer
+from tfdgm.numerics.randomness import root_seed
+from tfdgm.numerics.seeds import Seed, SeedPlan
+from tfdgm.training.trainer import Trainer
 
 NODES = {
     "the step's own": lambda seed: seed,

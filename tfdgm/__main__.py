@@ -9,6 +9,6 @@ if __name__ == "__main__":
     # looks like an installed package there would offer plugins. A checkout that is the current folder stays.
     if os.path.realpath(sys.path[0]) == os.getcwd() != os.path.realpath(Path(__file__).parents[1]):
         del sys.path[0]
-    from tfdgm.commands import run
+    from tfdgm.cli.main import run
 
     run()

@@ -19,9 +19,9 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import tensorflow as tf
 
-from tfdgm.config import read_config
+from tfdgm.configuration.resolve import read_config
 from tfdgm.runs.checkpoint_files import Checkpoint
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 
 def save(trainer: Trainer) -> None:

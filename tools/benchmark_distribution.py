@@ -21,10 +21,10 @@ import numpy as np
 import tensorflow as tf
 from turns import Loop, report_turns
 
-from tfdgm.config import read_config
-from tfdgm.distribution.devices import Devices
-from tfdgm.distribution.replicas import Replicas
-from tfdgm.training.run import Trainer
+from tfdgm.configuration.resolve import read_config
+from tfdgm.parallel.devices import Devices
+from tfdgm.parallel.replicas import Replicas
+from tfdgm.training.trainer import Trainer
 
 #: Bytes a second that one device sends in a ring, and what a collective takes besides.
 LINKS = {"NVLink 4, 8 GPUs of one machine": (8, 450e9, 10e-6), "100 Gbit/s, 256 GPUs": (256, 12.5e9, 50e-6)}

@@ -26,7 +26,7 @@ def run_campaign(folder: Path, times: dict[str, int], seed: int, say: Callable[[
     """Strikes, and prints a row for each fault; returns what went wrong."""
     import tensorflow  # noqa: F401  (imported before the forks, used only in them)
 
-    import tfdgm.config  # noqa: F401
+    import tfdgm.configuration.resolve  # noqa: F401
 
     os.environ["TF_XLA_FLAGS"] = (
         f'--tf_xla_persistent_cache_directory="{folder}" --tf_xla_persistent_cache_device_types=CPU'

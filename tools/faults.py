@@ -180,7 +180,7 @@ def full_disk(campaign: Campaign, workdir: Path) -> str:
 
 
 def _limit_after(step: float) -> None:
-    from tfdgm.training.checkpoints import Checkpoints
+    from tfdgm.runs.checkpoints import Checkpoints
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     save = Checkpoints.save

@@ -14,11 +14,11 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tfdgm.config import read_config
+from tfdgm.configuration.resolve import read_config
 from tfdgm.evaluation.modes import mode_scores
 from tfdgm.runs.checkpoint_files import read
-from tfdgm.sampling import draw
-from tfdgm.training.run import Trainer
+from tfdgm.trained.sampling import draw
+from tfdgm.training.trainer import Trainer
 
 CONFIGS = {
     "plain, slow critic": "toy/plain_gan.gin",

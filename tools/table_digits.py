@@ -18,11 +18,11 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-from tfdgm.config import read_config
+from tfdgm.configuration.resolve import read_config
+from tfdgm.contracts.registry import find
 from tfdgm.errors import UserError
 from tfdgm.evaluation.evaluate import evaluate
-from tfdgm.registry import find
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 CONFIGS = {"categorical": "digits/vae_categorical.gin", "vq": "digits/vqvae.gin"}
 SCORES = ("nll_iwae", "elbo", "rate", "mutual_information", "marginal_kl", "code_perplexity", "code_usage")

@@ -18,9 +18,9 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-from tfdgm.config import read_config
+from tfdgm.configuration.resolve import read_config
 from tfdgm.evaluation.evaluate import evaluate
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 KEY = ("name", "gin_file", "bindings", "seed")
 SCORES = ("modes", "high_quality", "reverse_kl", "wasserstein", "seconds")

@@ -61,7 +61,7 @@ class Trainer:
                 if prepare is not None:
                     prepare()
                 # scores and pictures are no part of this: they are made from the last checkpoint
-                from tfdgm.commands import main, results
+                from tfdgm.cli.main import main, results
 
                 results.finish = lambda workdir, built: None  # type: ignore[assignment]
                 code = main(["train", f"--workdir={workdir}", f"--gin_bindings={BINDINGS}{bindings}"])
@@ -118,7 +118,7 @@ def undisturbed(workdir: Path) -> Truth:
 
 
 def final_tensors(workdir: Path) -> dict[str, Any]:
-    from tfdgm.training.checkpoints import Checkpoints
+    from tfdgm.runs.checkpoints import Checkpoints
 
     checkpoint = Checkpoints(workdir / "checkpoints", warn=lambda line: None).latest()
     assert checkpoint is not None
@@ -126,7 +126,7 @@ def final_tensors(workdir: Path) -> dict[str, Any]:
 
 
 def best_of(workdir: Path) -> Any:
-    from tfdgm.training.checkpoints import Checkpoints
+    from tfdgm.runs.checkpoints import Checkpoints
 
     best = Checkpoints(workdir / "checkpoints").best()
     return best and (best.step, best.score)

@@ -10,8 +10,8 @@ import pytest
 from sklearn.datasets import load_digits
 from small import command
 
-from tfdgm.experiment import Experiment
 from tfdgm.runs.checkpoint_files import DamagedCheckpoint, newest_sound, read
+from tfdgm.runs.experiment import Experiment
 from tfdgm.runs.workdir import Workdir
 
 
@@ -81,9 +81,9 @@ def run(trained_workdir, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Experiment, "build", once)
     monkeypatch.setattr("tfdgm.evaluation.evaluate.evaluate", lambda *arguments: scores)
-    monkeypatch.setattr("tfdgm.commands.results.draw_pictures", lambda *arguments: {})
-    monkeypatch.setattr("tfdgm.report.draw_curves", lambda lines: b"")
-    monkeypatch.setattr("tfdgm.data_scale.data_scale_warnings", lambda built: [])
+    monkeypatch.setattr("tfdgm.cli.results.draw_pictures", lambda *arguments: {})
+    monkeypatch.setattr("tfdgm.reporting.run_page.draw_curves", lambda lines: b"")
+    monkeypatch.setattr("tfdgm.runs.data_scale.data_scale_warnings", lambda built: [])
     monkeypatch.setattr("tfdgm.runs.record.describe_commit", lambda folder: None)
     monkeypatch.setattr("tfdgm_data.digits.load_digits", functools.cache(load_digits))
     return folder

@@ -6,7 +6,7 @@ import signal
 import pytest
 from small import command
 
-from tfdgm import commands
+from tfdgm.cli import main as commands
 from tfdgm.system import runtime
 from tfdgm.system.signals import Stopped
 

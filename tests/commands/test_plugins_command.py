@@ -7,7 +7,7 @@ import sys
 import pytest
 from small import command
 
-from tfdgm.registry import KINDS, Plugin, find, load
+from tfdgm.contracts.registry import KINDS, Plugin, find, load
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from small import assert_same_tensors, command
 
+from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.checkpoints import Checkpoints
 
 #: 1,500 steps of about 100 us, with a checkpoint after every tenth: seconds in which to be killed.
 BINDINGS = """

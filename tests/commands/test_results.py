@@ -9,9 +9,9 @@ from tfdgm_data.ring import Ring
 from tfdgm_posteriors.categorical import Categorical
 from tfdgm_priors.uniform import Uniform
 
-from tfdgm.commands.results import finish, print_scores, score
+from tfdgm.cli.results import finish, print_scores, score
 from tfdgm.evaluation.scores import _UNITS, unit
-from tfdgm.report import curves
+from tfdgm.reporting.run_page import curves
 from tfdgm.runs.workdir import Workdir
 
 
@@ -36,8 +36,8 @@ def test_samples_that_vary_too_little_are_told_in_one_line_and_in_the_report(
 ):
     scores = {"high_quality": share, "mode_samples": 2_500, "step": 0, "data_split": "test", "num_examples": 40}
     monkeypatch.setattr("tfdgm.evaluation.evaluate.evaluate", lambda *arguments: scores)
-    monkeypatch.setattr("tfdgm.commands.results.draw_pictures", lambda *arguments: {})
-    monkeypatch.setattr("tfdgm.report.draw_curves", lambda path: b"")
+    monkeypatch.setattr("tfdgm.cli.results.draw_pictures", lambda *arguments: {})
+    monkeypatch.setattr("tfdgm.reporting.run_page.draw_curves", lambda path: b"")
     workdir = Workdir(tmp_path)
     workdir.write_json("run.json", {})
     finish(workdir, gan_experiment(data=Ring(num_train=40, num_validation=0, num_test=40)).build())

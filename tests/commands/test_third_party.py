@@ -48,7 +48,7 @@ class StudentT(Prior):
 
 DRIVER = """
 import contextlib, io, json, sys
-from tfdgm.commands import main
+from tfdgm.cli.main import main
 
 results = []
 for arguments in json.loads(sys.argv[1]):

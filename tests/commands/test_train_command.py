@@ -8,8 +8,8 @@ import sys
 import pytest
 from small import command
 
-from tfdgm.arguments import experiment_arguments
-from tfdgm.commands import COMMANDS
+from tfdgm.cli.main import COMMANDS
+from tfdgm.configuration.experiment_arguments import experiment_arguments
 
 
 def test_a_dry_run_prints_a_config_that_runs_as_it_stands_and_writes_nothing(tmp_path, monkeypatch, capsys):
@@ -80,7 +80,7 @@ SLIPS = [
 
 def test_most_slips_are_told_without_waiting_for_tensorflow():
     source = (
-        "import json, sys; from tfdgm.commands import main\n"
+        "import json, sys; from tfdgm.cli.main import main\n"
         "codes = [main(arguments) for arguments in json.loads(sys.argv[1])]\n"
         "print('TOLD', codes, {'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
     )

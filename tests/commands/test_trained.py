@@ -15,7 +15,7 @@ import tensorflow as tf
 from small import command
 
 from tfdgm import DataSpec
-from tfdgm.pictures import grid, save_examples
+from tfdgm.reporting.pictures import grid, save_examples
 
 KEYS = {
     "elbo", "reconstruction", "rate", "mutual_information", "marginal_kl", "nll_iwae", "nll_iwae_samples",
@@ -80,7 +80,7 @@ def test_a_finished_run_that_is_started_again_is_left_as_it_is_and_remembers_eac
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_scoring_ends_the_run_with_what_to_do(trained_workdir, tmp_path, monkeypatch, capsys, number):
-    from tfdgm.commands import results
+    from tfdgm.cli import results
 
     folder = shutil.copytree(trained_workdir, tmp_path / "run")
     (folder / "eval.json").unlink()

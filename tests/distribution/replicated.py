@@ -12,9 +12,9 @@ from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 from tfdgm_priors.maf import MAF
 
-from tfdgm.distribution.devices import Devices
-from tfdgm.distribution.strategies import mirrored
-from tfdgm.training.run import Trainer
+from tfdgm.parallel.devices import Devices
+from tfdgm.parallel.strategies import mirrored
+from tfdgm.training.trainer import Trainer
 
 STEPS = 50
 

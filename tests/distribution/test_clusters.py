@@ -10,8 +10,8 @@ from small import points_experiment
 from urllib3.exceptions import HTTPError
 
 from tfdgm import UserError
-from tfdgm.distribution import clusters
-from tfdgm.distribution.strategies import Placement
+from tfdgm.parallel import clusters
+from tfdgm.parallel.strategies import Placement
 
 
 class ConfigException(Exception):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from replicated import KINDS, largest_difference, train
 
-from tfdgm.training.checkpoints import Checkpoints
+from tfdgm.runs.checkpoints import Checkpoints
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 from local_cluster import environments

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tfdgm.distribution.ports import answering_at, own_addresses, program, restrict, split
+from tfdgm.parallel.ports import answering_at, own_addresses, program, restrict, split
 
 #: Of Linux: attach a classic BPF program.
 SO_ATTACH_FILTER = 26

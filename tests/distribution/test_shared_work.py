@@ -10,11 +10,11 @@ from replicated import largest_difference, replicated, train
 from small import points_experiment, silent
 
 from tfdgm import Network, UserError
-from tfdgm.distribution.devices import Devices
-from tfdgm.distribution.strategies import Placement, mirrored
 from tfdgm.evaluation.evaluate import evaluate
-from tfdgm.sampling import draw, reconstruct
-from tfdgm.training.run import Trainer
+from tfdgm.parallel.devices import Devices
+from tfdgm.parallel.strategies import Placement, mirrored
+from tfdgm.trained.sampling import draw, reconstruct
+from tfdgm.training.trainer import Trainer
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_every_shard_draws_noise_of_its_own(tmp_path):
 
         @tf.function(autograph=False)
         def once():
-            from tfdgm.distribution.devices import Draw
+            from tfdgm.parallel.devices import Draw
 
             trainer._step([Draw(tf.range(20), None)], tf.constant(0, tf.int64), tf.constant(True))
             return seen[-1]

@@ -15,8 +15,8 @@ from replicated import largest_difference
 from small import command
 from test_ports import answers, filters_allowed
 
+from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.checkpoints import Checkpoints
 
 TOOLS = Path(__file__).parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))

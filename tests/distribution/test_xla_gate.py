@@ -8,11 +8,11 @@ import re
 import pytest
 import tensorflow as tf
 
-from tfdgm import registry
-from tfdgm.config import read_config
-from tfdgm.distribution.replicas import _Program
+from tfdgm.configuration.resolve import read_config
+from tfdgm.contracts import registry
 from tfdgm.errors import UserError
-from tfdgm.matrix.cells import installed
+from tfdgm.parallel.replicas import _Program
+from tfdgm.studies.cells import installed
 from tfdgm.training.step import shard_pass
 
 SMALL = """

@@ -11,9 +11,9 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 
-from tfdgm.commands import main
-from tfdgm.distribution.replicas import Replicas
-from tfdgm.distribution.strategies import Placement
+from tfdgm.cli.main import main
+from tfdgm.parallel.replicas import Replicas
+from tfdgm.parallel.strategies import Placement
 
 count = int(os.environ.get("LOGICAL_CPUS", "1"))
 tf.config.set_logical_device_configuration(

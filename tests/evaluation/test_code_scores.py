@@ -17,7 +17,7 @@ from tfdgm_priors.uniform import Uniform
 
 from tfdgm.evaluation import bounds
 from tfdgm.evaluation.bounds import Draws
-from tfdgm.evaluation.codes import aggregated_codes, code_scores
+from tfdgm.evaluation.code_scores import aggregated_codes, code_scores
 from tfdgm.evaluation.evaluate import evaluate
 from tfdgm.evaluation.surgery import AggregatedPosterior as Mixture
 from tfdgm.evaluation.surgery import elbo_surgery

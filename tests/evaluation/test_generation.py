@@ -16,8 +16,8 @@ from tfdgm.evaluation.modes import mode_scores
 from tfdgm.evaluation.precision_recall import precision_recall
 from tfdgm.evaluation.scores import unit
 from tfdgm.evaluation.transport import sliced_wasserstein, wasserstein
-from tfdgm.randomness import integer_seed
-from tfdgm.sampling import draw
+from tfdgm.numerics.randomness import integer_seed
+from tfdgm.trained.sampling import draw
 
 NEIGHBOURS = {"precision", "recall", "density", "coverage"}
 TRANSPORT = {"wasserstein", "sliced_wasserstein"}

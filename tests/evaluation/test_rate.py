@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tfdgm_priors.categorical_mixture import CategoricalMixture
 
-from tfdgm.rate import rate, single_draw_rate
+from tfdgm.model.rate import rate, single_draw_rate
 
 tfd = tfp.distributions
 

@@ -10,11 +10,11 @@ from small import command, silent
 
 from tfdgm.labs import disjoint_supports, earth_mover, gumbel_softmax, likelihood_vs_samples, parallel_lines
 from tfdgm.labs.figures import slides
-from tfdgm.labs.lab import Settings, above, below, load_lab, near
+from tfdgm.labs.lab import LabSettings, above, below, load_lab, near
 
 
 def settings(tmp_path, *bindings):
-    return Settings(tmp_path, 0, bindings, silent)
+    return LabSettings(tmp_path, 0, bindings, silent)
 
 
 def run(name, tmp_path, *bindings):

@@ -8,11 +8,11 @@ from types import ModuleType
 import pytest
 from small import command
 
-from tfdgm.commands import lab_command
-from tfdgm.config_files import config_root
+from tfdgm.cli import lab as lab_command
+from tfdgm.configuration.config_files import config_root
 from tfdgm.labs import LABS
 from tfdgm.labs.figures import slide
-from tfdgm.labs.lab import Outcome, load_lab, near
+from tfdgm.labs.lab import LabResult, load_lab, near
 
 
 def fake_lab(got):
@@ -24,7 +24,7 @@ def fake_lab(got):
         figure = slide()
         figure.add_subplot().plot([0, settings.seed])
         rows = [{"step": 1, "value": float(got)}, {"step": 2, "other": "a, b"}]
-        return Outcome(rows, figure, [near("the value", got, 1.0, 0.1)])
+        return LabResult(rows, figure, [near("the value", got, 1.0, 0.1)])
 
     module.run = run
     return module
@@ -48,7 +48,7 @@ def test_without_a_name_the_labs_are_listed(capsys):
 
 
 def test_listing_does_not_import_tensorflow():
-    code = "import sys; from tfdgm.commands import main; main(['lab']); sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; from tfdgm.cli.main import main; main(['lab']); sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
 
 

@@ -9,16 +9,16 @@ from small import silent
 
 from tfdgm.labs import gan_optimality, mode_collapse, parallel_lines, prior_gap, priors
 from tfdgm.labs.figures import slides
-from tfdgm.labs.lab import Settings, load_lab
-from tfdgm.labs.lines import line_at
-from tfdgm.labs.runs import Run, build
+from tfdgm.labs.lab import LabSettings, load_lab
+from tfdgm.labs.line_generator import line_at
+from tfdgm.labs.trainings import Run, build
 
 #: Trainings of two loops, for what needs no success of them.
 SHORT = ("steps = 20", "experiment.steps_per_loop = 10", "experiment.batch_size = 32")
 
 
 def settings(tmp_path, *bindings):
-    return Settings(tmp_path, 0, bindings, silent)
+    return LabSettings(tmp_path, 0, bindings, silent)
 
 
 def run(name, tmp_path, *bindings):
@@ -63,7 +63,7 @@ def test_a_run_again_is_the_same_run_and_a_changed_start_another(trained):
 
 def test_the_density_of_the_generated_is_that_of_its_samples(trained):
     made, _ = trained
-    from tfdgm.sampling import draw
+    from tfdgm.trained.sampling import draw
 
     kernel, bias = made.built.model.decoder.layers[0].kernel, made.built.model.decoder.layers[0].bias
     kernel.assign([[1.0, 0.5], [-0.3, 2.0]])
@@ -75,7 +75,7 @@ def test_the_density_of_the_generated_is_that_of_its_samples(trained):
 
 
 def test_the_generators_line_is_where_it_is_put_and_almost_uniform(tmp_path):
-    from tfdgm.sampling import draw
+    from tfdgm.trained.sampling import draw
 
     built = build(settings(tmp_path), "parallel_lines.gin")
     built.state.assign(built.state.read() | line_at(built, -0.25))

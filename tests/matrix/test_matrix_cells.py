@@ -6,9 +6,9 @@ import pytest
 from third_party import install
 
 from tfdgm import UserError
-from tfdgm.matrix.cells import Cell, Settings, Traits, chosen, combine, installed, objective_lists
-from tfdgm.matrix.choice_files import read_added
-from tfdgm.registry import find
+from tfdgm.contracts.registry import find
+from tfdgm.studies.cells import Cell, CellSettings, Traits, chosen, combine, installed, objective_lists
+from tfdgm.studies.config_overrides import read_added
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_tables_list_models_without_inference_and_single_objectives_first():
 
 
 def test_flags_are_those_of_train_with_files_of_choices_after_shared_ones_and_the_seed_last():
-    settings = Settings(
+    settings = CellSettings(
         ["base.gin"], ["steps = 3"], {"objective.y": ["y.gin"], "posterior.q": ["q.gin", "r.gin"], "prior.b": ["b.gin"]}
     )
     assert settings.flags(Cell("q", "a", ("x", "y"), 7), Path("m/cells/c")) == [
@@ -137,5 +137,5 @@ def test_a_file_of_a_folder_that_is_named_after_no_choice_is_refused(tmp_path):
 
 
 def test_every_cell_gets_the_flags_of_the_folder(tmp_path):
-    settings = Settings(["base.gin"], others=["--no_lock"])
+    settings = CellSettings(["base.gin"], others=["--no_lock"])
     assert settings.flags(Cell("q", "p", ("o",), 3), tmp_path)[-1] == "--no_lock"

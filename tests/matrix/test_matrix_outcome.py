@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfdgm.matrix.outcome import last_message, numbers, outcome
+from tfdgm.studies.exit_status import last_message, numbers, outcome
 
 OWN = "step 10/40\ntfdgm: 'x' is refused;\n  because of y\n"
 TRACE = """tfdgm: an earlier message

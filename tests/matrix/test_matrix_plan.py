@@ -6,18 +6,18 @@ import pytest
 from third_party import STUDENT_T, install
 
 from tfdgm import UserError
-from tfdgm.config import read_config
-from tfdgm.matrix import check
-from tfdgm.matrix.cells import Cell, Settings, chosen, combine, objective_lists
-from tfdgm.matrix.check import Checker, about_config, about_objective, answer
-from tfdgm.matrix.choice_files import read_added
-from tfdgm.matrix.description import described, in_lines
-from tfdgm.matrix.folder import Folder, Result
-from tfdgm.matrix.outputs import write_outputs
-from tfdgm.matrix.plan import check_settings, make_plan, traits_of_objectives
-from tfdgm.registry import find, load, select
+from tfdgm.configuration.resolve import read_config
+from tfdgm.contracts.registry import find, load, select
+from tfdgm.studies import check
+from tfdgm.studies.cells import Cell, CellSettings, chosen, combine, objective_lists
+from tfdgm.studies.check import Checker, about_config, about_objective, answer
+from tfdgm.studies.config_overrides import read_added
+from tfdgm.studies.dry_run import described, in_lines
+from tfdgm.studies.folder import Folder, Result
+from tfdgm.studies.plan import check_settings, make_plan, traits_of_objectives
+from tfdgm.studies.write_reports import write_outputs
 
-SETTINGS = Settings(["digits/vae.gin"], ["network.mlp.hidden = (8,)\nexperiment.latent_size = 2"])
+SETTINGS = CellSettings(["digits/vae.gin"], ["network.mlp.hidden = (8,)\nexperiment.latent_size = 2"])
 BROKEN = (
     STUDENT_T
     + """
@@ -141,7 +141,7 @@ def test_a_folder_of_runs_of_another_configuration_is_refused_with_the_lines_tha
     bindings = ["experiment.seed = 4", *SETTINGS.bindings]
     (workdir / "config.gin").write_text(answer(about_config(SETTINGS.files, bindings, build=False))["text"])
     assert make_plan([cell], SETTINGS, folder, answer).waiting == [cell]
-    other = Settings(SETTINGS.files, [*SETTINGS.bindings, "experiment.latent_size = 3"])
+    other = CellSettings(SETTINGS.files, [*SETTINGS.bindings, "experiment.latent_size = 3"])
     with pytest.raises(UserError, match="another configuration") as raised:
         make_plan([cell, vae("maf")], other, folder, answer)
     assert "-experiment.latent_size = 2" in str(raised.value) and "+experiment.latent_size = 3" in str(raised.value)
@@ -150,13 +150,13 @@ def test_a_folder_of_runs_of_another_configuration_is_refused_with_the_lines_tha
 def test_a_mistake_in_what_cells_share_is_told_once(third_party):
     check_settings(SETTINGS, answer)
     with pytest.raises(UserError, match="no parameter 'stepz'"):
-        check_settings(Settings(SETTINGS.files, ["experiment.stepz = 3"]), answer)
+        check_settings(CellSettings(SETTINGS.files, ["experiment.stepz = 3"]), answer)
 
 
 def test_a_mistake_in_the_file_of_a_choice_is_told_once(tmp_path):
     (tmp_path / "vq.gin").write_text("posterior.vq.num_code = 3")
     with pytest.raises(UserError, match="Did you mean 'num_codes'"):
-        check_settings(Settings(SETTINGS.files, [], {"posterior.vq": [str(tmp_path / "vq.gin")]}), answer)
+        check_settings(CellSettings(SETTINGS.files, [], {"posterior.vq": [str(tmp_path / "vq.gin")]}), answer)
 
 
 def test_objectives_tell_their_traits_and_first_party_ones_pair():
@@ -169,7 +169,7 @@ def test_objectives_tell_their_traits_and_first_party_ones_pair():
 
 @pytest.mark.slow
 def test_first_party_combinations_on_the_digits_are_refused_for_what_they_are_and_not_for_want_of_a_setting(folder):
-    settings = Settings(SETTINGS.files, SETTINGS.bindings, read_added(["digits/matrix"]))
+    settings = CellSettings(SETTINGS.files, SETTINGS.bindings, read_added(["digits/matrix"]))
     priors = [plugin.name for plugin in find() if plugin.kind == "prior" and plugin.distribution == "tfdgm"]
     cells = combine(chosen("posterior", []), priors, objective_lists(traits_of_objectives(answer)), [0])
 

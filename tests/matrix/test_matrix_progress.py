@@ -4,16 +4,16 @@ import sys
 
 import pytest
 
-from tfdgm.matrix.cells import Cell
-from tfdgm.matrix.folder import Result
-from tfdgm.matrix.progress import Progress, in_a_line, step_of
+from tfdgm.studies.cells import Cell
+from tfdgm.studies.folder import Result
+from tfdgm.studies.study_progress import StudyProgress, in_a_line, step_of
 
 CELLS = [Cell("q", prior, ("o",), 0) for prior in "abcd"]
 
 
 def test_the_time_left_is_that_of_the_cells_that_ended(capsys):
     results = {cell: Result(cell) for cell in CELLS}
-    progress = Progress(total=4, jobs=2)
+    progress = StudyProgress(total=4, jobs=2)
     assert progress.seconds_left([3.0]) is None
     results[CELLS[0]] = Result(CELLS[0], "done", scores={"elbo": -22.5, "oddity": 1.0, "nll_iwae": 22.25})
     progress.end(results[CELLS[0]], 100.0, results.values(), {CELLS[1]: 40.0})
@@ -27,7 +27,7 @@ def test_the_time_left_is_that_of_the_cells_that_ended(capsys):
 
 
 def test_a_refusal_says_nothing_of_the_time_that_a_cell_takes(capsys):
-    progress = Progress(total=2, jobs=1)
+    progress = StudyProgress(total=2, jobs=1)
     refused = Result(CELLS[0], "refused", "no meaning\nat all")
     progress.end(refused, 9.0, [refused, Result(CELLS[1])], {})
     assert progress.seconds_left([]) is None
@@ -38,7 +38,7 @@ def test_a_refusal_says_nothing_of_the_time_that_a_cell_takes(capsys):
 
 
 def test_a_terminal_has_a_line_with_the_steps_which_is_written_anew_when_it_changes(tmp_path, monkeypatch, capsys):
-    progress = Progress(total=1, jobs=1)
+    progress = StudyProgress(total=1, jobs=1)
     shown = [Result(CELLS[0])], {CELLS[0]: 1.0}, {CELLS[0]: tmp_path}
     progress.show(*shown)
     assert capsys.readouterr().err == ""

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tfdgm.matrix import runner
-from tfdgm.matrix.cells import Cell, Settings
-from tfdgm.matrix.folder import Folder, Result
-from tfdgm.matrix.runner import Runner
+from tfdgm.studies import runner
+from tfdgm.studies.cells import Cell, CellSettings
+from tfdgm.studies.folder import Folder, Result
+from tfdgm.studies.runner import Runner
 from tfdgm.system.processes import environment
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_train.py")))
@@ -41,7 +41,7 @@ def run(folder, *priors, jobs=1):
     results = folder.results()
     results |= {cell: Result(cell, command=f"tfdgm train {cell.prior}") for cell in cells if cell not in results}
     waiting = [cell for cell in cells if results[cell].status != "done"]
-    stopped = Runner(folder, results, Settings(["base.gin"]), jobs, FAKE).run(waiting)
+    stopped = Runner(folder, results, CellSettings(["base.gin"]), jobs, FAKE).run(waiting)
     return stopped, {cell.prior: (result.status, result.reason) for cell, result in folder.results().items()}
 
 
@@ -180,7 +180,7 @@ def test_a_matrix_that_is_killed_takes_its_processes_along_and_they_save(folder,
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from pathlib import Path
         from test_matrix_runner import run
-        from tfdgm.matrix.folder import Folder
+        from tfdgm.studies.folder import Folder
         run(Folder(Path({str(folder.path)!r})), "good", "long")
     """)
     process = subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.DEVNULL)

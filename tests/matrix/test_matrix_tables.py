@@ -10,12 +10,12 @@ import re
 import pytest
 
 from tfdgm import UserError
-from tfdgm.config_files import DEFAULT_CONFIG, find_file
-from tfdgm.matrix.cells import Cell
-from tfdgm.matrix.folder import Folder, Result
-from tfdgm.matrix.outputs import write_outputs
-from tfdgm.matrix.page import newest_samples
-from tfdgm.matrix.table import BETTER, MAIN_SCORES, SCORES, csv_text, markdown, number, spread
+from tfdgm.configuration.config_files import DEFAULT_CONFIG, find_file
+from tfdgm.studies.cells import Cell
+from tfdgm.studies.folder import Folder, Result
+from tfdgm.studies.study_page import newest_samples
+from tfdgm.studies.table import BETTER, MAIN_SCORES, SCORES, csv_text, markdown, number, spread
+from tfdgm.studies.write_reports import write_outputs
 
 NASTY = "<script>alert(\"1\")</script> & 'x' | y,\nsecond line"
 

@@ -9,9 +9,9 @@ from tfdgm_networks.mlp import MLP
 
 from tfdgm import BuildContext, DataSpec, LatentSpec, UserError
 from tfdgm.contracts.component import raw
-from tfdgm.distribution.devices import Devices, Draw
-from tfdgm.randomness import root_seed
-from tfdgm.seeds import Seed
+from tfdgm.numerics.randomness import root_seed
+from tfdgm.numerics.seeds import Seed
+from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.step import training_step
 
 

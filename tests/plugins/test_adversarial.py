@@ -24,8 +24,8 @@ from tfdgm_priors.uniform import Uniform
 
 from tfdgm import Forward
 from tfdgm.contracts.component import named_variables, raw
-from tfdgm.distribution.devices import Devices, Draw
-from tfdgm.training.run import Trainer
+from tfdgm.parallel.devices import Devices, Draw
+from tfdgm.training.trainer import Trainer
 
 KINDS = [JSD, Wasserstein]
 

@@ -18,11 +18,11 @@ from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 from tfdgm_priors.categorical_mixture import CategoricalMixture
 
 from tfdgm import Context, Latent, LatentSpec, Posterior, UserError, gaussian_log_densities
-from tfdgm.distribution.devices import Devices, Draw
-from tfdgm.randomness import root_seed
-from tfdgm.seeds import Seed
-from tfdgm.training.run import Trainer
+from tfdgm.numerics.randomness import root_seed
+from tfdgm.numerics.seeds import Seed
+from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.step import training_step
+from tfdgm.training.trainer import Trainer
 
 
 def context_of(built):

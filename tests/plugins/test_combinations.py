@@ -12,11 +12,11 @@ from tfdgm_networks.mlp import MLP
 
 from tfdgm import UserError, registry
 from tfdgm.contracts.component import named_variables
-from tfdgm.export import export
 from tfdgm.runs.metrics_file import read_lines
 from tfdgm.runs.workdir import Workdir
-from tfdgm.sampling import draw
-from tfdgm.training.run import Trainer
+from tfdgm.trained.export import export
+from tfdgm.trained.sampling import draw
+from tfdgm.training.trainer import Trainer
 
 #: Hyperparameters that make things small, for every plugin that has one of that name.
 SMALL = {

@@ -9,7 +9,7 @@ from tfdgm_data.image_folder import ImageFolder
 from tfdgm_likelihoods.gaussian import Gaussian
 
 from tfdgm import UserError
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 
 def numbered(count, first=0):

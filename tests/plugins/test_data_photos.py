@@ -13,7 +13,7 @@ from tfdgm_networks.conv import Conv
 
 from tfdgm import UserError
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 COLUMNS = {"train": {*range(256), *range(320, 576)}, "validation": {*range(576, 640)}, "test": {*range(256, 320)}}
 

@@ -10,7 +10,7 @@ from tfdgm_data.tfds import TFDS
 from tfdgm_likelihoods.bernoulli import Bernoulli
 
 from tfdgm import UserError
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 datasets = pytest.importorskip("tensorflow_datasets")
 

@@ -28,8 +28,8 @@ from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 
 from tfdgm import Component, Prior, Schedule, UserError
-from tfdgm.distribution.devices import Devices, Draw
-from tfdgm.seeds import Seed
+from tfdgm.numerics.seeds import Seed
+from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.step import training_step
 
 

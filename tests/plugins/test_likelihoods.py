@@ -17,7 +17,7 @@ from tfdgm_likelihoods.gaussian import Gaussian
 from tfdgm import BuildContext, DataSpec, LatentSpec, UserError
 from tfdgm.contracts.component import named_variables, trainable
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 RANDOM = np.random.RandomState(0)
 GREY = DataSpec(shape=(4, 3), low=-1.0, high=1.0, levels=9)

@@ -10,7 +10,7 @@ from tfdgm_networks.normalization import BatchNormalization
 
 from tfdgm import BuildContext, Context, DataSpec, LatentSpec
 from tfdgm.contracts.context import Collector
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 X = 3 + 2 * np.random.RandomState(0).randn(10, 4, 3).astype(np.float32)
 

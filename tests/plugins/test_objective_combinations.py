@@ -13,7 +13,7 @@ from tfdgm_objectives.elbo import ELBO
 
 from tfdgm import UserError, registry
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 STEPS, MIDDLE = 20, 10
 ADVERSARIAL = [plugin for plugin in plugins("objective") if registry.load(plugin).adversarial]

@@ -22,11 +22,11 @@ from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.adversarial import slopes_between
 from tfdgm_objectives.wasserstein import Wasserstein
 
-from tfdgm.config import read_config
+from tfdgm.configuration.resolve import read_config
 from tfdgm.contracts.component import raw
-from tfdgm.distribution.devices import Devices
+from tfdgm.parallel.devices import Devices
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 LIPSCHITZ = ("gradient_penalty", "clipping", "spectral_normalization")
 #: Three slopes: below, at and above what a 1-Lipschitz critic may have.

@@ -20,7 +20,7 @@ from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm import Prior, experiment
 from tfdgm.contracts.component import raw
 from tfdgm.evaluation.critics import CriticEstimates
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 STEPS = 600
 

@@ -9,8 +9,8 @@ from small import context, points_experiment, silent
 from tfdgm_posteriors.gaussian import Gaussian
 
 from tfdgm import BuildContext, DataSpec, LatentSpec, UserError
-from tfdgm.rate import rate
-from tfdgm.training.run import Trainer
+from tfdgm.model.rate import rate
+from tfdgm.training.trainer import Trainer
 
 tfd = tfp.distributions
 DATA = DataSpec(shape=(3,))

@@ -11,9 +11,9 @@ from tfdgm_priors.uniform import Uniform
 
 from tfdgm import BuildContext, Context, DataSpec, Forward, UserError
 from tfdgm.contracts.context import Collector
-from tfdgm.distribution.devices import Devices, Draw, reduce_passes
-from tfdgm.randomness import fold, root_seed
-from tfdgm.seeds import Seed
+from tfdgm.numerics.randomness import fold, root_seed
+from tfdgm.numerics.seeds import Seed
+from tfdgm.parallel.devices import Devices, Draw, reduce_passes
 from tfdgm.training.step import shard_pass, training_step
 
 DATA = DataSpec((3,))

@@ -9,11 +9,11 @@ import pytest
 
 from tfdgm import UserError
 from tfdgm.runs.checkpoint_files import Checkpoint
+from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.metrics_file import cut_after, last_step, line_of, read_lines
 from tfdgm.runs.record import checked_record
 from tfdgm.runs.workdir import Workdir, new_folder
 from tfdgm.system import strict_json
-from tfdgm.training.checkpoints import Checkpoints
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_the_variable_names_the_folder_or_turns_it_off(monkeypatch, tmp_path):
 
 PROGRAM = """
 import sys
-from tfdgm.commands import main
+from tfdgm.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -12,7 +12,7 @@ from tfdgm import UserError
 from tfdgm.errors import NonFiniteError
 from tfdgm.runs import checkpoint_files as module
 from tfdgm.runs.checkpoint_files import Checkpoint, DamagedCheckpoint, read
-from tfdgm.training.checkpoints import Checkpoints
+from tfdgm.runs.checkpoints import Checkpoints
 
 
 def tensors(step):
@@ -267,7 +267,7 @@ def test_the_best_is_written_before_the_step_so_that_no_crash_between_them_loses
         write(path, checkpoint)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tfdgm.training.checkpoints.write", die_after_the_first)
+    monkeypatch.setattr("tfdgm.runs.checkpoints.write", die_after_the_first)
     with pytest.raises(KeyboardInterrupt):
         checkpoints.save(Checkpoint(300, tensors(300), score=-34.22))
     assert (checkpoints.best().step, checkpoints.best().score) == (300, -34.22)

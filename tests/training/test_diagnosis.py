@@ -13,7 +13,7 @@ from tfdgm_objectives.elbo import ELBO
 from tfdgm import Loss
 from tfdgm.errors import NonFiniteError
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 
 def nan_at(step, at, tensor):

@@ -8,7 +8,7 @@ from tfdgm_data.digits import Digits
 from tfdgm_networks.conv import Conv
 
 import tfdgm.training.loop as loop
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 
 class StaticDigits(Digits):

@@ -7,7 +7,7 @@ from tfdgm_data.digits import Digits
 from tfdgm_networks.mlp import MLP
 
 from tfdgm.evaluation.bounds import Draws
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 
 @pytest.mark.slow

@@ -14,9 +14,9 @@ from small import Points, assert_same_tensors, command, normal_rows, points_expe
 from tfdgm import ArraySource, Network, UserError
 from tfdgm.errors import NonFiniteError
 from tfdgm.runs.checkpoint_files import Checkpoint
+from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.checkpoints import Checkpoints
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 
 class Validated(Points):

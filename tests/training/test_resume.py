@@ -10,7 +10,7 @@ from small import assert_same_tensors, digits_experiment, gan_experiment, points
 
 from tfdgm import UserError
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.run import Trainer
+from tfdgm.training.trainer import Trainer
 
 
 def run(workdir, make=points_experiment, **changes):

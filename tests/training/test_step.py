@@ -10,10 +10,10 @@ from tfdgm_objectives.elbo import ELBO
 
 from tfdgm import Concatenated, Objective, Summed, UserError
 from tfdgm.contracts.component import named_variables, raw
-from tfdgm.distribution.devices import Devices, Draw
-from tfdgm.model import Forward
-from tfdgm.randomness import fold, root_seed
-from tfdgm.seeds import Seed
+from tfdgm.model.forward_pass import ForwardPass
+from tfdgm.numerics.randomness import fold, root_seed
+from tfdgm.numerics.seeds import Seed
+from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.step import shard_pass, training_step
 
 
@@ -52,7 +52,7 @@ def test_one_step_of_sgd_on_an_affine_vae_equals_the_gradient_derived_by_hand():
     seed = fold(fold(fold(root_seed(0, "training"), 0), 0), 0)
     from tfdgm import Context
 
-    forward = Forward(model, rows_of(built), Context(seed, tf.constant(0, tf.int64), training=True))
+    forward = ForwardPass(model, rows_of(built), Context(seed, tf.constant(0, tf.int64), training=True))
     z, x = forward.latent.z.numpy().astype(float), forward.x.numpy().astype(float)
     encoder, decoder = model.encoder.layers[0], model.decoder.layers[0]
     features = x @ encoder.kernel.numpy().astype(float) + encoder.bias.numpy()

@@ -19,7 +19,7 @@ def run(root: str, only: list[str]) -> dict:
         del sys.modules[name]
     sys.path[:2] = [root, str(Path(root) / "plugins")]
     importlib.invalidate_caches()
-    commands = importlib.import_module("tfdgm.commands")
+    commands = importlib.import_module("tfdgm.cli.main")
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = commands.main(["verify", *(f"--only={name}" for name in only)])

@@ -44,14 +44,14 @@ MEAN_OVER_PIXELS = """right = tfd.Independent(tfd.Bernoulli(logits=outputs, dtyp
 MUTATIONS = [
     Mutation(
         "the sign of the entropy in the rate",
-        "tfdgm/rate.py",
+        "tfdgm/model/rate.py",
         "return -q.entropy() - cross_term",
         "return q.entropy() - cross_term",
         "codes.mixture_prior",
     ),
     Mutation(
         "the sign of log p in the single-draw rate",
-        "tfdgm/rate.py",
+        "tfdgm/model/rate.py",
         "return q.log_prob(value) - p.log_prob(value)",
         "return q.log_prob(value) + p.log_prob(value)",
         "bounds.single_draw",

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdgm.seeds import Seed
+from tfdgm.numerics.seeds import Seed
 
 
 @dataclasses.dataclass(frozen=True)

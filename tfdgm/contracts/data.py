@@ -98,3 +98,8 @@ class Data(Component):
     def describe(self) -> dict[str, Any]:
         """Facts about the data for `run.json`: source, protocol of the split, binarisation."""
         return {}
+
+
+def evenly(size: int, count: int) -> np.ndarray:
+    """`count` positions in 0..size-1, evenly spread; all of them in order where `count` is `size`."""
+    return np.linspace(0, size - 1, count).round().astype(np.int64)

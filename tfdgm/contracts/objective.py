@@ -1,16 +1,14 @@
 """Objectives: what training minimises, with an adversary where one is needed."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
+from tfdgm.contracts.forward import Forward
 from tfdgm.contracts.specs import BuildContext
-
-if TYPE_CHECKING:
-    from tfdgm.model import Forward
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +53,11 @@ class Objective(Component):
     def build(self, context: BuildContext) -> None:
         """Makes the critic's variables, where there is one."""
 
-    def model_loss(self, forward: "Forward", context: Context) -> Loss:
+    def model_loss(self, forward: Forward, context: Context) -> Loss:
         """This term of the model player's loss."""
         raise NotImplementedError
 
-    def adversary_loss(self, forward: "Forward", context: Context) -> Loss:
+    def adversary_loss(self, forward: Forward, context: Context) -> Loss:
         """What the adversary minimises; only asked for where `moves` > 0."""
         raise NotImplementedError
 
@@ -71,7 +69,7 @@ class Objective(Component):
         """
         raise NotImplementedError(f"{self.spoken_name()} has no scores")
 
-    def estimates(self, forward: "Forward", context: Context) -> dict[str, tf.Tensor]:
+    def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
         """What the adversary can tell of unseen data: scalars by name, estimated on this batch.
 
         Asked for in validation, where the names are prefixed by `validation_`, and in evaluation.

@@ -102,7 +102,7 @@ class BuildContext:
 
     def seed_for(self, purpose: str) -> int:
         """A non-negative integer seed that depends on the run's seed and on `purpose` alone."""
-        from tfdgm.randomness import integer_seed
+        from tfdgm.numerics.randomness import integer_seed
 
         return integer_seed(self.seed, purpose)
 

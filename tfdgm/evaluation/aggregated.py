@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm.codes import code_log_probabilities, mixture_densities
 from tfdgm.evaluation.bounds import Draws
-from tfdgm.gaussians import gaussian_log_densities
+from tfdgm.model.code_densities import code_log_probabilities, mixture_densities
+from tfdgm.numerics.gaussians import gaussian_log_densities
 
 _DENSITIES_AT_ONCE = 1 << 25
 #: Values and Gaussians in one call: 8 million pairs, which are 32 MB in float32 and twice that in float64.

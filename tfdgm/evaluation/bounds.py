@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp
 
-from tfdgm.codes import log_prob_of_codes
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Source
-from tfdgm.experiment import Built
-from tfdgm.randomness import fold, root_seed
+from tfdgm.model.code_densities import log_prob_of_codes
+from tfdgm.numerics.randomness import fold, root_seed
+from tfdgm.runs.experiment import Built
 
 _EXAMPLES_AT_ONCE = 500
 #: Values of x that are decoded at once.

@@ -3,11 +3,10 @@
 import tensorflow as tf
 
 from tfdgm.contracts.context import Context
-from tfdgm.contracts.data import Source
-from tfdgm.experiment import Built
-from tfdgm.model import Forward
-from tfdgm.randomness import root_seed
-from tfdgm.sampling import evenly
+from tfdgm.contracts.data import Source, evenly
+from tfdgm.model.forward_pass import ForwardPass
+from tfdgm.numerics.randomness import root_seed
+from tfdgm.runs.experiment import Built
 
 _EXAMPLES = 2_000
 
@@ -36,7 +35,7 @@ class CriticEstimates:
     def _estimates(self, rows: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         context = Context(self.seed, step)
         x = self.built.model.data.observe(rows, context.within("observe"))
-        forward = Forward(self.built.model, x, context)
+        forward = ForwardPass(self.built.model, x, context)
         found: dict[str, tf.Tensor] = {}
         for name, objective in self.built.experiment.objectives.items():
             if objective.moves:

@@ -6,11 +6,11 @@ from typing import Any
 from tfdgm.errors import UserError
 from tfdgm.evaluation.active_units import active_units
 from tfdgm.evaluation.bounds import Draws
-from tfdgm.evaluation.codes import aggregated_codes, code_scores
+from tfdgm.evaluation.code_scores import aggregated_codes, code_scores
 from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.generation import generation_scores
 from tfdgm.evaluation.surgery import elbo_surgery
-from tfdgm.experiment import Built
+from tfdgm.runs.experiment import Built
 
 #: Draws of z over the whole split that the ELBO and its surgery use.
 _SURGERY_DRAWS = 100_000

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from tfdgm.contracts.data import Source
+from tfdgm.contracts.data import Source, evenly
 from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.frechet import frechet_distance
 from tfdgm.evaluation.mmd import median_distance, mmd
 from tfdgm.evaluation.modes import mode_scores
 from tfdgm.evaluation.precision_recall import NEIGHBOURS, ball_scores, neighbour_radii, radius_notes
 from tfdgm.evaluation.transport import sliced_wasserstein, wasserstein
-from tfdgm.randomness import integer_seed
-from tfdgm.sampling import draw, evenly
+from tfdgm.numerics.randomness import integer_seed
+from tfdgm.trained.sampling import draw
 
 #: Samples for the scores of modes, at least so many and so many for each mode, as published (Lin et al. 2018): 2,500
 #: for 8 and 25 modes, 26,000 for 1,000.

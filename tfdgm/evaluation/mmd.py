@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tfdgm.contracts.data import evenly
 from tfdgm.evaluation.distances import squared_distances
-from tfdgm.sampling import evenly
 
 #: Points that the median distance is taken over.
 _BANDWIDTH_POINTS = 1_000

@@ -8,9 +8,9 @@ import tensorflow as tf
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Source
 from tfdgm.evaluation.critics import CriticEstimates
-from tfdgm.experiment import Built
-from tfdgm.model import Forward
-from tfdgm.randomness import fold, root_seed
+from tfdgm.model.forward_pass import ForwardPass
+from tfdgm.numerics.randomness import fold, root_seed
+from tfdgm.runs.experiment import Built
 
 
 def chunks(source: Source, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -56,5 +56,5 @@ class Validation:
     def _chunk_scores(self, rows: tf.Tensor, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         context = Context(fold(self.seed, number), step)
         x = self.built.model.data.observe(rows, context.within("observe"))
-        forward = Forward(self.built.model, x, context)
+        forward = ForwardPass(self.built.model, x, context)
         return tf.stack([tf.reduce_sum(forward.reconstruction), tf.reduce_sum(forward.rate)])

@@ -15,20 +15,20 @@ from scipy.stats import norm
 
 from tfdgm.evaluation.divergences import jsd, optimal_discriminator
 from tfdgm.labs.figures import BLACK, BLUE, GREEN, ORANGE, RED, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, above, below, near
-from tfdgm.labs.lines import line_at
-from tfdgm.labs.runs import Run, build
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, above, below, near
+from tfdgm.labs.line_generator import line_at
+from tfdgm.labs.trainings import Run, build
 
 SCALES = (0.06, 0.08, 0.1, 0.14, 0.2, 0.28, 0.4, 0.57, 0.8, 1.13, 1.6)
 #: Instance noise of the learned critics.
 NOISES = (0.0, 0.5)
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     rows: list[Row] = [exact(scale) for scale in SCALES]
     curves = {noise: learned(settings, noise) for noise in NOISES}
     rows += [{"noise": noise, "step": step, "gradient": size} for noise in NOISES for step, size in curves[noise]]
-    return Outcome(rows, _figure(curves), _checks(curves))
+    return LabResult(rows, _figure(curves), _checks(curves))
 
 
 def exact(scale: float) -> dict[str, float]:
@@ -47,7 +47,7 @@ def points(scale: float) -> np.ndarray:
     return np.linspace(-12 * scale, 1 + 12 * scale, 20_001)
 
 
-def learned(settings: Settings, noise: float) -> list[tuple[float, float]]:
+def learned(settings: LabSettings, noise: float) -> list[tuple[float, float]]:
     """(step, norm of the generator's gradient) while its critic learns."""
     built = build(settings, "disjoint_supports.gin", f"noise = {noise}")
     lines = Run(settings, built, f"noise-{noise}").train(line_at(built, 0.0))

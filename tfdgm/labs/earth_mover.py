@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from tfdgm.evaluation.transport import Transport, transport, wasserstein
 from tfdgm.labs.figures import BLACK, BLUE, ORANGE, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, below, near
-from tfdgm.labs.runs import read_experiment
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, below, near
+from tfdgm.labs.trainings import read_experiment
 
 #: The heaps of the worked example, at 1, 2, ..., 8 metres.
 P = np.array([0.15, 0.30, 0.25, 0.10, 0.10, 0.10, 0.00, 0.00])
@@ -22,7 +22,7 @@ Q = np.array([0.00, 0.05, 0.00, 0.10, 0.10, 0.20, 0.35, 0.20])
 PLACES = np.arange(1.0, 9.0)
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     heaps = transport(P, Q, distances(PLACES[:, None], PLACES[:, None]))
     x, y = (
         read_experiment(settings, "earth_mover.gin", f"experiment.data = @data.{name}()").splits["test"]
@@ -44,7 +44,7 @@ def run(settings: Settings) -> Outcome:
         ),
         *_checks("plane", plane, p, q, distances(first, second)),
     ]
-    return Outcome(rows, _figure(heaps, plane, first, second), checks)
+    return LabResult(rows, _figure(heaps, plane, first, second), checks)
 
 
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:

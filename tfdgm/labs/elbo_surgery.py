@@ -10,8 +10,8 @@ import math
 from matplotlib.figure import Figure
 
 from tfdgm.labs.figures import BLACK, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, below, near
-from tfdgm.labs.priors import COLOURS, EXACT, FILES, GAUSSIAN, STYLES, study
+from tfdgm.labs.four_priors import COLOURS, EXACT, FILES, GAUSSIAN, STYLES, study
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, below, near
 
 TERMS = {
     "reconstruction": "reconstruction",
@@ -20,10 +20,10 @@ TERMS = {
 }
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     rows = [row for row in study(settings) if row["split"] == "train"]
     examples = int(rows[0]["examples"])
-    return Outcome(rows, _figure(rows, examples), _checks(rows, examples))
+    return LabResult(rows, _figure(rows, examples), _checks(rows, examples))
 
 
 def _checks(rows: list[Row], examples: int) -> list[Check]:

@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tfdgm.pictures import plain_style
+from tfdgm.reporting.pictures import plain_style
 from tfdgm.system.files import replacing
 
 #: The colours of Okabe and Ito (2008), told apart with any colour vision.

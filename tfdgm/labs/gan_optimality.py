@@ -18,16 +18,16 @@ from tensorflow_probability import distributions as tfd
 from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Context
 from tfdgm.evaluation.divergences import game_value, grid, jsd, optimal_discriminator
-from tfdgm.experiment import Built
 from tfdgm.labs.figures import BLACK, BLUE, GREEN, ORANGE, RED, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, above, below, near
-from tfdgm.labs.runs import Run, build
-from tfdgm.randomness import root_seed
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, above, below, near
+from tfdgm.labs.trainings import Run, build
+from tfdgm.numerics.randomness import root_seed
+from tfdgm.runs.experiment import Built
 
 _X1, _X2 = np.linspace(-5, 8, 105), np.linspace(-6, 6, 97)
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     built = build(settings, "gan_optimality.gin")
     points, volume = grid(_X1, _X2)
     x = tf.constant(points, tf.float32)
@@ -57,7 +57,7 @@ def run(settings: Settings) -> Outcome:
         )
         across = np.isclose(points[:, 1], 0.0)
         lines.append({"step": step, "D": found[across], "best": best[across]})
-    return Outcome(rows, _figure(rows, lines), _checks(rows))
+    return LabResult(rows, _figure(rows, lines), _checks(rows))
 
 
 def generated_density(built: Built) -> Any:

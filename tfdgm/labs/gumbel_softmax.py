@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from tfdgm.labs.codes import OneCode
 from tfdgm.labs.figures import BLUE, ORANGE, RED, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, above, below, near
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, above, below, near
+from tfdgm.labs.one_code import OneCode
 
 PROBABILITIES = np.array([0.6, 0.3, 0.1])
 TEMPERATURES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -23,7 +23,7 @@ _X = np.array([1.0, 0.6])
 _DRAWS = 100_000
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     logits = tf.constant(np.log(PROBABILITIES)[None], tf.float32)
     rows: list[Row] = []
     shown = {}
@@ -45,7 +45,7 @@ def run(settings: Settings) -> Outcome:
                 **{f"frequency_{k}": float(frequency) for k, frequency in enumerate(frequencies)},
             }
         )
-    return Outcome(rows, _figure(rows, shown), _checks(rows))
+    return LabResult(rows, _figure(rows, shown), _checks(rows))
 
 
 def _checks(rows: list[Row]) -> list[Check]:

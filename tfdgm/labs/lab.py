@@ -18,7 +18,7 @@ Row = Mapping[str, float | str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class LabSettings:
     """What a lab is given.
 
     Attributes:
@@ -45,7 +45,7 @@ class Check:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class LabResult:
     """What a lab leaves: the rows of its table, its figure, and its checks."""
 
     rows: Sequence[Row]
@@ -67,7 +67,7 @@ class Lab:
     name: str
     title: str
     text: str
-    run: Callable[[Settings], Outcome]
+    run: Callable[[LabSettings], LabResult]
 
 
 def load_lab(name: str) -> Lab:

@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from tensorflow_probability import distributions as tfd
 
 from tfdgm.evaluation.precision_recall import precision_recall
-from tfdgm.experiment import Experiment
 from tfdgm.labs.figures import BLUE, GREEN, ORANGE, RED, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, above, below, near
-from tfdgm.labs.runs import read_experiment
-from tfdgm.randomness import fold_purpose, root_seed
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, above, below, near
+from tfdgm.labs.trainings import read_experiment
+from tfdgm.numerics.randomness import fold_purpose, root_seed
+from tfdgm.runs.experiment import Experiment
 
 DIMENSIONS = (2, 8, 32, 128, 512)
 #: Share of the samples that are not noise, and how much too wide the wide model is.
@@ -33,7 +33,7 @@ MEMORY, WIDE, NOISY = "500 examples, blurred", "30 % too wide", "99 % noise"
 _COLOURS = {MEMORY: ORANGE, WIDE: GREEN, NOISY: RED}
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     experiment = read_experiment(settings, "likelihood_vs_samples.gin")
     wide = read_experiment(settings, "likelihood_vs_samples.gin", f"sigma = {0.1 * WIDER}").data.density()
     truth, noise = experiment.data.density(), tfd.MultivariateNormalDiag([0.0, 0.0], [2.0, 2.0])
@@ -54,7 +54,7 @@ def run(settings: Settings) -> Outcome:
         for d in DIMENSIONS
         for name, (level, lost) in _levels(densities, d).items()
     ]
-    return Outcome(rows, _figure(x, samples, rows, precision), _checks(rows, precision))
+    return LabResult(rows, _figure(x, samples, rows, precision), _checks(rows, precision))
 
 
 def _blurred(experiment: Experiment) -> Any:

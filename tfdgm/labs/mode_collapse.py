@@ -10,11 +10,12 @@ Kullback-Leibler divergence from the shares of the modes to equal ones is 2.08 n
 import numpy as np
 from matplotlib.figure import Figure
 
+from tfdgm.contracts.data import evenly
 from tfdgm.evaluation.modes import mode_scores
 from tfdgm.labs.figures import BLUE, GREEN, ORANGE, RED, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, above, below, near
-from tfdgm.labs.runs import Run, build
-from tfdgm.sampling import Sampler, evenly
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, above, below, near
+from tfdgm.labs.trainings import Run, build
+from tfdgm.trained.sampling import Sampler
 
 PLAIN = "plain"
 FILES = {
@@ -27,7 +28,7 @@ _STYLES = {PLAIN: (RED, "-"), "unrolled": (BLUE, "--"), "instance noise": (GREEN
 _COLUMNS, _SAMPLES = 5, 2_500
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     rows: list[Row] = []
     pictures: dict[str, list[np.ndarray]] = {}
     truth = np.zeros((0, 2))
@@ -42,7 +43,7 @@ def run(settings: Settings) -> Outcome:
         for step in training.frames():
             pictures[name].append(sampler(settings.seed).x)
             rows.append({"cure": name, "step": step, **mode_scores(pictures[name][-1], modes)})
-    return Outcome(rows, _figure(rows, pictures, truth), _checks(rows))
+    return LabResult(rows, _figure(rows, pictures, truth), _checks(rows))
 
 
 def _checks(rows: list[Row]) -> list[Check]:

@@ -20,9 +20,9 @@ from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Context
 from tfdgm.evaluation.divergences import grid, jsd, kl
 from tfdgm.labs.figures import BLUE, ORANGE, RED, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, near
-from tfdgm.labs.runs import build
-from tfdgm.randomness import root_seed
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, near
+from tfdgm.labs.trainings import build
+from tfdgm.numerics.randomness import root_seed
 
 _X1, _X2 = np.linspace(-8, 8, 161), np.linspace(-3.6, 3.6, 49)
 
@@ -40,7 +40,7 @@ class Fit:
     q is a function of its mean and the logarithms of its scales, `[4]`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: LabSettings) -> None:
         built = build(settings, "mode_covering.gin")
         self.points, self.volume = grid(_X1, _X2)
         self._x = tf.constant(self.points, tf.float32)
@@ -74,7 +74,7 @@ class Fit:
         ).x
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     fit = Fit(settings)
     rows: list[Row] = []
     curves = []
@@ -94,7 +94,7 @@ def run(settings: Settings) -> Outcome:
                 }
             )
             curves.append(q / fit.volume)
-    return Outcome(rows, _figure(fit, rows, curves), _checks(fit, rows))
+    return LabResult(rows, _figure(fit, rows, curves), _checks(fit, rows))
 
 
 def _checks(fit: Fit, rows: list[Row]) -> list[Check]:

@@ -16,9 +16,9 @@ from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.divergences import jsd, kl, on_common_support
 from tfdgm.evaluation.transport import wasserstein
 from tfdgm.labs.figures import BLACK, BLUE, GREEN, RED, slide
-from tfdgm.labs.lab import Check, Outcome, Settings, near
-from tfdgm.labs.lines import line_at
-from tfdgm.labs.runs import Run, build, read_experiment
+from tfdgm.labs.lab import Check, LabResult, LabSettings, near
+from tfdgm.labs.line_generator import line_at
+from tfdgm.labs.trainings import Run, build, read_experiment
 
 THETAS = (-1.0, -0.75, -0.5, -0.25, -0.125, 0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
 LEARNED = (-0.5, 0.0, 0.25, 0.5, 1.0)
@@ -28,17 +28,17 @@ _INFINITY = 1.05
 _OBJECTIVES = {"wasserstein": "wasserstein_estimate", "jsd": "jsd_estimate"}
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     rows = [exact(settings, theta) for theta in THETAS]
     learned = {name: estimates(settings, name) for name in _OBJECTIVES}
     for row in rows:
         for name, by_theta in learned.items():
             if row["theta"] in by_theta:
                 row[f"learned_{name}"] = by_theta[row["theta"]]
-    return Outcome(rows, _figure(rows, learned), _checks(rows, learned))
+    return LabResult(rows, _figure(rows, learned), _checks(rows, learned))
 
 
-def exact(settings: Settings, theta: float) -> dict[str, float]:
+def exact(settings: LabSettings, theta: float) -> dict[str, float]:
     """The three between the segments at 0 and at theta; the points are examples with the same second coordinates."""
     x, y = (
         read_experiment(settings, "parallel_lines.gin", f"data.parallel_lines.theta = {place}")
@@ -50,7 +50,7 @@ def exact(settings: Settings, theta: float) -> dict[str, float]:
     return {"theta": theta, "kl_nats": kl(p, q), "jsd_nats": jsd(p, q), "wasserstein": wasserstein(x, y)}
 
 
-def estimates(settings: Settings, objective: str) -> dict[float, float]:
+def estimates(settings: LabSettings, objective: str) -> dict[float, float]:
     """What the critic of an objective estimates at every theta, all by one compiled program."""
     built = build(settings, "parallel_lines.gin", f"experiment.objectives = [@objective.{objective}()]")
     estimate = CriticEstimates(built, built.experiment.splits["test"], "lab")

@@ -10,15 +10,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfdgm.labs.figures import BLUE, ORANGE, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, above
-from tfdgm.labs.priors import EXACT, FILES, GAUSSIAN, MAF, PSEUDO, study
+from tfdgm.labs.four_priors import EXACT, FILES, GAUSSIAN, MAF, PSEUDO, study
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, above
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     found = study(settings)
     last = max(int(row["step"]) for row in found)
     rows = [row for row in found if row["step"] == last]
-    return Outcome(rows, _figure(rows), _checks(rows))
+    return LabResult(rows, _figure(rows), _checks(rows))
 
 
 def _by(rows: list[Row], split: str, term: str) -> dict[str, float]:

@@ -13,11 +13,11 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from tfdgm.codes import differentiable_codes
-from tfdgm.labs.codes import OneCode
 from tfdgm.labs.figures import BLACK, BLUE, ORANGE, RED, slide
-from tfdgm.labs.lab import Check, Outcome, Row, Settings, below, near
-from tfdgm.randomness import fold
+from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, below, near
+from tfdgm.labs.one_code import OneCode
+from tfdgm.model.code_densities import differentiable_codes
+from tfdgm.numerics.randomness import fold
 
 X = 0.45
 LOGITS = np.linspace(-5.0, 5.0, 41)
@@ -26,7 +26,7 @@ _DRAWS, _STARTS, _RATE, _STEPS = 20_000, (0.2, 0.8), 1.0, 400
 _STYLES = {TRUE: (BLACK, "solid"), THROUGH: (RED, "dashed"), GUMBEL: (BLUE, "dashdot")}
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LabSettings) -> LabResult:
     code = OneCode(settings, "straight_through.gin", np.array([[0.0], [1.0]]), np.array([X, 0.0]))
     pairs = tf.constant(np.stack([np.zeros_like(LOGITS), LOGITS], axis=1), tf.float32)
     gradients, _, _ = code.estimate(tf.repeat(pairs, _DRAWS, axis=0))
@@ -45,7 +45,7 @@ def run(settings: Settings) -> Outcome:
         for i, logit in enumerate(LOGITS)
     ]
     paths = {name: [descend(values, start) for start in _STARTS] for name, values in found.items()}
-    return Outcome(rows, _figure(found, paths), _checks(found, errors, paths))
+    return LabResult(rows, _figure(found, paths), _checks(found, errors, paths))
 
 
 def through_probabilities(code: OneCode, pair: tf.Tensor, number: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tfdgm.registry import Plugin
+from tfdgm.contracts.registry import Plugin
 from tfdgm.system.git_commit import describe_commit
 
 _VERSIONS = (

@@ -3,6 +3,9 @@
 import difflib
 import re
 
+from tfdgm.errors import UserError
+from tfdgm.runs.checkpoint_files import Checkpoint
+
 #: Settings of how a run is carried out, not of what it computes; a resumed run may change them.
 _FREE_SETTINGS = tuple(
     f"experiment.{name}"
@@ -27,6 +30,17 @@ def differences(saved: str, asked: str) -> list[str]:
     before, after = _fixed(saved), _fixed(asked)
     changes = difflib.unified_diff(before, after, "in the workdir", "asked for", lineterm="", n=0)
     return [line for line in changes if not line.startswith("@@")]
+
+
+def check_config(checkpoint: Checkpoint, config: str | None) -> None:
+    """Raises: UserError: a checkpoint is of another configuration than this one."""
+    if checkpoint.config is None or config is None:
+        return
+    changes = differences(checkpoint.config, config)
+    if changes:
+        raise UserError(
+            f"the checkpoint of step {checkpoint.step} is of a run of another configuration:\n  " + "\n  ".join(changes)
+        )
 
 
 def _fixed(config: str) -> list[str]:

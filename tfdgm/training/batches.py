@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm.contracts.data import Source
-from tfdgm.randomness import permutation
+from tfdgm.numerics.randomness import permutation
 
 
 class Batches:

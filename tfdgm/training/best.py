@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 from tfdgm.errors import UserError
-from tfdgm.training.checkpoints import Checkpoints
-
-Side = Literal["largest", "smallest"]
+from tfdgm.runs.checkpoints import Checkpoints
+from tfdgm.runs.experiment import Side
 
 
 class Best:

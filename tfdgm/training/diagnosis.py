@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from tfdgm.distribution.devices import Devices, Draw
 from tfdgm.errors import NonFiniteError
-from tfdgm.seeds import Seed
+from tfdgm.numerics.seeds import Seed
+from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.step import training_step
 
 if TYPE_CHECKING:
-    from tfdgm.training.run import Trainer
+    from tfdgm.training.trainer import Trainer
 
 
 def first_non_finite(trainer: "Trainer", first: int, count: int) -> NonFiniteError:

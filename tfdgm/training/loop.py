@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdgm.distribution.devices import Draw
-from tfdgm.seeds import Seed, SeedPlan
+from tfdgm.numerics.seeds import Seed, SeedPlan
+from tfdgm.parallel.devices import Draw
 
 Step = Callable[[list[Draw], tf.Tensor, Seed, tf.Tensor], dict[str, tf.Tensor]]
 

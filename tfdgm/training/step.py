@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Collector, Context
-from tfdgm.distribution.devices import Devices, Draw, Metrics, Pass
 from tfdgm.errors import UserError
-from tfdgm.model import Forward, Model
-from tfdgm.seeds import Seed
-from tfdgm.training.players import Player
+from tfdgm.model.forward_pass import ForwardPass
+from tfdgm.model.model import Model
+from tfdgm.numerics.seeds import Seed
+from tfdgm.parallel.devices import Devices, Draw, Metrics, Pass
+from tfdgm.runs.players import Player
 
 Probe = Callable[[str, str, tf.Tensor], None]
 
@@ -85,7 +86,7 @@ def shard_pass(
     x = model.data.observe(rows, context.within("observe"))
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
-        forward = Forward(model, x, context)
+        forward = ForwardPass(model, x, context)
         loss = player.loss(forward)
         value = tf.reduce_mean(loss.value)
     gradients = tape.gradient(value, variables)

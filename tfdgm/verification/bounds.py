@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tfdgm.model import Forward
+from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.verification import linear_gaussian as exact
+from tfdgm.verification.fixtures import context, draws_over, only_objective, rows
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import context, draws_over, only_objective, rows
 
 
 @oracle
@@ -36,7 +36,7 @@ def elbo() -> Iterator[Finding]:
     """The objective is -log p(x|z) + KL(q || p), the KL in closed form, at the z that was drawn."""
     built = exact.linear_gaussian()
     x = rows(built.experiment, "train")
-    forward = Forward(built.model, tf.constant(x), context(training=True))
+    forward = ForwardPass(built.model, tf.constant(x), context(training=True))
     loss = only_objective(built).model_loss(forward, forward.context).value.numpy()
     rates, reconstruction = exact.rate(x), exact.log_likelihood(x, forward.latent.z.numpy())
     yield Finding("KL(q||p)", rates.mean(), forward.rate.numpy().mean(), 1e-4, "closed form, float32")
@@ -51,7 +51,7 @@ def single_draw() -> Iterator[Finding]:
     built = exact.linear_gaussian("optimal_prior")
     x = rows(built.experiment, "train")
     expected = exact.rate(x).mean() - exact.marginal_kl(x)
-    got = Forward(built.model, tf.constant(np.tile(x, (1_000, 1))), context()).rate.numpy().mean()
+    got = ForwardPass(built.model, tf.constant(np.tile(x, (1_000, 1))), context()).rate.numpy().mean()
     # a standard deviation near 1: five standard errors
     yield Finding("KL(q||p)", expected, got, 0.02, "64,000 draws")
 

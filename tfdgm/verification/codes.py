@@ -11,11 +11,11 @@ from scipy.special import log_softmax, logsumexp
 from scipy.stats import norm
 
 from tfdgm.contracts.component import named_variables
-from tfdgm.experiment import Built
-from tfdgm.model import Forward
-from tfdgm.rate import rate
+from tfdgm.model.forward_pass import ForwardPass
+from tfdgm.model.rate import rate
+from tfdgm.runs.experiment import Built
+from tfdgm.verification.fixtures import build, context, rows
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import build, context, rows
 
 #: The nine grids of two positions and three codes.
 GRIDS = np.array(list(itertools.product(range(3), repeat=2)), np.int32)
@@ -84,7 +84,7 @@ def quantised() -> Iterator[Finding]:
     """VQ: c_i = argmin_k |z_i - e_k|, and its rate under the uniform prior is N log K for every x."""
     built = build("codes_quantised")
     x = tf.constant(rows(built.experiment, "test"))
-    forward = Forward(built.model, x, context())
+    forward = ForwardPass(built.model, x, context())
     features, codebook = forward.features.numpy(), _codebook(built)
     nearest = cdist(features.reshape(-1, 2), codebook).argmin(axis=1).reshape(-1, 2)
     rates = forward.rate.numpy()

@@ -7,8 +7,8 @@ import numpy as np
 
 from tfdgm.evaluation.divergences import jsd, kl, on_common_support, total_variation, transport_plan
 from tfdgm.evaluation.transport import wasserstein
+from tfdgm.verification.fixtures import experiment, rows
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import experiment, rows
 
 #: The points 0 and 1 of the line, and their distances.
 _DISTANCES = np.array([[0.0, 1.0], [1.0, 0.0]])

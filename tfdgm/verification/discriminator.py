@@ -13,9 +13,9 @@ from scipy.stats import norm
 
 from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.divergences import optimal_discriminator
-from tfdgm.model import Forward
+from tfdgm.model.forward_pass import ForwardPass
+from tfdgm.verification.fixtures import build, context, only_objective, rows, set_affine, train
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import build, context, only_objective, rows, set_affine, train
 
 #: pi = (3, 2, 1)/6 and p = (1, 2, 3)/6 on the points 0, 1, 2, each as six samples `[6, 1]`.
 _COUNTS = np.array([3, 2, 1]), np.array([1, 2, 3])
@@ -102,7 +102,7 @@ def trained() -> Iterator[Finding]:
     estimate = CriticEstimates(built, built.experiment.splits["test"], "verify")()["jsd_estimate"]
     # 2,000 samples put a standard error of 0.01 on it
     yield Finding("JSD", divergence, estimate, 0.05, "critic, 2,000 samples")
-    forward = Forward(built.model, tf.constant(rows(built.experiment, "test")), context())
+    forward = ForwardPass(built.model, tf.constant(rows(built.experiment, "test")), context())
     found = only_objective(built).adversary_loss(forward, context()).metrics
     real, fake = (optimal_discriminator(*densities(x.numpy())) for x in (forward.x, forward.generated))
     best = np.mean(np.log(real)) + np.mean(np.log(1 - fake))
@@ -119,7 +119,7 @@ def trained_at_equality() -> Iterator[Finding]:
     built = build("discriminator", "data.ring.modes = 1")
     set_affine(built.model.decoder, 0.75 * np.eye(2), np.array([1.5, 0.0]))  # the data's own law
     train(built)
-    forward = Forward(built.model, tf.constant(rows(built.experiment, "test")), context())
+    forward = ForwardPass(built.model, tf.constant(rows(built.experiment, "test")), context())
     found = only_objective(built).adversary_loss(forward, context()).metrics
     yield Finding("V", _EQUAL, found["value"].numpy().mean(), 0.02, "critic, 2,000 samples")
     for side in ("real", "fake"):

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.divergences import on_common_support, transport_plan
+from tfdgm.verification.fixtures import build, context, only_objective, rows, set_affine, train
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import build, context, only_objective, rows, set_affine, train
 from tfdgm.verification.transport import kantorovich_rubinstein
 
 #: |m|, s and lambda of `gin/verify/shifted_gaussian.gin`.

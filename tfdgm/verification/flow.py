@@ -10,8 +10,8 @@ from scipy.stats import norm
 
 from tfdgm.contracts.component import raw
 from tfdgm.contracts.prior import Prior
+from tfdgm.verification.fixtures import build, context, experiment, rows
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import build, context, experiment, rows
 
 #: H(x2) + H(x1 | x2) for x2 ~ N(0, 4), x1 | x2 ~ N(x2^2 / 4, 1): 3.5310 nats.
 _ENTROPY = math.log(2 * math.pi * math.e * 4) / 2 + math.log(2 * math.pi * math.e) / 2

@@ -11,8 +11,8 @@ from scipy.special import expit, logit, softmax
 from scipy.stats import logistic
 
 from tfdgm.contracts.posterior import Posterior
+from tfdgm.verification.fixtures import build, context
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import build, context
 
 _DRAWS = 200_000
 _GRADIENT_DRAWS = 1_000_000  # whose variance grows as 1 / t

@@ -8,8 +8,8 @@ import tensorflow as tf
 from scipy.special import log_expit, log_softmax
 from scipy.stats import logistic, norm
 
+from tfdgm.verification.fixtures import build, rows
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import build, rows
 
 
 @oracle

@@ -11,8 +11,8 @@ import math
 import numpy as np
 from scipy.stats import norm
 
-from tfdgm.experiment import Built
-from tfdgm.verification.parts import build, set_affine
+from tfdgm.runs.experiment import Built
+from tfdgm.verification.fixtures import build, set_affine
 
 LOADING, NOISE = 1.0, 0.75  # w and s
 SPREAD = math.hypot(LOADING, NOISE)  # of x

@@ -11,8 +11,8 @@ import numpy as np
 
 from tfdgm.evaluation.divergences import jsd, kl, on_common_support, total_variation
 from tfdgm.evaluation.transport import sliced_wasserstein, wasserstein
+from tfdgm.verification.fixtures import experiment, rows
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import experiment, rows
 
 
 def _line(theta: float) -> np.ndarray:

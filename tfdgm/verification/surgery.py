@@ -7,10 +7,10 @@ from scipy.stats import qmc
 
 from tfdgm.contracts.component import raw
 from tfdgm.evaluation.surgery import elbo_surgery
-from tfdgm.experiment import Built
+from tfdgm.runs.experiment import Built
 from tfdgm.verification import linear_gaussian as exact
+from tfdgm.verification.fixtures import draws_over, rows
 from tfdgm.verification.oracle import Finding, oracle
-from tfdgm.verification.parts import draws_over, rows
 
 _PER_EXAMPLE = 1_000
 

@@ -9,12 +9,12 @@ from inputs import batches
 from work import Size, Work
 
 from contenders.tensorflow_on_cpu import tf
-from tfdgm.config import read_config
+from tfdgm.configuration.resolve import read_config
 from tfdgm.contracts.context import Context
 from tfdgm.evaluation.bounds import Draws
-from tfdgm.experiment import Built
-from tfdgm.randomness import root_seed
-from tfdgm.training.run import Trainer
+from tfdgm.numerics.randomness import root_seed
+from tfdgm.runs.experiment import Built
+from tfdgm.training.trainer import Trainer
 
 RING = """
 experiment.batch_size = 256

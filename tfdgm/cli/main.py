@@ -1,0 +1,154 @@
+"""The command line: `tfdgm COMMAND --flags`. Each command is a module; only the one asked for is imported."""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from tfdgm.cli.suggestions import binding_for, unquoted_binding
+from tfdgm.errors import NonFiniteError, UserError, did_you_mean, nearest
+from tfdgm.system import program_cache
+from tfdgm.system.console import complain, drop, streams_for
+from tfdgm.system.signals import Stopped, signals_raised
+from tfdgm.version import __version__
+
+#: What each command does, in one line; its module is `tfdgm.cli.NAME`.
+COMMANDS = {
+    "train": "train a model; with no flag, a VAE on the embedded handwritten digits",
+    "eval": "score a trained model and write eval.json",
+    "sample": "draw from a trained model into a .png or .npz file",
+    "export": "write a trained model as a self-contained SavedModel",
+    "plugins": "list, show or start plugins",
+    "matrix": "train and score every valid combination of what is installed",
+    "verify": "compare what tfdgm computes with numbers that are known exactly",
+    "lab": "run a classic demonstration; leaves a table and a picture",
+    "cache": "show or clear the compiled programs that all commands share",
+}
+#: Commands whose output is all that they leave; the others go on where it cannot be printed.
+_PRINTING = ("plugins", "verify", "cache")
+
+_USAGE = """tfdgm {version}: deep generative models on TensorFlow
+
+usage: tfdgm COMMAND [--flag=value ...]
+       tfdgm COMMAND --help
+
+commands:
+{commands}
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one command.
+
+    Args:
+      argv: the arguments after the program's name.
+
+    Returns:
+      The exit code: 0 done; 2 a mistake of the user's, told in one message; 1 training became non-finite, a cell of the
+      matrix failed, an oracle missed, or a lab's check did; 128 + signal where one stopped the command.
+    """
+    with streams_for(result_is_printed=not argv or argv[0] not in COMMANDS or argv[0] in _PRINTING):
+        try:
+            with signals_raised("stopped"):
+                return _main(argv)
+        except Stopped as stopped:
+            complain(str(stopped))
+            return 128 + stopped.number
+        except KeyboardInterrupt:
+            complain("interrupted")
+            return 130
+        except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+            drop(sys.stdout)
+            return 128 + signal.SIGPIPE
+        except Exception as error:
+            code, message = _explained(error)
+            if message is None:
+                raise
+            if isinstance(error, OSError):
+                drop(sys.stdout)
+            complain(message)
+            return code
+
+
+def _main(argv: Sequence[str]) -> int:
+    if not argv or argv[0] in ("--help", "-h", "help", "--helpfull"):
+        print(_usage())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"tfdgm {__version__}")
+        return 0
+    return _run(argv[0], argv[1:])
+
+
+def _explained(error: Exception) -> tuple[int, str | None]:
+    """Return the exit code and the message of an error; no message for a fault of the program."""
+    if isinstance(error, UserError):
+        return 2, str(error)
+    if isinstance(error, NonFiniteError):
+        return 1, str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+        reason = str(getattr(error, "message", None) or error).partition("\n")[0]
+        return 2, f"out of memory or disk: {reason or 'an allocation failed'}; what was saved before is kept"
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else "the output could not be written: "
+        return 2, f"{where}{error.strerror or error}"
+    return 1, None
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def _usage() -> str:
+    lines = "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
+    return _USAGE.format(version=__version__, commands=lines)
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    if name not in COMMANDS:
+        raise UserError(f"there is no command {name!r}. {did_you_mean(name, COMMANDS)}")
+    module = importlib.import_module(f"tfdgm.cli.{name}")
+    values = flags.FlagValues()
+    module.define_flags(values)
+    flags.DEFINE_string(
+        "cache",
+        None,
+        f"folder of the compiled programs that commands share, or {program_cache.OFF}; else {program_cache.VARIABLE}",
+        flag_values=values,
+    )
+    if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
+        print(f"tfdgm {name}: {COMMANDS[name]}\n\n{(module.__doc__ or '').strip()}\n\nflags:")
+        print(_flags_help(values))
+        return 0
+    try:
+        positional = values([f"tfdgm {name}", *arguments])[1:]
+    except flags.Error as error:
+        raise _refused_flag(name, error, arguments, values) from None
+    if positional and not getattr(module, "POSITIONAL", False):
+        statement = unquoted_binding(arguments) if "gin_bindings" in values else None
+        meant = f"did you mean --gin_bindings={statement!r}?" if statement else "flags begin with --"
+        raise UserError(f"tfdgm {name} takes no argument {positional[0]!r}; {meant}")
+    if values.cache:
+        os.environ[program_cache.VARIABLE] = values.cache  # for the processes that it starts too
+    return module.main(values, positional)
+
+
+def _refused_flag(name: str, error: flags.Error, arguments: Sequence[str], values: flags.FlagValues) -> UserError:
+    if isinstance(error, flags.UnrecognizedFlagError) and "gin_bindings" in values:
+        statement = binding_for(error.flagname, arguments)
+        if statement and not nearest(error.flagname, values):
+            return UserError(f"there is no flag --{error.flagname}; use --gin_bindings={statement!r}")
+    return UserError(f"{error} (tfdgm {name} --help lists the flags)")
+
+
+def _flags_help(values: flags.FlagValues) -> str:
+    lines = []
+    for flag in sorted({id(f): f for f in (values[name] for name in values)}.values(), key=lambda f: f.name):
+        default = "" if flag.default in (None, [], False) else f" (default: {flag.default})"
+        name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+        lines.append(f"  {name}: {flag.help}{default}")
+    return "\n".join(lines)

@@ -1,0 +1,95 @@
+"""tfdgm plugins [list]          what is installed, by which distribution and version, and whether it loads
+tfdgm plugins show KIND.NAME   its gin parameters with defaults and documentation
+tfdgm plugins new KIND.NAME    a package for a plugin of your own, ready to install
+"""
+
+import inspect
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from tfdgm.contracts.registry import KINDS, find, load, select
+from tfdgm.errors import UserError, did_you_mean
+from tfdgm.system.console import print_table
+from tfdgm.system.runtime import import_tensorflow
+
+POSITIONAL = True
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_bool("check", False, "list: import every plugin (and TensorFlow) to see it load", flag_values=values)
+    flags.DEFINE_string("output", ".", "new: the folder in which to make the package's folder", flag_values=values)
+
+
+def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
+    action, *names = positional or ["list"]
+    if action not in ("list", "show", "new"):
+        raise UserError(f"there is no tfdgm plugins {action}. {did_you_mean(action, ('list', 'show', 'new'))}")
+    if len(names) != (0 if action == "list" else 1):
+        raise UserError(f"tfdgm plugins {action} takes {'no argument' if action == 'list' else 'one KIND.NAME'}")
+    if action == "list":
+        return list_plugins(values.check)
+    return show(names[0]) if action == "show" else new(names[0], Path(values.output))
+
+
+def list_plugins(check: bool) -> int:
+    """Prints all plugins. A broken one is told, and costs nothing else: the exit code is 0."""
+    if check:
+        import_tensorflow()
+    rows = []
+    for plugin in find():
+        problem = plugin.problem()
+        if check and problem is None:
+            try:
+                load(plugin)
+            except UserError as error:
+                problem = str(error)
+        clash = sum(other.gin_name == plugin.gin_name for other in find()) > 1
+        name = plugin.qualified_name if clash else plugin.gin_name
+        rows.append((name, plugin.distribution, plugin.version, problem or ("loads" if check else "found")))
+    print_table(("plugin", "distribution", "version", "status"), rows)
+    return 0
+
+
+def show(name: str) -> int:
+    """Prints one plugin's documentation and parameters."""
+    plugin = select(name)
+    import_tensorflow()
+    loaded = load(plugin)
+    print(f"{plugin}  ({plugin.target})\n\n{inspect.cleandoc(loaded.__doc__ or 'No documentation.')}\n")
+    parameters = inspect.signature(loaded).parameters.values()
+    rows = []
+    for parameter in parameters:
+        hint = (
+            "" if parameter.annotation is parameter.empty else _spoken(inspect.formatannotation(parameter.annotation))
+        )
+        default = "required" if parameter.default is parameter.empty else repr(parameter.default)
+        rows.append((f"{plugin.gin_name}.{parameter.name}", hint, default))
+    print_table(("binding", "type", "default"), rows, "gin parameters")
+    return 0
+
+
+def _spoken(annotation: str) -> str:
+    """A type as a user thinks of it, where its full name hides what may be written."""
+    return re.sub(r"float \| keras\.[\w.]*\.LearningRateSchedule", "number or schedule", annotation)
+
+
+def new(name: str, parent: Path) -> int:
+    """Writes a package with one plugin of the kind, its entry point and its test."""
+    from tfdgm.cli.scaffold import TEMPLATES, write_package
+
+    kind, _, plain = name.partition(".")
+    if kind not in KINDS:
+        raise UserError(f"{name!r} does not begin with a plugin kind. {did_you_mean(kind, KINDS)}")
+    if not plain.isidentifier() or plain != plain.lower():
+        raise UserError(f"the plugin's name must be a lower-case Python identifier, got {plain!r}")
+    if not parent.is_dir():
+        raise UserError(f"--output: there is no folder {parent}")
+    folder = parent / f"tfdgm-{plain.replace('_', '-')}"
+    if folder.exists():
+        raise UserError(f"{folder} exists already")
+    write_package(folder, kind, plain, TEMPLATES[kind])
+    print(f"{folder} written; install it with: pip install -e {folder}\nthen: tfdgm plugins show {name}")
+    return 0

@@ -1,0 +1,44 @@
+"""Draws z from the prior and x from p(x|z). A .png shows E[x|z] of images, and draws of points of the plane; an .npz
+holds the arrays x (draws), mean (E[x|z]) and z.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from tfdgm.cli.results import define_trained_flags, open_trained
+from tfdgm.errors import UserError
+from tfdgm.system.console import say
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    define_trained_flags(values)
+    flags.DEFINE_integer("num", 64, "number of draws", flag_values=values)
+    flags.DEFINE_string("output", None, "file to write, .png or .npz", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "other seeds give other draws", flag_values=values)
+
+
+def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
+    if not values.output or Path(values.output).suffix not in (".png", ".npz"):
+        raise UserError(f"--output must name a .png or .npz file, got {values.output!r}")
+    output = Path(values.output)
+    if not output.parent.is_dir():
+        raise UserError(f"--output: there is no folder {output.parent}")
+    if values.num < 1:
+        raise UserError(f"--num must be at least 1, got {values.num}")
+    with open_trained(values.workdir, values.replicas, values.checkpoint, values.trust_workdir) as (_, built):
+        from tfdgm.reporting.pictures import save_examples
+        from tfdgm.trained.sampling import draw, save_samples
+
+        samples = draw(built, values.num, values.seed)
+    spec = built.experiment.data.spec
+    try:
+        if output.suffix == ".npz":
+            save_samples(output, samples)
+        else:
+            save_examples(output, samples.mean if spec.image_shape else samples.x, spec)
+    except OSError as error:
+        raise UserError(f"{output} could not be written: {error.strerror or error}") from None
+    say(f"{values.num} samples written to {output}")
+    return 0

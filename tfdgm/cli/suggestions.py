@@ -1,0 +1,40 @@
+"""What may have been meant by arguments that a command does not take."""
+
+import ast
+import itertools
+from collections.abc import Sequence
+
+from tfdgm.configuration.experiment_arguments import experiment_arguments
+
+
+def unquoted_binding(arguments: Sequence[str]) -> str | None:
+    """The statement that a shell has split for want of quotes, as in `--gin_bindings=steps = 500`, or None."""
+    for number, argument in enumerate(arguments):
+        flag, _, first = argument.partition("=")
+        if flag.lstrip("-") == "gin_bindings":
+            rest = itertools.takewhile(lambda word: not word.startswith("--"), arguments[number + 1 :])
+            words = [word for word in (first, *rest) if word]
+            if len(words) > 1 and "=" in " ".join(words):
+                return " ".join(words)
+    return next((word for word in arguments if "=" in word.strip("=") and not word.startswith("-")), None)
+
+
+def binding_for(name: str, arguments: Sequence[str]) -> str | None:
+    """The statement that sets the argument of `experiment` which was taken for a flag, or None if it is none."""
+    if name not in experiment_arguments():
+        return None
+    value = "..."
+    for number, argument in enumerate(arguments):
+        flag, _, after = argument.partition("=")
+        if flag.lstrip("-") == name:
+            after = after or next(iter(arguments[number + 1 :]), "")
+            value = after if _is_literal(after) else value
+    return f"experiment.{name} = {value}"
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return False
+    return True

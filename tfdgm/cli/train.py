@@ -1,0 +1,198 @@
+"""Rerunning with the same --workdir resumes. Later settings win: files in order, then --prior and the like, then
+--gin_bindings.
+"""
+
+import os
+import shlex
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from tfdgm.cli.folder_flags import define_holding_flags
+from tfdgm.configuration.config_files import DEFAULT_CONFIG
+from tfdgm.configuration.shorthand import shorthand_bindings
+from tfdgm.contracts.registry import KINDS
+from tfdgm.errors import UserError
+from tfdgm.runs.record import describe_run
+from tfdgm.runs.workdir import Workdir, new_folder
+from tfdgm.system.console import complain, say, warn
+from tfdgm.system.processes import python_command
+from tfdgm.system.runtime import import_tensorflow, programs
+from tfdgm.system.supervisor import LOST, supervise
+
+if TYPE_CHECKING:
+    from tfdgm.configuration.resolve import Config
+    from tfdgm.runs.experiment import Built
+    from tfdgm.training.trainer import TrainingResult
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("workdir", None, "folder of the run; runs/NAME-TIME by default", flag_values=values)
+    flags.DEFINE_multi_string(
+        "gin_file", [], "config file, or short path of a packaged one; may be repeated", flag_values=values
+    )
+    flags.DEFINE_multi_string("gin_bindings", [], "a gin statement; may be repeated", flag_values=values)
+    flags.DEFINE_bool("dry_run", False, "print the resolved config and what would run, and stop", flag_values=values)
+    flags.DEFINE_string("prior", None, "shorthand for experiment.prior = @prior.NAME()", flag_values=values)
+    flags.DEFINE_string(
+        "posterior", None, "shorthand for experiment.posterior; none for a model without inference", flag_values=values
+    )
+    flags.DEFINE_multi_string(
+        "objective", [], "shorthand for experiment.objectives; may be repeated", flag_values=values
+    )
+    flags.DEFINE_string("data", None, "shorthand for experiment.data", flag_values=values)
+    flags.DEFINE_integer(
+        "max_restarts", 0, "how often a run that crashes, or loses another worker, is started again", flag_values=values
+    )
+    define_holding_flags(values)
+
+
+def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
+    began = time.monotonic()
+    shorthand = shorthand_bindings(values.prior, values.posterior, values.objective, values.data)
+    if values.max_restarts < 0:
+        raise UserError(f"--max_restarts must not be negative, got {values.max_restarts}")
+    if values.max_restarts and not values.dry_run:
+        arguments = _as_arguments(values)
+        if values.workdir:
+            return _supervised(arguments, values.max_restarts)
+        with new_folder(Path("runs"), default_name(values.gin_file)) as folder:  # the same after every restart
+            return _supervised([*arguments, f"--workdir={folder}"], values.max_restarts)
+    files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
+    workdir = Workdir(Path(values.workdir)) if values.workdir else None
+    if workdir:
+        workdir.check(values.trust_workdir)
+    base = workdir.saved_config() if workdir and not files else None
+    from tfdgm.configuration.gin_parser import read_statements  # not at the top: `--help` loads no gin
+
+    # before TensorFlow, which takes its time, since most slips show here
+    statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base)
+    import_tensorflow()
+    from tfdgm.configuration.resolve import resolve
+    from tfdgm.training.trainer import check_shards
+
+    config = resolve(statements)
+    if workdir is None and config.placement.strategy == "multi_worker" and not values.dry_run:
+        raise UserError("several workers need --workdir: a folder on a file system that all of them share")
+    devices = config.placement.devices()
+    with devices.scope():
+        built = config.experiment().build(devices)
+        check_shards(built.experiment.shards or devices.num_replicas, built.experiment.batch_size, devices.num_replicas)
+        if values.dry_run:
+            print(config.text)
+            describe(built, config)
+            return 0
+        if workdir is not None:
+            return _or_lost(lambda: _in(workdir, config, built, began, values))
+        with new_folder(Path("runs"), default_name(files)) as folder:
+            return _or_lost(lambda: _in(Workdir(folder), config, built, began, values))
+
+
+def _supervised(arguments: Sequence[str], max_restarts: int) -> int:
+    return supervise([python_command("tfdgm", "train", *arguments)], [os.environ], max_restarts, say)
+
+
+def _in(workdir: Workdir, config: "Config", built: "Built", began: float, values: flags.FlagValues) -> int:
+    """Trains in a workdir that the chief holds."""
+    if not built.devices.is_chief:
+        return train(workdir, config, built, began)
+    workdir.make(values.trust_workdir)
+    with workdir.locked(not values.no_lock):  # before the config is written: two starts must not mix
+        workdir.begin(config.text)
+        return train(workdir, config, built, began)
+
+
+def _or_lost(work: Callable[[], int]) -> int:
+    """The exit code of some work; one of its own where another worker is gone, which only a restart of all mends."""
+    from tensorflow import errors
+
+    try:
+        return work()
+    except (errors.UnavailableError, errors.AbortedError, errors.CancelledError, errors.DeadlineExceededError) as error:
+        complain(f"another worker was lost: {error.message.splitlines()[0]}")
+        return LOST
+
+
+def default_name(files: Sequence[str]) -> str:
+    """Of a run that is given no workdir: after its last config file."""
+    return Path((list(files) or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
+
+
+def _as_arguments(values: flags.FlagValues) -> list[str]:
+    """The flags of the process that trains, for the one that only watches it."""
+    given = []
+    for name in values:
+        value = values[name].value
+        if name != "max_restarts" and value not in (None, [], False):
+            given += [f"--{name}={item}" for item in (value if isinstance(value, list) else [value])]
+    return given
+
+
+def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
+    """Trains, or goes on; then scores, draws pictures and writes the report. Only the chief writes and speaks."""
+    from tfdgm.cli.results import finish
+    from tfdgm.runs.data_scale import data_scale_warnings
+    from tfdgm.training.trainer import Trainer
+
+    experiment = built.experiment
+    if not built.devices.is_chief:
+        outcome = Trainer(built, workdir.path, lambda line: None, config.text).train()
+        if outcome.signal is not None:
+            return 128 + outcome.signal
+        finish(workdir, built)
+        return 0
+    trainer = Trainer(built, workdir.path, say, config.text)
+    record = describe_run(config.plugins, experiment.seed, experiment.data.describe(), workdir.run_record())
+    workdir.write_json("run.json", record)
+    describe(built, config)
+    for line in data_scale_warnings(built):
+        warn(line)
+    say(f"workdir {workdir.path}")
+    outcome = trainer.train()
+    workdir.write(f"operative_config-{outcome.step}.gin", config.operative())
+    if outcome.signal is not None:
+        name = signal.Signals(outcome.signal).name
+        rest = "to go on" if outcome.step < experiment.steps else "all steps are made; to score"
+        again = shlex.join(["tfdgm", "train", f"--workdir={workdir.path}"])
+        say(f"{name}: stopped and saved at step {outcome.step}; {rest}: {again}")
+        return 128 + outcome.signal
+    finish(workdir, built)
+    say(f"done in {time.monotonic() - began:.0f} s; {_rate(outcome)}{_programs()}")
+    return 0
+
+
+def _rate(outcome: "TrainingResult") -> str:
+    rate = outcome.steps_per_second
+    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left"
+
+
+def _programs() -> str:
+    """Say how many programs were compiled, and how many of the cache were at hand."""
+    counts = programs()
+    return "" if counts is None else f"; {counts[0]} programs compiled, {counts[1]} found in the cache"
+
+
+def describe(built: "Built", config: "Config") -> None:
+    """Prints what runs: parts, sizes, data."""
+    from tfdgm.runs.state import count_parameters
+
+    experiment = built.experiment
+    sizes = ", ".join(f"{name} {len(source):,}" for name, source in experiment.splits.items())
+    say(f"data {type(experiment.data).__name__} of shape {experiment.data.spec.shape}: {sizes}")
+    say(f"latent: {built.model.latent}; {count_parameters(built.parameters()):,} trainable parameters")
+    for player in built.players:
+        say(
+            f"player {player.name}: {count_parameters(player.variables):,} parameters, "
+            f"{type(player.optimizer).__name__}, {player.moves} move(s) a step"
+        )
+    say(
+        f"{experiment.steps:,} steps of {experiment.batch_size} examples in "
+        f"{experiment.shards or built.devices.num_replicas} shard(s) on {built.devices.num_replicas} device(s), "
+        f"{experiment.steps_per_loop} steps a loop, data {'on the device' if experiment.resident else 'streamed'}"
+    )
+    for plugin in sorted(config.plugins, key=lambda plugin: list(KINDS).index(plugin.kind)):
+        say(f"plugin {plugin}")

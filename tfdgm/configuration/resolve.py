@@ -1,0 +1,191 @@
+"""Configuration by gin. No other module imports it, but `statements` its parser.
+
+A config is read twice. First its statements are read in order, later ones winning: names are resolved to plugins,
+which are loaded only now, and every mistake is reported with its file and line. The statements give the canonical
+text, which is what `config.gin` holds; gin itself then parses that text.
+"""
+
+import dataclasses
+import inspect
+import re
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gin
+from tfdgm.configuration import keras_objects
+from tfdgm.configuration.config_files import DEFAULT_CONFIG
+from tfdgm.configuration.gin_grammar import Reference, parse_value
+from tfdgm.configuration.gin_parser import Statements, flatten, located, no_parameter, read_statements
+from tfdgm.contracts.component import check_type
+from tfdgm.contracts.registry import Plugin, load, select
+from tfdgm.errors import UserError
+from tfdgm.parallel.strategies import Placement
+from tfdgm.runs.experiment import Experiment
+from tfdgm.runs.settings import experiment
+
+
+@dataclasses.dataclass
+class Config:
+    """A resolved configuration.
+
+    Attributes:
+      text: canonical gin, re-runnable as it stands.
+      plugins: those that the experiment comes to.
+      placement: where it says to run; known before anything is made, since optimizers are made for their devices.
+    """
+
+    text: str
+    plugins: list[Plugin]
+    placement: Placement
+
+    def experiment(self) -> Experiment:
+        """Calls `experiment` with everything bound.
+
+        Raises:
+          UserError: a value is refused, by the experiment or by a plugin.
+        """
+        gin.clear_config()
+        try:
+            gin.parse_config(self.text)
+            return gin.get_configurable("tfdgm.experiment")()
+        except UserError as error:
+            raise UserError(_without_gin_trace(error)) from None
+        except Exception as error:
+            raise UserError(_refusal(error)) from error
+
+    @staticmethod
+    def operative() -> str:
+        """The values that the last call of `experiment` used, defaults included; a config as well.
+
+        gin's own `operative_config_str` shortens names so far that they do not say their kind.
+        """
+        statements = Statements()
+        for (scope, selector), parameters in gin.config._OPERATIVE_CONFIG.items():
+            for name, value in parameters.items():
+                try:
+                    literal = parse_value(repr(value))
+                except UserError:  # an object, as a default may be one
+                    continue
+                if selector == "gin.macro":
+                    statements.macros[scope] = (literal, "")
+                else:
+                    statements.bindings[scope, selector.removeprefix("tfdgm."), name] = (literal, "")
+        return statements.text()
+
+
+def read_config(files: Sequence[str], bindings: Sequence[str] = (), base: str | None = None) -> Config:
+    """Files in order, then bindings; later statements win.
+
+    Args:
+      files: paths, or short paths of packaged configs.
+      bindings: gin statements, one or more lines each.
+      base: the text of a resolved configuration, before all of them.
+
+    Raises:
+      UserError: a name, parameter, macro or file is unknown, nothing reads a macro, or the syntax is wrong.
+    """
+    return resolve(read_statements(files, bindings, base))
+
+
+def resolve(statements: Statements) -> Config:
+    """Loads and registers what the statements name, and checks their parameters.
+
+    Raises:
+      UserError: a plugin does not load, a name or parameter is unknown, or a part of the experiment is not set.
+    """
+    plugins: dict[str, Plugin] = {}
+    for (_, selector, parameter), (_, where) in statements.bindings.items():
+        with located(where):
+            _check_parameter(selector, _resolve(selector, plugins), parameter)
+    for value, where in statements.values():
+        with located(where):
+            for item in flatten(value):
+                if isinstance(item, Reference):
+                    _resolve(item.selector, plugins)
+    _register("experiment", experiment)
+    bound = {parameter for _, selector, parameter in statements.bindings if selector == "experiment"}
+    for name, argument in inspect.signature(experiment).parameters.items():
+        if argument.default is argument.empty and name not in bound:
+            raise UserError(f"experiment.{name} is not set; {DEFAULT_CONFIG} is an example of a whole config")
+    if len(set(plugins.values())) < len(plugins):
+        raise UserError("one plugin is named in two ways: " + ", ".join(sorted(plugins)))
+    reachable = statements.reachable()
+    used = [plugin for selector, plugin in plugins.items() if selector in reachable]
+    return Config(statements.text(), used, _placement(statements))
+
+
+def _placement(statements: Statements) -> Placement:
+    chosen = {}
+    for name, hint in inspect.get_annotations(Placement, eval_str=True).items():
+        if ("", "experiment", name) in statements.bindings:
+            chosen[name] = statements.value(name)
+            with located(statements.bindings["", "experiment", name][1]):
+                check_type(f"experiment.{name}", chosen[name], hint)
+    return Placement(**chosen)
+
+
+def _resolve(selector: str, plugins: dict[str, Plugin]) -> Any:
+    """What a selector names: `experiment`, a plugin's class, or an optimizer, initialiser or schedule of Keras."""
+    if selector == "experiment":
+        return experiment
+    if selector.startswith("keras."):
+        configurable = keras_objects.find_configurable(selector)
+    else:
+        plugins.setdefault(selector, select(selector))
+        configurable = load(plugins[selector])
+    _register(selector, configurable)
+    return configurable
+
+
+_registered: dict[str, Any] = {}
+
+
+def _register(selector: str, configurable: Any) -> None:
+    if _registered.get(selector) is configurable:
+        return
+    module, _, name = f"tfdgm.{selector}".rpartition(".") if selector == "experiment" else selector.rpartition(".")
+    gin.enter_interactive_mode()  # another class may have had this name before, in a long-lived process
+    try:
+        gin.external_configurable(configurable, name=name, module=module)
+    finally:
+        gin.exit_interactive_mode()
+    _registered[selector] = configurable
+
+
+def _check_parameter(selector: str, configurable: Any, name: str) -> None:
+    known = [
+        parameter.name
+        for parameter in inspect.signature(configurable).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    if name not in known:
+        raise no_parameter(selector, name, known)
+
+
+#: gin ends the message of an exception with a line for each call that it passed, the innermost first.
+_GIN_TRACE = re.compile(r"\n\s*In call to configurable '([^']*)'.*")
+
+
+def _without_gin_trace(error: Exception) -> str:
+    return _shortened(_GIN_TRACE.sub("", str(error)).strip())
+
+
+def _refusal(error: Exception) -> str:
+    """The message about an exception that is no `UserError`: who raised it, and where, if it is not about a value."""
+    called = _GIN_TRACE.search(str(error))
+    refused = f"the configuration was refused{f' by {called[1]}' if called else ''}: "
+    message = _without_gin_trace(error)
+    if isinstance(error, (TypeError, ValueError)) and message:
+        return refused + message
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return f"{refused}{f'{type(error).__name__}: {message}'.strip()} ({place})"
+
+
+def _shortened(message: str, longest: int = 1_000) -> str:
+    """A message without the middle of a value that is too long to read."""
+    if len(message) <= longest:
+        return message
+    return f"{message[: longest * 2 // 3]} ... {message[-longest // 3 :]}"

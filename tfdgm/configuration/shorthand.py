@@ -1,0 +1,47 @@
+"""The shorthand flags `--prior`, `--posterior`, `--objective` and `--data` as gin statements."""
+
+from collections.abc import Sequence
+
+from tfdgm.contracts.registry import gin_identifier, select
+
+#: The value of `--posterior` for a model without inference.
+NONE = "none"
+
+
+def shorthand_bindings(
+    prior: str | None = None,
+    posterior: str | None = None,
+    objectives: Sequence[str] = (),
+    data: str | None = None,
+) -> list[str]:
+    """Return the gin statements that the shorthand flags stand for.
+
+    Args:
+      prior, posterior, data: `NAME` or `DISTRIBUTION/NAME` of an installed plugin; `posterior` may be "none".
+      objectives: names of the same kind.
+
+    Raises:
+      UserError: a plugin is not installed.
+    """
+    bindings = []
+    if prior:
+        bindings.append(f"experiment.prior = {_reference('prior', prior)}")
+    if posterior == NONE:
+        bindings.append("experiment.posterior = None\nexperiment.encoder = None")
+    elif posterior:
+        bindings.append(f"experiment.posterior = {_reference('posterior', posterior)}")
+    if objectives:
+        terms = ", ".join(_reference("objective", name) for name in objectives)
+        bindings.append(f"experiment.objectives = [{terms}]")
+    if data:
+        bindings.append(f"experiment.data = {_reference('data', data)}")
+    return bindings
+
+
+def _reference(kind: str, name: str) -> str:
+    """Return the gin reference to an installed plugin."""
+    distribution, _, plain = name.rpartition("/")
+    parts = [kind, gin_identifier(distribution), plain] if distribution else [kind, plain]
+    gin_name = ".".join(parts)
+    select(gin_name)
+    return f"@{gin_name}()"

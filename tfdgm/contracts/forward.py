@@ -1,0 +1,69 @@
+"""What an objective reads of one pass of the model over a batch."""
+
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.posterior import Latent
+
+
+class Forward(Protocol):
+    """One pass of the model over a batch `x`. Each quantity is computed when it is first read, and once.
+
+    An objective reads what its loss needs, and nothing else is computed. In a model without a posterior the first group
+    raises.
+
+    Attributes:
+      model: the model, whose parts an objective may call (`prior`, `likelihood`, `decoder`, `posterior`, `encoder`).
+      context: step, seeds and batch of this pass.
+      x: the batch, `[batch, *shape]`.
+      features: the encoder's output at x.
+      latent: q(z|x), a draw z, and the decoder's input.
+      outputs: the decoder's output at the draw.
+      observation: p(x|z) at the draw, a tfd.Distribution of batch shape `[batch]`.
+      reconstructed: a sample of x from it (its mean where `experiment.samples` is "mean"), `[batch, *shape]`.
+      reconstruction: log p(x|z), nats, `[batch]`.
+      rate: KL(q(z|x) || p(z)), nats, `[batch]`.
+      prior: p(z), a tfd.Distribution; restricted to the codebook where the latent is discrete.
+      drawn: the decoder's input at `batch` draws from the prior.
+      generated_outputs: the decoder's output at those draws.
+      generated: a sample of x at each of them, `[batch, *shape]`.
+    """
+
+    x: tf.Tensor
+    context: Context
+    model: Any
+
+    @property
+    def features(self) -> tf.Tensor: ...
+
+    @property
+    def latent(self) -> Latent: ...
+
+    @property
+    def outputs(self) -> tf.Tensor: ...
+
+    @property
+    def observation(self) -> Any: ...
+
+    @property
+    def reconstructed(self) -> tf.Tensor: ...
+
+    @property
+    def reconstruction(self) -> tf.Tensor: ...
+
+    @property
+    def rate(self) -> tf.Tensor: ...
+
+    @property
+    def prior(self) -> Any: ...
+
+    @property
+    def drawn(self) -> tf.Tensor: ...
+
+    @property
+    def generated_outputs(self) -> tf.Tensor: ...
+
+    @property
+    def generated(self) -> tf.Tensor: ...

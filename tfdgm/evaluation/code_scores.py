@@ -1,0 +1,76 @@
+"""How a discrete latent uses its codes: exact sums over the codes at every position."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import xlogy
+
+from tfdgm.evaluation.bounds import Draws
+from tfdgm.model.code_densities import code_log_probabilities, independent_over_positions
+from tfdgm.runs.experiment import Built
+
+
+def code_tables(built: Built, split: str) -> dict[str, np.ndarray]:
+    """`aggregated_codes` of a trained model on one split, by the moving averages of its weights where there are any."""
+    with built.state.averaged():
+        return aggregated_codes(Draws(built, built.experiment.splits[split]))
+
+
+def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
+    """Exact distributions over codes at every position.
+
+    Returns:
+      `aggregated`: q_agg(c_i = k) = (1/n) sum_m q(c_i = k|x_m), `[*positions, K]`.
+      `conditional_entropy`: (1/n) sum_m H(q(c_i|x_m)), nats, `[*positions]`.
+      `used`: whether one draw from each q(c|x_m) has code k at any position, bool `[K]`.
+      `prior`: p(c_i = k), `[*positions, K]`; only where the prior is independent over the positions.
+    """
+    model, categories = draws.built.model, draws.built.model.latent.categories
+    assert categories is not None
+
+    def chunk(x: tf.Tensor, number: tf.Tensor, kept: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        context = model.with_inference(draws.context(number))
+        posterior = model.infer(x, context)
+        log_probabilities = code_log_probabilities(posterior, categories)
+        probabilities = tf.exp(log_probabilities)
+        entropy = -tf.reduce_sum(probabilities * log_probabilities, axis=-1)
+        drawn = tf.one_hot(posterior.sample(seed=context.seed_for("used")), categories)
+        weights = tf.cast(tf.range(x.shape[0]) < kept, tf.float32)
+        return tuple(tf.tensordot(weights, values, axes=1) for values in (probabilities, entropy, drawn))
+
+    totals: list[Any] = [0.0, 0.0, 0.0]
+    for parts, _ in draws.over_chunks(draws.built.devices.each(chunk)):
+        totals = [total + part.numpy().astype(np.float64) for total, part in zip(totals, parts, strict=True)]
+    aggregated, entropy, drawn = totals
+    found = {
+        "aggregated": aggregated / len(draws.source),
+        "conditional_entropy": entropy / len(draws.source),
+        "used": drawn.reshape(-1, categories).sum(axis=0) > 0,
+    }
+    prior = model.prior_distribution(model.with_inference(draws.context(0)))
+    if independent_over_positions(prior):
+        found["prior"] = np.exp(code_log_probabilities(prior, categories).numpy().astype(np.float64))
+    return found
+
+
+def code_scores(codes: dict[str, np.ndarray]) -> dict[str, float]:
+    """The scores that follow from `aggregated_codes`.
+
+    Returns:
+      `code_perplexity`: exp of the entropy of q_agg averaged over the positions, at most K.
+      `code_usage`: share of the K codes that one draw per example uses.
+      `code_mutual_information`: sum over the positions of H(q_agg(c_i)) - E H(q(c_i|x)), nats.
+      `code_marginal_kl`: sum over the positions of KL(q_agg(c_i) || p(c_i)), nats; only for an independent prior.
+    """
+    aggregated = codes["aggregated"]
+    pooled = aggregated.reshape(-1, aggregated.shape[-1]).mean(axis=0)
+    scores = {
+        "code_perplexity": float(np.exp(-np.sum(xlogy(pooled, pooled)))),
+        "code_usage": float(np.mean(codes["used"])),
+        "code_mutual_information": float(-np.sum(xlogy(aggregated, aggregated)) - np.sum(codes["conditional_entropy"])),
+    }
+    if "prior" in codes:
+        divergence = xlogy(aggregated, aggregated) - xlogy(aggregated, codes["prior"])
+        scores["code_marginal_kl"] = float(np.sum(divergence))
+    return scores

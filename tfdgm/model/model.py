@@ -1,0 +1,144 @@
+"""The one sentence: learn p(x, z) = p(z) p(x | z) with q(z | x)."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfdgm.contracts.component import Component
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.data import Data
+from tfdgm.contracts.likelihood import Likelihood
+from tfdgm.contracts.network import Network
+from tfdgm.contracts.posterior import Posterior
+from tfdgm.contracts.prior import Prior
+from tfdgm.contracts.specs import BuildContext, LatentSpec
+from tfdgm.errors import UserError
+from tfdgm.model.code_densities import differentiable_codes, restrict
+from tfdgm.numerics.gradients import straight_through
+from tfdgm.numerics.randomness import root_seed
+
+
+class Model(Component):
+    """Prior, likelihood and decoder, with posterior and encoder where there is inference."""
+
+    def __init__(
+        self,
+        *,
+        prior: Prior,
+        likelihood: Likelihood,
+        decoder: Network,
+        posterior: Posterior | None,
+        encoder: Network | None,
+        data: Data,
+        latent_size: int,
+        samples: Literal["mean", "draws"] | None = None,
+    ) -> None:
+        self.prior = prior
+        self.likelihood = likelihood
+        self.decoder = decoder
+        self.posterior = posterior
+        self.encoder = encoder
+        self.data = data
+        self.samples = samples or ("mean" if posterior is None else "draws")
+        self.latent = (
+            posterior.latent_spec(latent_size, data.spec) if posterior is not None else LatentSpec(size=latent_size)
+        )
+
+    def build(self, context: BuildContext) -> None:
+        """Makes all variables, each part with seeds of its own."""
+        self.likelihood.check(self.data.spec)
+        if self.posterior is not None and self.encoder is not None:
+            features = self.posterior.feature_shape(self.latent)
+            self.encoder.build(self.data.spec.shape, features, context.within("encoder"))
+            context = dataclasses.replace(context, train_features=self._train_features(context))
+            self.posterior.build(context.within("posterior"))
+        outputs = self.likelihood.output_shape(self.data.spec)
+        self.decoder.build(self.latent.decoder_input_shape, outputs, context.within("decoder"))
+        self.likelihood.build(context.within("likelihood"))
+        self.prior.build(context.within("prior"))
+
+    def _train_features(self, context: BuildContext) -> Callable[[np.ndarray], np.ndarray]:
+        @tf.function(jit_compile=True, autograph=False)
+        def features(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            return self.features(x, Context(seed, tf.constant(0, tf.int64)))
+
+        seed = root_seed(context.seed, "features")
+        return lambda indices: features(tf.constant(context.train_rows(indices)), seed).numpy()
+
+    def prior_distribution(self, context: Context, codebook: tf.Tensor | None = None) -> Any:
+        """p(z) as a tfd.Distribution whose event is that of the latent; densities are restricted to the codebook."""
+        prior = self.prior.distribution(context.within("prior"))
+        restricted = self.latent.discrete and self.prior.over == "vectors"
+        event, wanted = tuple(prior.event_shape), (self.latent.size,) if restricted else self.latent.event_shape
+        if event != wanted:
+            raise UserError(
+                f"{self.prior.spoken_name()} has event shape {event}, but the latent has {wanted}; "
+                f"experiment.latent_size is {self.latent.size}"
+            )
+        if not restricted:
+            return prior
+        assert self.posterior is not None and self.latent.positions is not None
+        return restrict(prior, self.posterior.codebook() if codebook is None else codebook, self.latent.positions)
+
+    def features(self, x: tf.Tensor, context: Context) -> tf.Tensor:
+        """What the encoder computes of x."""
+        assert self.encoder is not None
+        return self.encoder(x, context.within("encoder"))
+
+    def infer(self, x: tf.Tensor, context: Context) -> Any:
+        """q(z|x) as a tfd.Distribution with batch shape `[batch]`."""
+        assert self.posterior is not None
+        return self.posterior.distribution(self.features(x, context), context.within("posterior"))
+
+    def embed(self, value: tf.Tensor) -> tf.Tensor:
+        """The decoder's input for a value of z."""
+        return value if self.posterior is None else self.posterior.embed(value)
+
+    def outputs(self, z: tf.Tensor, context: Context) -> tf.Tensor:
+        """The decoder's output for its input `[..., *decoder_input_shape]`, with the same leading dimensions."""
+        leading = tf.shape(z)[: -len(self.latent.decoder_input_shape)]
+        flat = tf.reshape(z, [-1, *self.latent.decoder_input_shape])
+        outputs = self.decoder(flat, context.within("decoder"))
+        return tf.reshape(outputs, tf.concat([leading, tf.shape(outputs)[1:]], axis=0))
+
+    def decode(self, z: tf.Tensor, context: Context) -> Any:
+        """p(x|z) as a tfd.Distribution; `z` is the decoder's input `[..., *decoder_input_shape]`."""
+        return self.likelihood.distribution(self.outputs(z, context))
+
+    def example(self, likelihood: Any, context: Context) -> tf.Tensor:
+        """What the model takes for a sample of x, given p(x|z): a draw or the mean, as `samples` says.
+
+        Gradients reach the decoder: through the draw where p(x|z) has a reparametrisation, else straight through to the
+        mean.
+        """
+        if self.samples == "mean":
+            return likelihood.mean()
+        drawn = likelihood.sample(seed=context.seed_for("x"))
+        if likelihood.reparameterization_type == tfd.FULLY_REPARAMETERIZED:
+            return drawn
+        return straight_through(drawn, likelihood.mean())
+
+    def draw_inputs(self, prior: Any, number: int, context: Context) -> tf.Tensor:
+        """The decoder's input at `number` draws from the prior. Gradients reach it, straight through codes."""
+        seed = context.seed_for("generate")
+        if self.latent.categories is None:
+            return prior.sample(number, seed=seed)
+        assert self.posterior is not None
+        one_hot = differentiable_codes(prior, number, seed, self.latent.categories)
+        return tf.tensordot(one_hot, self.posterior.codebook(), axes=1)
+
+    def generate(self, number: int, context: Context) -> tuple[tf.Tensor, Any]:
+        """`number` draws of z from the prior, and p(x|z) at each."""
+        context = self.with_inference(context)
+        value = self.prior_distribution(context).sample(number, seed=context.seed_for("generate"))
+        return value, self.decode(self.embed(value), context)
+
+    def with_inference(self, context: Context) -> Context:
+        """The context with `infer`, for priors made of the posterior."""
+        if self.posterior is None:
+            return context
+        return dataclasses.replace(context, infer=lambda x: self.infer(x, context.within("infer")))

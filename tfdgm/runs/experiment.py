@@ -1,0 +1,128 @@
+"""A run before and after its variables are made."""
+
+import copy
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.contracts.component import named_variables, trainable
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.data import Data, Source
+from tfdgm.contracts.likelihood import Likelihood
+from tfdgm.contracts.network import Network
+from tfdgm.contracts.objective import Objective
+from tfdgm.contracts.posterior import Posterior
+from tfdgm.contracts.prior import Prior
+from tfdgm.contracts.specs import BuildContext
+from tfdgm.model.model import Model
+from tfdgm.numerics.randomness import root_seed
+from tfdgm.parallel.devices import Devices
+from tfdgm.parallel.strategies import Placement
+from tfdgm.runs.players import Player, make_players
+from tfdgm.runs.state import State
+
+#: Which values of a score are the best.
+Side = Literal["largest", "smallest"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A checked run that has not made any variable yet; see `experiment` for the attributes."""
+
+    data: Data
+    prior: Prior
+    likelihood: Likelihood
+    decoder: Network
+    objectives: dict[str, Objective]
+    posterior: Posterior | None
+    encoder: Network | None
+    latent_size: int
+    samples: Literal["mean", "draws"] | None
+    seed: int
+    steps: int
+    batch_size: int
+    optimizer: Any
+    clip_norm: float | None
+    ema_decay: float | None
+    precision: Literal["float32", "bfloat16"]
+    shards: int | None
+    steps_per_loop: int
+    validate_every: int
+    checkpoint_seconds: float
+    keep_checkpoints: int
+    keep_best: str | None
+    best_is: Side
+    grace_seconds: float
+    recoveries: int
+    resident_bytes: int
+    placement: Placement
+    splits: dict[str, Source]
+
+    @property
+    def train(self) -> Source:
+        return self.splits["train"]
+
+    @property
+    def resident(self) -> bool:
+        """Whether the training data lives on the device; larger data is streamed."""
+        return self.train.nbytes <= self.resident_bytes
+
+    def build(self, devices: Devices | None = None) -> "Built":
+        """Makes the variables and the players, for one device or within `devices.scope()`."""
+        devices = devices or Devices()
+        model = Model(
+            prior=self.prior,
+            likelihood=self.likelihood,
+            decoder=self.decoder,
+            posterior=self.posterior,
+            encoder=self.encoder,
+            data=self.data,
+            latent_size=self.latent_size,
+            samples=self.samples,
+        )
+
+        @tf.function(jit_compile=True, autograph=False)
+        def observed(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            return self.data.observe(rows, Context(seed, tf.constant(0, tf.int64)))
+
+        def train_rows(indices: np.ndarray) -> np.ndarray:
+            return observed(tf.constant(self.train.gather(indices)), root_seed(self.seed, "build")).numpy()
+
+        context = BuildContext(
+            self.data.spec,
+            model.latent,
+            len(self.train),
+            train_rows,
+            self.seed,
+            self.steps,
+            precision=self.precision,
+        )
+        blank = copy.deepcopy(self.decoder)
+        model.build(context.within("model"))
+        context = dataclasses.replace(context, like_decoder=lambda: copy.deepcopy(blank))
+        model.prior_distribution(model.with_inference(Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64))))
+        for name, objective in self.objectives.items():
+            objective.build(context.within(name))
+        players = make_players(model, self.objectives, self.optimizer, self.ema_decay)
+        scale = tf.Variable(1.0, trainable=False, name="learning_rate_scale") if self.recoveries else None
+        for player in players:
+            player.build(scale)
+        devices.use([*named_variables(model).values(), *named_variables(self.objectives).values()])
+        return Built(self, model, players, State(model, self.objectives, players, scale), devices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """An experiment with its variables."""
+
+    experiment: Experiment
+    model: Model
+    players: list[Player]
+    state: State
+    devices: Devices
+
+    def parameters(self) -> dict[str, Any]:
+        """The model's trainable variables by name."""
+        return trainable(named_variables(self.model, "model"))

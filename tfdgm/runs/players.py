@@ -1,0 +1,134 @@
+"""Players: who moves which variables by which loss."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule
+
+from tfdgm.contracts.component import Component, components, named_variables, raw, trainable
+from tfdgm.contracts.objective import Loss, Objective
+from tfdgm.errors import UserError
+from tfdgm.model.forward_pass import ForwardPass
+from tfdgm.model.model import Model
+from tfdgm.parallel.devices import Devices
+
+
+@dataclasses.dataclass
+class Player:
+    """The model, or the adversary of one objective.
+
+    Attributes:
+      name: "model", or the objective's name.
+      owned: the component whose trainable variables this player moves.
+      loss: what it minimises, from one pass.
+      optimizer: a Keras optimizer of its own.
+      moves: moves per model move.
+      ema_decay: decay of the exponential moving average of the weights, or None.
+    """
+
+    name: str
+    owned: Component
+    loss: Callable[[ForwardPass], Loss]
+    optimizer: Any
+    moves: int = 1
+    ema_decay: float | None = None
+
+    def build(self, learning_rate_scale: tf.Variable | None = None) -> None:
+        """Collects the variables and makes the optimizer's; after the components are built.
+
+        Args:
+          learning_rate_scale: a factor on the optimizer's learning rate.
+        """
+        if learning_rate_scale is not None:
+            rate = self.optimizer._learning_rate
+            rate = rate if isinstance(rate, LearningRateSchedule) else float(self.optimizer.learning_rate)
+            self.optimizer.learning_rate = Scaled(rate, learning_rate_scale)
+        self.variables = trainable(named_variables(self.owned))
+        if not self.variables:
+            raise UserError(f"the player {self.name!r} has nothing to train: it has no trainable variables")
+        self.parts = components(self.owned)
+        self.optimizer.build(list(self.variables.values()))
+        self.averages: dict[str, keras.Variable] = {}
+        if self.ema_decay is not None:
+            for path, variable in self.variables.items():
+                self.averages[path] = keras.Variable(raw(variable).numpy(), trainable=False, name="average")
+
+    def state(self) -> dict[str, Any]:
+        """All of this player's variables that are not the components' own, by name."""
+        return named_variables({"optimizer": self.optimizer, "average": self.averages}, f"players/{self.name}")
+
+    def apply(self, gradients: Sequence[Any], devices: Devices) -> None:
+        """One optimizer step, then the moving average."""
+        devices.apply(self.optimizer, gradients, list(self.variables.values()))
+        for path, average in self.averages.items():
+            old, new = raw(average), raw(self.variables[path])
+            old.assign_sub((1.0 - self.ema_decay) * (old - new))  # type: ignore[operator]
+
+    def absorb(self, totals: dict[Component, dict[str, tf.Tensor]], context: Any) -> None:
+        """Hands this step's totals to the components they came from."""
+        for part, mine in totals.items():
+            part.absorb(mine, context)
+
+    def project(self) -> None:
+        for part in self.parts:
+            part.project()
+
+
+class Scaled(LearningRateSchedule):
+    """A learning rate times a variable.
+
+    Args:
+      rate: a schedule, or a constant.
+      scale: the factor.
+    """
+
+    def __init__(self, rate: LearningRateSchedule | float, scale: tf.Variable) -> None:
+        self.rate = rate
+        self.scale = scale
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        rate = self.rate(step) if isinstance(self.rate, LearningRateSchedule) else self.rate
+        return rate * tf.convert_to_tensor(self.scale)
+
+
+def make_players(
+    model: Model,
+    objectives: dict[str, Objective],
+    optimizer: Any,
+    ema_decay: float | None,
+) -> list[Player]:
+    """The adversaries in the order of the objectives, then the model; not built yet."""
+    adversaries = [
+        Player(name, objective, _adversary_loss(objective), objective.optimizer, objective.moves)
+        for name, objective in objectives.items()
+        if objective.moves
+    ]
+    return [*adversaries, Player("model", model, _model_loss(objectives), optimizer, ema_decay=ema_decay)]
+
+
+def _adversary_loss(objective: Objective) -> Callable[[ForwardPass], Loss]:
+    return lambda forward: objective.adversary_loss(forward, forward.context)
+
+
+def _model_loss(objectives: dict[str, Objective]) -> Callable[[ForwardPass], Loss]:
+    def loss(forward: ForwardPass) -> Loss:
+        total: Any = 0.0
+        metrics: dict[str, tf.Tensor] = {}
+        for name, objective in objectives.items():
+            term = objective.model_loss(forward, forward.context.within(name))
+            total = total + objective.weight * term.value
+            prefix = f"{name}/" if objective.moves else ""
+            metrics.update({prefix + what: metric for what, metric in term.metrics.items()})
+        if forward.model.prior.needs_posterior:
+            _ = forward.prior  # it collects statistics when read, which would go stale where no objective reads it
+        if forward.model.posterior is not None:
+            for name, value in forward.latent.losses.items():
+                total = total + value
+                metrics[name] = tf.convert_to_tensor(value)
+            metrics |= forward.latent.metrics
+        return Loss(total, metrics)
+
+    return loss

@@ -1,0 +1,146 @@
+"""The table of a matrix: a row for each cell as CSV, means over seeds as Markdown."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from tfdgm.studies.exit_status import DONE
+from tfdgm.studies.folder import Result
+
+#: The scores that tables for reading begin with.
+MAIN_SCORES = (
+    "nll_iwae",
+    "elbo",
+    "rate",
+    "active_units",
+    "code_usage",
+    "modes",
+    "high_quality",
+    "precision",
+    "recall",
+    "frechet_distance",
+)
+#: Every score for reading, in order; a CSV has all that there are.
+SCORES = (
+    "nll_iwae",
+    "elbo",
+    "reconstruction",
+    "rate",
+    "mutual_information",
+    "marginal_kl",
+    "active_units",
+    "code_perplexity",
+    "code_usage",
+    "code_bits",
+    "modes",
+    "high_quality",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "frechet_distance",
+    "mmd",
+    "wasserstein",
+    "sliced_wasserstein",
+    "jsd_estimate",
+    "wasserstein_estimate",
+)
+#: In which direction a score is better, where one is.
+BETTER = {
+    **dict.fromkeys(("elbo", "code_usage", "modes", "precision", "recall", "coverage"), "↑"),
+    **dict.fromkeys(("nll_iwae", "frechet_distance", "mmd", "wasserstein", "sliced_wasserstein"), "↓"),
+}
+_FIXED_FIELDS = ("posterior", "prior", "objectives", "seed", "status", "reason", "seconds")
+
+Groups = dict[tuple[str, str, str], list[Result]]
+
+
+def csv_text(results: Sequence[Result]) -> str:
+    """One row for each cell, with every score that any of them has."""
+    scores = list(dict.fromkeys([*shown_scores(results), *(name for result in results for name in result.scores)]))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_FIXED_FIELDS, *scores])
+    for result in results:
+        facts = [*result.cell.combination, result.cell.seed, result.status, result.reason, f"{result.seconds:.1f}"]
+        writer.writerow([*facts, *(result.scores.get(name, "") for name in scores)])
+    return text.getvalue()
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """Mean and standard deviation over the seeds of each combination that has scores; then what has none, and why."""
+    scores = main_scores(results)
+    rows = [["posterior", "prior", "objectives", "seeds", *scores], ["---"] * 3 + ["---:"] * (1 + len(scores))]
+    missing = []
+    for combination, group in by_combination(results).items():
+        done = [result for result in group if result.status == DONE]
+        names = [f"`{name}`" for name in combination]
+        if done:
+            cells = [spread([result.scores[name] for result in done if name in result.scores]) for name in scores]
+            rows.append([*names, str(len(done)), *cells])
+        for status, reason, seeds in without_scores(group):
+            told = reason.replace("\n", " ").replace("|", "\\|")
+            missing.append(f"- {', '.join(names)}, seed {seeds}: {status}{': ' if told else ''}{told}")
+    table = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*table, "", *missing]).rstrip("\n") + "\n"
+
+
+def by_combination(results: Iterable[Result]) -> Groups:
+    """The results of each combination, by seed."""
+    groups: Groups = {}
+    for result in results:
+        groups.setdefault(result.cell.combination, []).append(result)
+    return groups
+
+
+def without_scores(group: Iterable[Result]) -> list[tuple[str, str, str]]:
+    """(status, reason, seeds) of what is not done; seeds that share both share a line."""
+    shared: dict[tuple[str, str], list[str]] = {}
+    for result in group:
+        if result.status != DONE:
+            shared.setdefault((result.status, result.reason), []).append(str(result.cell.seed))
+    return [(status, reason, ", ".join(seeds)) for (status, reason), seeds in shared.items()]
+
+
+def shown_scores(results: Iterable[Result]) -> list[str]:
+    """The scores for reading that any result has."""
+    results = list(results)
+    return [name for name in SCORES if any(name in result.scores for result in results)]
+
+
+def main_scores(results: Iterable[Result]) -> list[str]:
+    """The main scores that any result has."""
+    return [name for name in shown_scores(results) if name in MAIN_SCORES]
+
+
+def spread(values: Sequence[float]) -> str:
+    """`mean ± standard deviation`, of as many as there are; nothing of nothing."""
+    if not values:
+        return ""
+    if len(values) == 1:
+        return number(values[0])
+    mean = sum(values) / len(values)
+    if not math.isfinite(mean):
+        return number(mean)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return f"{number(mean)} ± {deviation:,.{_decimals(mean)}f}"
+
+
+def number(value: float) -> str:
+    """A score for reading: two decimals, or two digits of what is smaller than that shows; none from 10,000 on."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{_decimals(value)}f}"
+
+
+def _decimals(value: float) -> int:
+    if value == 0 or not math.isfinite(value) or abs(value) >= 0.1:
+        return 0 if 9_999.995 <= abs(value) < math.inf else 2
+    return 1 - math.floor(math.log10(abs(value)))
+
+
+def counts(results: Iterable[Result]) -> Mapping[str, int]:
+    """How many results have each status."""
+    found: dict[str, int] = {}
+    for result in results:
+        found[result.status] = found.get(result.status, 0) + 1
+    return found

@@ -1,0 +1,98 @@
+"""A trained model as a self-contained SavedModel."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfdgm.contracts.component import raw
+from tfdgm.contracts.context import Context
+from tfdgm.errors import UserError
+from tfdgm.numerics.randomness import fold, fold_purpose
+from tfdgm.runs.checkpoint_files import Checkpoint
+from tfdgm.runs.checkpoints import Checkpoints
+from tfdgm.runs.experiment import Built
+from tfdgm.runs.workdir import Workdir
+from tfdgm.system.files import replacing_folder
+
+
+class Exported(tf.Module):
+    """The model's functions. Every one takes a seed, int32 `[2]`, and is a pure function of its arguments.
+
+    Load it with `tf.saved_model.load`; no part of tfdgm is needed.
+    """
+
+    def __init__(self, built: Built, num_samples: int) -> None:
+        super().__init__()
+        self._model = built.model
+        self._num_samples = num_samples
+        self.weights = [raw(variable) for variable in built.state.variables.values()]
+        shape = [None, *built.experiment.data.spec.shape]
+        x, seed = tf.TensorSpec(shape, tf.float32, "x"), tf.TensorSpec([2], tf.int32, "seed")
+        self.sample = tf.function(self._sample, [tf.TensorSpec([], tf.int32, "num"), seed], autograph=False)
+        if built.model.posterior is not None:
+            self.encode = tf.function(self._encode, [x, seed], autograph=False)
+            self.reconstruct = tf.function(self._reconstruct, [x, seed], autograph=False)
+            self.log_prob = tf.function(self._log_prob, [x, seed], autograph=False)
+
+    def _context(self, seed: tf.Tensor) -> Context:
+        return self._model.with_inference(Context(seed, tf.constant(0, tf.int64)))
+
+    def _sample(self, num: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`num` draws: z from the prior, x the model's sample there, and mean = E[x|z]."""
+        context = self._context(seed)
+        z, likelihood = self._model.generate(num, context)
+        return {"x": self._model.example(likelihood, context), "mean": likelihood.mean(), "z": z}
+
+    def _encode(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A draw z from q(z|x) for each row of x, and the mean of q(z|x) where it has one."""
+        context = self._context(seed)
+        posterior = self._model.infer(x, context)
+        encoded = {"z": posterior.sample(seed=context.seed_for("draws"))}
+        return encoded if self._model.latent.discrete else {**encoded, "mean": posterior.mean()}
+
+    def _reconstruct(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """E[x'|z] at one z ~ q(z|x)."""
+        value = self._encode(x, seed)["z"]
+        return {"mean": self._model.decode(self._model.embed(value), self._context(seed)).mean()}
+
+    def _log_prob(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Importance-weighted bound on log p(x), nats, `[batch]`; log (1/S) sum_s p(x|z_s) p(z_s) / q(z_s|x)."""
+        context = self._context(seed)
+        posterior, prior = self._model.infer(x, context), self._model.prior_distribution(context)
+
+        def weight(number: tf.Tensor) -> tf.Tensor:
+            value = posterior.sample(seed=fold(fold_purpose(seed, "log_prob"), number))
+            likelihood = self._model.decode(self._model.embed(value), context).log_prob(x)
+            return likelihood + prior.log_prob(value) - posterior.log_prob(value)
+
+        weights = tf.map_fn(weight, tf.range(self._num_samples), fn_output_signature=tf.float32)
+        return {"log_prob": tf.reduce_logsumexp(weights, axis=0) - tf.math.log(float(self._num_samples))}
+
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        names = ("sample", "encode", "reconstruct", "log_prob")
+        return {name: getattr(self, name).get_concrete_function() for name in names if hasattr(self, name)}
+
+
+def export(built: Built, workdir: Workdir, output: Path, num_samples: int) -> None:
+    """Writes the SavedModel, and beside it the config and the checkpoint, so that eval and sample take it as a workdir.
+
+    Args:
+      built: the experiment with its trained weights; moving averages are used where there are any.
+      workdir: where `config.gin` and `run.json` are copied from.
+      output: the folder to write.
+      num_samples: S, the draws per example inside `log_prob`.
+    """
+    step = int(built.state.step.numpy())
+    with replacing_folder(output) as folder:
+        with built.state.averaged():
+            module = Exported(built, num_samples)
+            try:
+                tf.saved_model.save(module, str(folder), signatures=module.signatures())
+            except UnicodeError:
+                raise UserError(f"TensorFlow cannot write to {output}, whose name is not UTF-8") from None
+        config, exported = workdir.saved_config(), Workdir(folder)
+        if config is not None:
+            exported.write("config.gin", config)
+        if record := workdir.run_record():
+            exported.write_json("run.json", record)
+        Checkpoints(exported.checkpoints).save(Checkpoint(step, built.state.read(), config=config))

@@ -1,0 +1,103 @@
+"""Draws from a trained model."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.contracts.context import Context
+from tfdgm.contracts.data import evenly
+from tfdgm.errors import UserError
+from tfdgm.numerics.randomness import fold, root_seed
+from tfdgm.runs.experiment import Built
+from tfdgm.system.files import replacing
+
+_AT_ONCE = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Draws.
+
+    Attributes:
+      x: the model's samples, `[num, *shape]`: draws from p(x|z), or its mean where `experiment.samples` says so.
+      mean: E[x|z] at the same z, the same shape.
+      z: draws from the prior, `[num, *event]`.
+    """
+
+    x: np.ndarray
+    mean: np.ndarray
+    z: np.ndarray
+
+
+class Sampler:
+    """Draws z ~ p(z), then x ~ p(x|z), by one compiled program whatever the weights are.
+
+    Args:
+      built: the experiment; moving averages of its weights are used where there are any.
+      num: number of draws.
+
+    Raises:
+      UserError: `num` is below 1.
+    """
+
+    def __init__(self, built: Built, num: int) -> None:
+        if num < 1:
+            raise UserError(f"the number of samples must be at least 1, got {num}")
+        self.built = built
+        self.num = num
+        self.size = min(num, _AT_ONCE)
+        self._generated = built.devices.each(self._generate)
+
+    def _generate(self, block: tf.Tensor, root: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        context = Context(fold(root, block), step)
+        z, likelihood = self.built.model.generate(self.size, context)
+        return self.built.model.example(likelihood, context), likelihood.mean(), z
+
+    def __call__(self, seed: int = 0) -> Samples:
+        """Other seeds give other draws; the run's seed has no part in them."""
+        root, step = root_seed(seed, "sample"), self.built.state.step.read_value()
+        calls = ((tf.constant(block), root, step) for block in range(-(-self.num // self.size)))
+        with self.built.state.averaged():
+            blocks = list(self._generated(calls))
+        x, mean, z = (
+            np.concatenate([part.numpy() for part in parts])[: self.num] for parts in zip(*blocks, strict=True)
+        )
+        return Samples(x, mean, z)
+
+
+def draw(built: Built, num: int, seed: int = 0) -> Samples:
+    """`num` draws from a trained model; see `Sampler`."""
+    return Sampler(built, num)(seed)
+
+
+def save_samples(path: Path, samples: Samples) -> None:
+    """Write an .npz file of the arrays `x`, `mean` and `z`; an old file stays until the new one is complete."""
+    with replacing(path) as file:
+        np.savez(file, x=samples.x, mean=samples.mean, z=samples.z)
+
+
+def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """`num` examples spread evenly over a split, and E[x'|z] at one z ~ q(z|x) each.
+
+    Raises:
+      UserError: the model has no posterior, or the data no such split.
+    """
+    if built.model.posterior is None:
+        raise UserError("this model has no posterior, so it cannot reconstruct")
+    if split not in built.experiment.splits:
+        raise UserError(f"the data has no split {split!r}")
+    source = built.experiment.splits[split]
+    positions = evenly(len(source), min(num, len(source)))
+    rows, step = tf.constant(source.gather(positions)), built.state.step.read_value()
+
+    def again(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        context = Context(root_seed(0, "reconstruct"), step)
+        x = built.model.data.observe(rows, context.within("observe"))
+        value = built.model.infer(x, context).sample(seed=context.seed_for("draws"))
+        return x, built.model.decode(built.model.embed(value), context).mean()
+
+    with built.state.averaged():
+        x, mean = next(built.devices.each(again)([(rows,)]))
+    return x.numpy(), mean.numpy()
