@@ -1,5 +1,9 @@
 """Experiments small enough to build in a blink, and parts made for tests."""
 
+import os
+import signal
+import time
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -11,7 +15,7 @@ from tfdgm_objectives.elbo import ELBO
 from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
 from tfdgm_priors.gaussian import Gaussian as GaussianPrior
 
-from tfdgm import ArraySource, Context, Data, DataSpec, Loss, Objective, experiment
+from tfdgm import ArraySource, Callback, Context, Data, DataSpec, Loss, Objective, experiment
 from tfdgm.cli.main import main
 from tfdgm.numerics.randomness import fold, root_seed
 
@@ -24,6 +28,18 @@ experiment.latent_size = 4
 experiment.validate_every = 20
 network.mlp.hidden = (32,)
 """
+
+
+class SignalAt(Callback):
+    """Sends this process a SIGTERM after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_loop_end(self, step, metrics):
+        if step == self.step:
+            self.at = time.monotonic()
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def silent(line: str) -> None:

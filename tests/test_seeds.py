@@ -80,7 +80,7 @@ def test_a_computed_seed_is_read_in_any_graph():
 def test_the_compiled_loop_derives_no_seed(tmp_path):
     built = points_experiment().build()
     trainer = Trainer(built, tmp_path, print)
-    positions = tf.constant(trainer.positions(0, 2))
+    positions = tf.constant(trainer.feed.positions(0, 2))
     loop = trainer.loop._compile(2, positions).get_concrete_function(
         tf.constant(trainer.loop.seeds.seeds(0, 2)), positions
     )

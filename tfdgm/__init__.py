@@ -28,6 +28,8 @@ _HOME = {
     "Source": "tfdgm.contracts.data",
     "ArraySource": "tfdgm.contracts.data",
     "Modes": "tfdgm.contracts.data",
+    "Callback": "tfdgm.contracts.callback",
+    "Training": "tfdgm.contracts.callback",
     "Component": "tfdgm.contracts.component",
     "AnyFloat": "tfdgm.contracts.component",
     "Context": "tfdgm.contracts.context",

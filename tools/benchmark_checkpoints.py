@@ -36,7 +36,7 @@ def rate(trainer: Trainer, seconds: float, saves: bool) -> float:
     while time.perf_counter() - began < seconds:
         if saves and made == 0:
             save(trainer)
-        trainer.loop(count, tf.constant(trainer.positions(made, count)))
+        trainer.loop(count, tf.constant(trainer.feed.positions(made, count)))
         made += count
     return made / (time.perf_counter() - began)
 

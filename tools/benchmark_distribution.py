@@ -84,7 +84,7 @@ def main() -> None:
         exchanged = made["mirrored, 1 replica"]
 
         def trace() -> None:
-            exchanged[0](exchanged[1].positions(0, options.steps))
+            exchanged[0](exchanged[1].feed.positions(0, options.steps))
 
         sizes = collectives(exchanged[1], trace)
         gradients = sum(

@@ -11,7 +11,8 @@ from small import points_experiment, silent
 
 from tfdgm import Network, UserError
 from tfdgm.evaluation.evaluate import evaluate
-from tfdgm.parallel.devices import Devices
+from tfdgm.numerics.seeds import Seed
+from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.parallel.strategies import Placement, mirrored
 from tfdgm.trained.sampling import draw, reconstruct
 from tfdgm.training.trainer import Trainer
@@ -57,7 +58,7 @@ def test_a_move_has_one_all_reduce_of_gradients_and_little_more(tmp_path, monkey
     built, devices = replicated("wgan_gp", 2)
     with devices.scope():
         trainer = Trainer(built, tmp_path, silent)
-        trainer.loop(1, tf.constant(trainer.positions(0, 1)))
+        trainer.loop(1, tf.constant(trainer.feed.positions(0, 1)))
     sizes = {
         player.name: sum(int(np.prod(variable.shape)) for variable in player.variables.values())
         for player in built.players
@@ -94,9 +95,7 @@ def test_every_shard_draws_noise_of_its_own(tmp_path):
 
         @tf.function(autograph=False)
         def once():
-            from tfdgm.parallel.devices import Draw
-
-            trainer._step([Draw(tf.range(20), None)], tf.constant(0, tf.int64), tf.constant(True))
+            trainer._step([Draw(tf.range(20), None)], tf.constant(0, tf.int64), Seed(trainer.seed), tf.constant(True))
             return seen[-1]
 
         noise = once().numpy()

@@ -47,7 +47,7 @@ def prefixed(names, prefix):
 @pytest.mark.parametrize("kind", [JSD, Wasserstein])
 def test_validation_and_evaluation_have_the_estimates_finite_and_the_same_at_every_call(kind, monkeypatch):
     # the other scores of samples take long to compile
-    monkeypatch.setattr("tfdgm.evaluation.evaluate.generation_scores", lambda built, source: {})
+    monkeypatch.setattr("tfdgm.evaluation.evaluate.generation_scores", lambda draws: {})
     experiment = built(critic(kind))
     names = NAMES[kind.__name__.lower()]
     validation = Validation(experiment)

@@ -24,6 +24,7 @@ from tfdgm_priors.uniform import Uniform
 
 from tfdgm import Forward
 from tfdgm.contracts.component import named_variables, raw
+from tfdgm.numerics.seeds import Seed
 from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.trainer import Trainer
 
@@ -420,14 +421,14 @@ def test_every_move_of_every_player_is_on_a_batch_and_draws_of_its_own(kind, tmp
     first, second = adversarial(kind, moves=3), adversarial(moves=2)
     built = gan_experiment(objectives=[first, second], batch_size=20, steps=2).build()
     trainer = Trainer(built, tmp_path, print)
-    assert trainer.draws_per_step == 6
-    positions = trainer.positions(0, 1)
+    assert trainer.feed.draws_per_step == 6
+    positions = trainer.feed.positions(0, 1)
     assert np.unique(positions[:3]).size == np.unique(positions[3:]).size == 60  # two epochs of three batches
     seen, of_second = [], []
     watch(first, seen)
     watch(second, of_second)
     draws = [Draw(tf.constant(at), tf.constant(built.experiment.train.gather(at))) for at in positions]
-    trainer._step(draws, tf.constant(0, tf.int64), tf.constant(True))
+    trainer._step(draws, tf.constant(0, tf.int64), Seed(trainer.seed).child(0), tf.constant(True))
     assert [int(player.optimizer.iterations) for player in built.players] == [3, 2, 1]
     assert (len(seen), len(of_second)) == (4, 3)
     np.testing.assert_array_equal(seen[3], of_second[2])  # the model's pass, which both judge

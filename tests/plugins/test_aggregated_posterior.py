@@ -175,7 +175,7 @@ def test_the_memory_of_codes_starts_uniform_and_a_step_refreshes_the_examples_it
     memory = built.model.prior.memory["log_probabilities"]
     np.testing.assert_allclose(memory.numpy(), np.full((60, 2, 3), -np.log(3)), rtol=1e-6)  # float32
     trainer = Trainer(built, tmp_path, silent)
-    seen = trainer.positions(0, 1).reshape(-1)
+    seen = trainer.feed.positions(0, 1).reshape(-1)
     trainer.train()
     assert len(set(seen)) == 12
     expected = np.full((60, 2, 3), -np.log(3))

@@ -1,43 +1,47 @@
-"""metrics.jsonl holds every logged step once."""
+"""metrics.jsonl holds every logged step once, and so do the events."""
 
 import json
+from types import SimpleNamespace
 
 from tfdgm.runs.metrics_file import read_lines
-from tfdgm.training.metrics import MetricsLog
+from tfdgm.training.callbacks.json_lines import JsonLines
+from tfdgm.training.callbacks.tensorboard import TensorBoard
+
+
+def started(callback, workdir, step=0):
+    callback.on_start(SimpleNamespace(workdir=workdir, step=step))
+    return callback
 
 
 def test_lines_are_flat_objects_in_the_order_of_the_steps(tmp_path):
-    log = MetricsLog(tmp_path)
-    log.write(10, {"loss": 1.23456789, "rate": 2.0})
-    log.write(20, {"loss": 1.0})
-    log.close()
+    log = started(JsonLines(), tmp_path)
+    log.on_loop_end(10, {"loss": 1.23456789, "rate": 2.0})
+    log.on_loop_end(20, {"loss": 1.0})
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == [{"step": 10, "loss": 1.234568, "rate": 2.0}, {"step": 20, "loss": 1.0}]
-    assert len(list((tmp_path / "events").iterdir())) == 1
 
 
 def test_steps_that_will_be_made_again_are_forgotten(tmp_path):
-    log = MetricsLog(tmp_path)
+    log = started(JsonLines(), tmp_path)
     for step in (10, 20, 30):
-        log.write(step, {"loss": 0.0})
-    log.cut_after(20)
+        log.on_loop_end(step, {"loss": 0.0})
+    started(log, tmp_path, step=20)
     assert [line["step"] for line in read_lines(log.path)] == [10, 20]
 
 
 def test_a_line_that_a_crash_cut_off_is_left_out(tmp_path):
-    log = MetricsLog(tmp_path)
-    log.write(10, {"loss": 0.0})
+    log = started(JsonLines(), tmp_path)
+    log.on_loop_end(10, {"loss": 0.0})
     with open(log.path, "a") as file:
         file.write('{"step": 20, "lo')
-    log.cut_after(20)
-    log.write(20, {"loss": 1.0})
+    started(log, tmp_path, step=20)
+    log.on_loop_end(20, {"loss": 1.0})
     assert [line["step"] for line in read_lines(log.path)] == [10, 20]
 
 
-def test_a_log_that_was_closed_goes_on_with_new_events(tmp_path):
-    log = MetricsLog(tmp_path)
+def test_events_that_were_closed_go_on_in_a_new_file(tmp_path):
+    events = started(TensorBoard(), tmp_path)
     for step in (10, 20):
-        log.write(step, {"loss": 0.0})
-        log.close()
-    assert [line["step"] for line in read_lines(log.path)] == [10, 20]
+        events.on_loop_end(step, {"loss": 0.0})
+        events.on_end(step)
     assert len(list((tmp_path / "events").iterdir())) == 2

@@ -1,7 +1,6 @@
 """The best checkpoint, going back with lower learning rates, notice before the end, and writing beside training."""
 
 import json
-import os
 import signal
 import threading
 import time
@@ -9,7 +8,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from small import Points, assert_same_tensors, command, normal_rows, points_experiment, silent
+from small import Points, SignalAt, assert_same_tensors, command, normal_rows, points_experiment, silent
 
 from tfdgm import ArraySource, Network, UserError
 from tfdgm.errors import NonFiniteError
@@ -64,7 +63,7 @@ def test_a_resumed_run_keeps_the_best_of_before(tmp_path):
 
 
 def test_a_score_that_validation_does_not_have_is_refused_before_the_first_step(tmp_path):
-    with pytest.raises(UserError, match=r"'validation_elob' is no validation score.*validation_elbo"):
+    with pytest.raises(UserError, match=r"'validation_elob' is not a validation score.*validation_elbo"):
         run(tmp_path, keep_best="validation_elob")
     assert Checkpoints(tmp_path / "checkpoints").steps() == []
 
@@ -124,19 +123,10 @@ def test_without_recoveries_the_state_has_no_scale(tmp_path):
 def test_with_notice_training_goes_on_for_a_while_after_the_signal(tmp_path):
     ends = {}
     for name, grace in (("at once", 0.0), ("later", 0.5)):
-        trainer = Trainer(points_experiment(steps=200_000, grace_seconds=grace).build(), tmp_path / name, silent)
-        write = trainer.metrics.write
-        told = {}
-
-        def signalled(step, metrics, write=write, told=told):
-            write(step, metrics)
-            if step == 50:
-                told["at"] = time.monotonic()
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        trainer.metrics.write = signalled
+        built, sender = points_experiment(steps=200_000, grace_seconds=grace).build(), SignalAt(50)
+        trainer = Trainer(built, tmp_path / name, silent, callbacks=[sender])
         outcome = trainer.train()
-        ends[name] = outcome.step, time.monotonic() - told["at"]
+        ends[name] = outcome.step, time.monotonic() - sender.at
         assert outcome.signal == signal.SIGTERM and trainer.checkpoints.latest().step == outcome.step
     assert ends["at once"][0] == 50
     assert ends["later"][0] > 50 and ends["later"][1] >= 0.5

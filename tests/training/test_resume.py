@@ -1,12 +1,11 @@
 """A run that was interrupted ends with the same weights as one that was not."""
 
 import errno
-import os
 import signal
 
 import numpy as np
 import pytest
-from small import assert_same_tensors, digits_experiment, gan_experiment, points_experiment, silent
+from small import SignalAt, assert_same_tensors, digits_experiment, gan_experiment, points_experiment, silent
 
 from tfdgm import UserError
 from tfdgm.runs.metrics_file import read_lines
@@ -126,18 +125,10 @@ def test_another_seed_gives_other_weights(whole, tmp_path):
 
 @pytest.mark.slow
 def test_a_signal_stops_at_the_end_of_a_loop_with_a_checkpoint_and_the_run_goes_on_from_there(whole, tmp_path):
-    trainer = Trainer(points_experiment().build(), tmp_path, silent)
-    write = trainer.metrics.write
-
-    def signal_at_thirty(step, metrics):
-        write(step, metrics)
-        if step == 30:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    trainer.metrics.write = signal_at_thirty
+    trainer = Trainer(points_experiment().build(), tmp_path, silent, callbacks=[SignalAt(30)])
     before = signal.getsignal(signal.SIGTERM)
     outcome = trainer.train()
-    assert (outcome.step, outcome.signal) == (30, signal.SIGTERM)
+    assert (outcome.step, outcome.signal, outcome.reason) == (30, signal.SIGTERM, None)
     assert signal.getsignal(signal.SIGTERM) is before
     assert trainer.checkpoints.steps()[-1] == 30
     assert_same_tensors(run(tmp_path)[0], whole[0])

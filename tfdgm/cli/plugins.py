@@ -78,7 +78,7 @@ def _spoken(annotation: str) -> str:
 
 def new(name: str, parent: Path) -> int:
     """Writes a package with one plugin of the kind, its entry point and its test."""
-    from tfdgm.cli.scaffold import TEMPLATES, write_package
+    from tfdgm.cli.scaffold import write_package
 
     kind, _, plain = name.partition(".")
     if kind not in KINDS:
@@ -90,6 +90,6 @@ def new(name: str, parent: Path) -> int:
     folder = parent / f"tfdgm-{plain.replace('_', '-')}"
     if folder.exists():
         raise UserError(f"{folder} exists already")
-    write_package(folder, kind, plain, TEMPLATES[kind])
+    write_package(folder, kind, plain)
     print(f"{folder} written; install it with: pip install -e {folder}\nthen: tfdgm plugins show {name}")
     return 0

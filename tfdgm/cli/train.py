@@ -160,6 +160,8 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
         again = shlex.join(["tfdgm", "train", f"--workdir={workdir.path}"])
         say(f"{name}: stopped and saved at step {outcome.step}; {rest}: {again}")
         return 128 + outcome.signal
+    if outcome.reason is not None:
+        say(f"stopped early at step {outcome.step} of {experiment.steps}: {outcome.reason}")
     finish(workdir, built)
     say(f"done in {time.monotonic() - began:.0f} s; {_rate(outcome)}{_programs()}")
     return 0

@@ -9,13 +9,25 @@ import numpy as np
 
 from tfdgm.configuration.config_files import Packaged
 from tfdgm.configuration.resolve import read_config
+from tfdgm.contracts.callback import Callback, Training
 from tfdgm.labs.lab import LabSettings
 from tfdgm.runs.experiment import Built, Experiment
 from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.trainer import Trainer
 
-#: So that every loop of a run leaves a frame.
-_KEEP_ALL = "experiment.checkpoint_seconds = 0.0\nexperiment.keep_checkpoints = 10_000"
+
+class Frames(Callback):
+    """Keeps a copy of all variables at the start and after every loop.
+
+    Attributes:
+      states: the variables by step.
+    """
+
+    def on_start(self, training: Training) -> None:
+        self.training, self.states = training, {training.step: training.built.state.read()}
+
+    def on_loop_end(self, step: int, metrics: Mapping[str, float]) -> None:
+        self.states[step] = self.training.built.state.read()
 
 
 def read_experiment(settings: LabSettings, file: str, *bindings: str) -> Experiment:
@@ -28,7 +40,7 @@ def read_experiment(settings: LabSettings, file: str, *bindings: str) -> Experim
     """
     seed = f"experiment.seed = {settings.seed}"
     files = [Packaged(f"lecture/{file}")]
-    return read_config(files, [_KEEP_ALL, *bindings, seed, *settings.bindings]).experiment()
+    return read_config(files, [*bindings, seed, *settings.bindings]).experiment()
 
 
 def build(settings: LabSettings, file: str, *bindings: str) -> Built:
@@ -48,7 +60,8 @@ class Run:
     def __init__(self, settings: LabSettings, built: Built, name: str) -> None:
         self.built = built
         self.folder: Path = settings.folder / name
-        self.trainer = Trainer(built, self.folder, settings.say)
+        self.watch = Frames()
+        self.trainer = Trainer(built, self.folder, settings.say, callbacks=[self.watch])
         self.first = built.state.read()
 
     def train(self, changed: Mapping[str, np.ndarray] | None = None) -> list[dict[str, float]]:
@@ -76,6 +89,6 @@ class Run:
         Yields:
           The step.
         """
-        for step in self.trainer.checkpoints.steps():
-            self.built.state.assign(self.trainer.checkpoints.at(step).tensors)
+        for step, state in self.watch.states.items():
+            self.built.state.assign(state)
             yield step

@@ -38,6 +38,7 @@ class Checkpoint:
       shards: S of the run, which its result depends on.
       score: the value of `experiment.keep_best` at this step, where it was the best so far.
       config: the configuration of the run; None in files of before it was kept.
+      callbacks: the state of callbacks, by name.
     """
 
     step: int
@@ -45,6 +46,7 @@ class Checkpoint:
     shards: int = 1
     score: float | None = None
     config: str | None = None
+    callbacks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def path_of(directory: Path, step: int) -> Path:
@@ -90,6 +92,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         "shards": checkpoint.shards,
         "score": checkpoint.score,
         "config": checkpoint.config,
+        "callbacks": checkpoint.callbacks,
         "sha256": {name: digest(tensor) for name, tensor in checkpoint.tensors.items()},
     }
     text = np.frombuffer(json.dumps(manifest).encode(), np.uint8)
@@ -113,7 +116,8 @@ def read(path: Path) -> Checkpoint:
         expected, version, step = manifest["sha256"], manifest["format"], int(manifest["step"])
         shards, score, config = int(manifest.get("shards", 1)), manifest.get("score"), manifest.get("config")
         sound = isinstance(score, (int, float, type(None))) and isinstance(config, (str, type(None)))
-        sound = sound and step >= 0 and shards >= 1
+        callbacks = manifest.get("callbacks", {})
+        sound = sound and step >= 0 and shards >= 1 and isinstance(callbacks, dict)
     except OSError as error:
         raise DamagedCheckpoint(f"cannot be read: {error.strerror or error}") from error
     except Exception as error:  # whatever zip, NumPy and JSON make of bytes that are not theirs
@@ -127,7 +131,7 @@ def read(path: Path) -> Checkpoint:
     for name, tensor in arrays.items():
         if digest(tensor) != expected[name]:
             raise DamagedCheckpoint(f"the checksum of {name} does not match")
-    return Checkpoint(step, arrays, shards, score, config)
+    return Checkpoint(step, arrays, shards, score, config, callbacks)
 
 
 def _check_sizes(file: BinaryIO) -> None:

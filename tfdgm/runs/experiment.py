@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfdgm.contracts.callback import Callback
 from tfdgm.contracts.component import named_variables, trainable
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Data, Source
@@ -57,6 +58,7 @@ class Experiment:
     grace_seconds: float
     recoveries: int
     resident_bytes: int
+    callbacks: list[Callback]
     placement: Placement
     splits: dict[str, Source]
 

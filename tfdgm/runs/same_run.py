@@ -15,6 +15,7 @@ _FREE_SETTINGS = tuple(
         "keep_best",
         "best_is",
         "grace_seconds",
+        "callbacks",
         "strategy",
         "replicas",
         "cluster",
@@ -23,6 +24,8 @@ _FREE_SETTINGS = tuple(
         "tpu",
     )
 )
+
+_FREE = (*_FREE_SETTINGS, "callback.")
 
 
 def differences(saved: str, asked: str) -> list[str]:
@@ -45,7 +48,7 @@ def check_config(checkpoint: Checkpoint, config: str | None) -> None:
 
 def _fixed(config: str) -> list[str]:
     lines = [line.strip() for line in config.splitlines() if line.strip()]
-    return [line for line in lines if not line.startswith(_FREE_SETTINGS) and not _unread_macro(line, config)]
+    return [line for line in lines if not line.startswith(_FREE) and not _unread_macro(line, config)]
 
 
 def _unread_macro(line: str, config: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import keras
 
+from tfdgm.contracts.callback import Callback
 from tfdgm.contracts.component import check_type
 from tfdgm.contracts.data import Data
 from tfdgm.contracts.likelihood import Likelihood
@@ -50,6 +51,7 @@ def experiment(
     grace_seconds: float = 0.0,
     recoveries: int = 0,
     resident_bytes: int = 1 << 30,
+    callbacks: list[Callback] | None = None,
     strategy: Strategy = "one_device",
     replicas: int | None = None,
     cluster: Cluster = "tf_config",
@@ -93,6 +95,7 @@ def experiment(
       recoveries: how often a run that becomes non-finite goes back to its newest checkpoint, with half the learning
         rates, before it ends; 0 ends at once.
       resident_bytes: training data up to this size lives on the device; larger data is streamed.
+      callbacks: what else happens between loops, such as early stopping; none of it changes what a step computes.
       strategy: "one_device"; "mirrored", several devices of this machine; "multi_worker", a process on each of several
         machines; "tpu".
       replicas: for "mirrored", the number of devices: of GPUs, None for all, or else logical devices on the CPU.
@@ -138,10 +141,11 @@ def experiment(
     optimizer = optimizer or keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
     _check_optimizer("experiment.optimizer", optimizer)
     return Experiment(
-        **{name: given[name] for name in given if name not in ("objectives", "optimizer", *PLACEMENT)},
+        **{name: given[name] for name in given if name not in ("objectives", "optimizer", "callbacks", *PLACEMENT)},
         placement=Placement(**{name: given[name] for name in PLACEMENT}),
         objectives=_name_objectives(objectives),
         optimizer=optimizer,
+        callbacks=list(callbacks or []),
         splits=splits,
     )
 

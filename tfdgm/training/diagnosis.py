@@ -1,10 +1,10 @@
-"""Which tensor of which player went non-finite first, and at which step.
+"""Name the tensor that became non-finite first, its player, and the step.
 
-Possible because every step is a function of its number: the run is replayed from the last good checkpoint, with the
-same compiled loop up to the failing one and then step by step with a check on every tensor.
+Every step is a function of its number, so the run can be replayed from the last good checkpoint: with the same compiled
+loop up to the failing one, and then step by step with a check on every tensor.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,23 +12,45 @@ import tensorflow as tf
 from tfdgm.errors import NonFiniteError
 from tfdgm.numerics.seeds import Seed
 from tfdgm.parallel.devices import Devices, Draw
+from tfdgm.runs.experiment import Built
+from tfdgm.training.feed import Feed
+from tfdgm.training.loop import Loop
 from tfdgm.training.step import training_step
 
-if TYPE_CHECKING:
-    from tfdgm.training.trainer import Trainer
 
+def first_non_finite(
+    built: Built,
+    feed: Feed,
+    loop: Loop,
+    *,
+    seed: tf.Tensor,
+    shards: int,
+    restore: Callable[[], int],
+    kept_in: str,
+    first: int,
+    count: int,
+) -> NonFiniteError:
+    """Replay the loop of steps `first` to `first + count` under checks.
 
-def first_non_finite(trainer: "Trainer", first: int, count: int) -> NonFiniteError:
-    """Replays the loop of steps `first` to `first + count` under checks.
+    Args:
+      built: the experiment; its variables are changed.
+      feed: the run's batches.
+      loop: the run's compiled loop.
+      seed: stateless seed, int32 `[2]`, of all training draws.
+      shards: parts of the global batch.
+      restore: assigns the last good checkpoint and returns its step.
+      kept_in: folder of that checkpoint, for the message.
+      first: the first step of the loop that failed.
+      count: its number of steps.
 
     Returns:
       The error to raise; it names player, tensor and step, or says that the replay stayed finite.
     """
-    start = trainer.restore()
-    for begin, steps, arguments in trainer._blocks(start):
+    start = restore()
+    for begin, steps, arguments in feed.blocks(start):
         if begin >= first:
             break
-        trainer.loop(steps, *arguments)
+        loop(steps, *arguments)
     names: list[tuple[str, str]] = []
 
     def checked_step(number: tf.Tensor, positions: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -40,24 +62,22 @@ def first_non_finite(trainer: "Trainer", first: int, count: int) -> NonFiniteErr
             flags.append(tf.reduce_all(tf.math.is_finite(tf.cast(tensor, tf.float32))))
 
         training_step(
-            trainer.built.model,
-            trainer.built.players,
-            [Draw(positions[d], rows[d]) for d in range(trainer.draws_per_step)],
+            built.model,
+            built.players,
+            [Draw(positions[d], rows[d]) for d in range(feed.draws_per_step)],
             number,
             devices=Devices(),  # all shards here, which gives the same: probes cannot look into other devices
-            seed=Seed(trainer.seed).child(number),
-            shards=trainer.shards,
-            clip_norm=trainer.experiment.clip_norm,
+            seed=Seed(seed).child(number),
+            shards=shards,
+            clip_norm=built.experiment.clip_norm,
             probe=probe,
         )
         return tf.stack(flags)
 
-    compiled = tf.function(checked_step, jit_compile=trainer.devices.one_program, autograph=False)
-    kept = f"the checkpoint of step {start} in {trainer.checkpoints.directory} is kept"
+    compiled = tf.function(checked_step, jit_compile=built.devices.one_program, autograph=False)
+    kept = f"the checkpoint of step {start} in {kept_in} is kept"
     for step in range(first, first + count):
-        positions = trainer.positions(step, 1)
-        rows = trainer.experiment.train.gather(positions.reshape(-1))
-        rows = rows.reshape(*positions.shape, *rows.shape[1:])
+        positions, rows = feed.step(step)
         finite = compiled(tf.constant(step, tf.int64), tf.constant(positions), tf.constant(rows)).numpy()
         if not finite.all():
             player, what = names[int(np.argmin(finite))]

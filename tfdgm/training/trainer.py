@@ -1,17 +1,20 @@
-"""A training run: loops of compiled steps, and between them metrics, checkpoints, pictures and signals."""
+"""Train: call the compiled loop, tell the callbacks, and write checkpoints."""
 
 import dataclasses
+import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfdgm.contracts.callback import Callback
 from tfdgm.errors import NonFiniteError, UserError
-from tfdgm.evaluation.validation import Validation
 from tfdgm.numerics.randomness import root_seed
 from tfdgm.numerics.seeds import Seed, SeedPlan
 from tfdgm.parallel.devices import Draw
@@ -20,28 +23,35 @@ from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.experiment import Built
 from tfdgm.runs.same_run import check_config
 from tfdgm.system.signals import signals_noted
-from tfdgm.training.batches import Batches, Spans, stream
-from tfdgm.training.best import Best
+from tfdgm.training.callbacks.best import Best
+from tfdgm.training.callbacks.interruption import Interruption
+from tfdgm.training.callbacks.json_lines import JsonLines
+from tfdgm.training.callbacks.progress_bar import ProgressBar
+from tfdgm.training.callbacks.saving import Saving
+from tfdgm.training.callbacks.tensorboard import TensorBoard
+from tfdgm.training.callbacks.validation_scores import ValidationScores
 from tfdgm.training.diagnosis import first_non_finite
+from tfdgm.training.feed import Feed
 from tfdgm.training.loop import OF_LAST_STEP, Loop
-from tfdgm.training.metrics import MetricsLog
-from tfdgm.training.progress import Progress
+from tfdgm.training.recovery import Recovery
 from tfdgm.training.step import training_step
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """How a run ended.
+    """How a training ended.
 
     Attributes:
       step: the last step made, for which there is a checkpoint.
-      signal: the signal that stopped it, or None where all steps were made.
-      steps_per_second: in this process, compilation left out; 0 where no second loop was needed.
+      signal: the signal that stopped it, or None.
+      steps_per_second: in this process, without compilation; 0 where no second loop was needed.
+      reason: why a callback stopped it, or None.
     """
 
     step: int
     signal: int | None
     steps_per_second: float
+    reason: str | None = None
 
 
 class Trainer:
@@ -49,28 +59,45 @@ class Trainer:
 
     Args:
       built: the experiment with its variables.
-      workdir: where checkpoints, metrics and events go.
+      workdir: folder for checkpoints, metrics and events.
       say: prints one line to the user.
       config: the configuration of the run, which every checkpoint then holds.
+      callbacks: further ones, besides those of `experiment.callbacks` and those that every training has.
+
+    Attributes:
+      step: number of steps made.
+      loop: the compiled loop, from a number of steps and its batches to mean metrics.
+      feed: the batches.
+      checkpoints: of the run.
     """
 
-    def __init__(self, built: Built, workdir: Path, say: Callable[[str], None], config: str | None = None) -> None:
+    def __init__(
+        self,
+        built: Built,
+        workdir: Path,
+        say: Callable[[str], None],
+        config: str | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
         self.built = built
-        self.config = config
+        self.workdir = workdir
         self.say = say
+        self.config = config
         self.experiment = built.experiment
+        self.devices = built.devices
         self.checkpoints = Checkpoints(workdir / "checkpoints", self.experiment.keep_checkpoints, say)
-        self.shards = self.experiment.shards or built.devices.num_replicas
-        self.metrics = MetricsLog(workdir)
-        self._went_back_to = -1
-        self.draws_per_step = sum(player.moves for player in built.players)
-        source, self.devices = self.experiment.train, built.devices
-        self.batches = Batches(len(source), self.experiment.batch_size, self.experiment.seed)
+        self.shards = self.experiment.shards or self.devices.num_replicas
         self.seed = root_seed(self.experiment.seed, "training")
-        if self.experiment.resident:
-            self.devices.hold(source.gather(np.arange(len(source))))
-        plan = SeedPlan(self.seed.numpy())
-        self.loop = Loop(self._step, built.state.step, plan, self.draws_per_step, self.devices.one_program)
+        draws_per_step = sum(player.moves for player in built.players)
+        self.feed = Feed(self.experiment, self.devices, draws_per_step)
+        self.loop = Loop(
+            self._step, built.state.step, SeedPlan(self.seed.numpy()), draws_per_step, self.devices.one_program
+        )
+        self.recovery = Recovery(self.experiment.recoveries)
+        self.added = [*self.experiment.callbacks, *callbacks]
+        self.callbacks: list[Callback] = []
+        self.step = 0
+        self._restored: Mapping[str, Any] = {}
 
     def _step(self, draws: list[Draw], number: tf.Tensor, seed: Seed, last: tf.Tensor) -> dict[str, tf.Tensor]:
         return training_step(
@@ -85,8 +112,129 @@ class Trainer:
             norms=last,
         )
 
+    def train(self) -> TrainingResult:
+        """Make the steps that are left.
+
+        Raises:
+          NonFiniteError: a loss or a weight became NaN or infinite, more often than `experiment.recoveries`; names the
+            first tensor. The last good checkpoint stays.
+        """
+        began_at = self.restore()
+        with signals_noted() as received:
+            self._install(received)
+            try:
+                self._start()
+                if began_at == 0:
+                    self._write(None)
+                result = self._run(received)
+                self.checkpoints.wait()
+            finally:
+                self._tell("on_end", self.step)
+        return result
+
+    def _install(self, received: list[int]) -> None:
+        """Make the list of callbacks, in the order in which they are called."""
+        experiment = self.experiment
+        everyone: list[Callback] = [
+            ValidationScores(self.built),
+            *self.added,
+            JsonLines(),
+            TensorBoard(),
+            ProgressBar(experiment.steps),
+            Interruption(received, experiment.grace_seconds),
+            Saving(experiment.checkpoint_seconds),
+        ]
+        if experiment.keep_best is not None:
+            everyone.append(Best(experiment.keep_best, experiment.best_is, self.checkpoints))
+        self.callbacks = everyone
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            if callback.everywhere or self.devices.is_chief:
+                getattr(callback, event)(*arguments)
+
+    def _start(self) -> None:
+        """Hand the callbacks the state of the checkpoint, and let them begin."""
+        self._stop: tuple[str, int | None] | None = None
+        self._save = False
+        self._score: float | None = None
+        for name, callback in self._named():
+            if name in self._restored:
+                callback.restore(self._restored[name])
+        self._tell("on_start", self)
+
+    def _named(self) -> list[tuple[str, Callback]]:
+        """Return the callbacks with the names under which a checkpoint keeps their state."""
+        kinds: Counter[str] = Counter()
+        named = []
+        for callback in self.callbacks:
+            kind = type(callback).__name__
+            named.append((f"{kind}/{kinds[kind]}", callback))
+            kinds[kind] += 1
+        return named
+
+    def _run(self, received: list[int]) -> TrainingResult:
+        """Run loops until the last step or a stop; go back where one becomes non-finite."""
+        rates: list[float] = []
+        while True:
+            try:
+                return self._loops(received, rates)
+            except NonFiniteError as error:
+                self.recovery.go_back(self, error)
+                self._start()
+
+    def _loops(self, received: list[int], rates: list[float]) -> TrainingResult:
+        stopped, signalled, _ = self._votes()
+        start = self.step
+        for first, count, arguments in () if stopped else self.feed.blocks(start):
+            began = time.perf_counter()
+            metrics = self.loop(count, *arguments)
+            seconds = time.perf_counter() - began
+            if not all(math.isfinite(value) for name, value in metrics.items() if _must_be_finite(name)):
+                raise self.diagnose(first, count)
+            self.step = first + count
+            if first > start:
+                rates.append(count / seconds)
+            metrics["steps_per_second"] = count / seconds
+            self._metrics, self._scores = metrics, dict[str, float]()
+            self._tell("on_loop_end", self.step, metrics)
+            if self._scores:
+                self._tell("on_validation", self.step, self._scores)
+            stopped, signalled, save = self._votes()
+            if stopped or save or self.step == self.experiment.steps:
+                values = self.built.state.read()
+                if not all(np.all(np.isfinite(value)) for value in values.values()):
+                    raise self.diagnose(first, count)
+                self._write(values)
+            if stopped:
+                break
+        number = (received[0] if received else signal.SIGTERM) if signalled else None  # or another worker's
+        reason = self._stop[0] if self._stop and not signalled else None
+        return TrainingResult(self.step, number, float(np.median(rates)) if rates else 0.0, reason)
+
+    def _votes(self) -> tuple[bool, bool, bool]:
+        """Whether any worker stops, whether by a signal, and whether any asks for a checkpoint."""
+        votes = [self._stop is not None, self._stop is not None and self._stop[1] is not None, self._save]
+        stopped, signalled, save = (vote > 0 for vote in self.devices.agreed(votes))
+        return stopped, signalled, save
+
+    def report(self, scores: Mapping[str, float]) -> None:
+        """Add validation scores to the metrics of the loop at hand."""
+        self._metrics.update(scores)
+        self._scores.update(scores)
+
+    def stop(self, reason: str, signal: int | None = None) -> None:
+        """End the training after this loop; a signal wins over other reasons."""
+        if self._stop is None or signal is not None:
+            self._stop = (reason, signal)
+
+    def save(self, score: float | None = None) -> None:
+        """Write a checkpoint after this loop; with a score also as the best one."""
+        self._save = True
+        self._score = self._score if score is None else score
+
     def restore(self) -> int:
-        """Goes to the newest sound checkpoint, or stays at step 0 where there is none; returns the step.
+        """Go to the newest sound checkpoint, or stay at step 0 where there is none; return the step.
 
         Raises:
           UserError: the shards of the run cannot be shared evenly by these devices, or the checkpoint is of another
@@ -97,14 +245,15 @@ class Trainer:
             self.shards = checkpoint.shards
             self.say(f"{self.shards} shard(s), with which the run began")
         check_shards(self.shards, self.experiment.batch_size, self.devices.num_replicas)
-        if checkpoint is None:
-            return 0
-        check_config(checkpoint, self.config)
-        self.built.state.assign(checkpoint.tensors)
-        return checkpoint.step
+        self.step = 0
+        if checkpoint is not None:
+            check_config(checkpoint, self.config)
+            self.built.state.assign(checkpoint.tensors)
+            self.step, self._restored = checkpoint.step, checkpoint.callbacks
+        return self.step
 
     def _newest(self) -> Checkpoint | None:
-        """The same on every worker: the chief finds it, and the others read that one."""
+        """Return the same on every worker: the chief finds it, and the others read that one."""
         checkpoint = None
         if self.devices.is_chief:
             self.checkpoints.wait()
@@ -116,137 +265,52 @@ class Trainer:
             return checkpoint
         return self.checkpoints.at(step)
 
-    def train(self) -> TrainingResult:
-        """Makes the steps that are left.
+    def write_checkpoint(self) -> None:
+        """Write the present state."""
+        self._write(None)
 
-        Raises:
-          NonFiniteError: a loss or a weight became NaN or infinite, more often than `experiment.recoveries`; names the
-            first tensor. The last good checkpoint stays.
-        """
-        start = self.restore()
-        validation = Validation(self.built)
-        best = Best(self.experiment.keep_best, self.experiment.best_is, self.checkpoints)
-        if best.metric is not None:
-            best.check(validation())
-        if start == 0:
-            self.save(self._checkpoint(0))
-        if self.devices.is_chief:
-            self.metrics.cut_after(start)
-        with signals_noted() as received, Progress(start, self.experiment.steps, self.say) as progress:
-            while True:
-                try:
-                    outcome = self._run(start, received, progress, validation, best)
-                    break
-                except NonFiniteError as error:
-                    start = self._go_back(error)
-        self.checkpoints.wait()
-        self.metrics.close()
-        return outcome
-
-    def _run(
-        self, start: int, received: list[int], progress: Progress, validation: Validation, best: Best
-    ) -> TrainingResult:
-        """The loops from step `start` on, until the end or a signal."""
-        experiment, chief = self.experiment, self.devices.is_chief
-        saved_at, step, stop_at = time.monotonic(), start, math.inf
-        rates: list[float] = []
-        stopped: int | None = None
-        for first, count, arguments in self._blocks(start):
-            began = time.perf_counter()
-            metrics = self.loop(count, *arguments)
-            seconds = time.perf_counter() - began
-            if not all(math.isfinite(value) for name, value in metrics.items() if _must_be_finite(name)):
-                raise self.diagnose(first, count)
-            step = first + count
-            if first > start:
-                rates.append(count / seconds)
-            metrics["steps_per_second"] = count / seconds
-            if step % experiment.validate_every < count or step == experiment.steps:
-                metrics |= validation()
-            if chief:  # before the checkpoint: a line past it is cut when the run goes on, one that lacks stays away
-                self.metrics.write(step, metrics)
-            progress.update(step, metrics)
-            if received:
-                stop_at = min(stop_at, time.monotonic() + experiment.grace_seconds)
-            due = chief and time.monotonic() - saved_at >= experiment.checkpoint_seconds
-            stop, save = (vote > 0 for vote in self.devices.agreed([time.monotonic() >= stop_at, due]))
-            if stop:
-                stopped = received[0] if received else signal.SIGTERM  # another worker's
-            better = best.improved(metrics)
-            if stop or save or better is not None or step == experiment.steps:
-                values = self.built.state.read()
-                if not all(np.all(np.isfinite(value)) for value in values.values()):
-                    raise self.diagnose(first, count)
-                self.save(Checkpoint(step, values, self.shards, better, self.config))
-                saved_at = time.monotonic()
-            if stop:
-                break
-        return TrainingResult(step, stopped, float(np.median(rates)) if rates else 0.0)
-
-    def _checkpoint(self, step: int) -> Checkpoint:
-        return Checkpoint(step, self.built.state.read(), self.shards, config=self.config)
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Hands it to the thread that writes; a full or read-only disk ends the run with the reason."""
-        if self.devices.is_chief:
-            self.metrics.sync()
-            self.checkpoints.save_later(checkpoint)
-
-    def _go_back(self, error: NonFiniteError) -> int:
-        """To the newest sound checkpoint, with half the learning rates; raises the error if that was tried enough.
-
-        Where that gave no newer one, it is dropped for the one before it.
-        """
-        variable, allowed = self.built.state.learning_rate_scale, self.experiment.recoveries
-        if variable is None:
-            raise error
-        scale = float(variable.numpy())
-        if scale <= 0.5**allowed:
-            raise NonFiniteError(f"{error}; the learning rates were halved {allowed} time(s) before") from None
-        step = self.restore()
-        if step == self._went_back_to:  # it was too late already
-            if self.devices.is_chief:
-                self.checkpoints.drop_newest()
-            step = self.restore()
-        self._went_back_to = step
-        variable.assign(scale / 2)  # the checkpoint may be of before the last halving
-        self.say(f"{error}; going on from step {step} with {scale / 2:g} of the learning rates")
-        self.save(self._checkpoint(step))
-        if self.devices.is_chief:
-            self.metrics.cut_after(step)
-        return step
+    def _write(self, values: Mapping[str, np.ndarray] | None) -> None:
+        """Hand a checkpoint to the thread that writes; a full or read-only disk ends the run with the reason."""
+        score, self._save, self._score = self._score, False, None
+        if not self.devices.is_chief:
+            return
+        self._tell("on_checkpoint", self.step)
+        states = {name: state for name, callback in self._named() if (state := _plain(callback))}
+        values = self.built.state.read() if values is None else values
+        self.checkpoints.save_later(Checkpoint(self.step, values, self.shards, score, self.config, states))
 
     def diagnose(self, first: int, count: int) -> NonFiniteError:
-        """Replays from the last good checkpoint to name the first tensor that is not finite."""
+        """Replay from the last good checkpoint to name the first tensor that is not finite."""
         self.say(f"a metric or weight became non-finite between steps {first} and {first + count}; replaying")
-        return first_non_finite(self, first, count)
+        return first_non_finite(
+            self.built,
+            self.feed,
+            self.loop,
+            seed=self.seed,
+            shards=self.shards,
+            restore=self.restore,
+            kept_in=str(self.checkpoints.directory),
+            first=first,
+            count=count,
+        )
 
-    def _blocks(self, start: int) -> Iterator[tuple[int, int, tuple[tf.Tensor, ...]]]:
-        """(first step, number of steps, the loop's arguments), from `start` to the end.
 
-        Loops end at multiples of `steps_per_loop` wherever the run was interrupted, so that a resumed run executes the
-        same programs as an uninterrupted one.
-        """
-        spans = Spans(start, self.experiment.steps, self.experiment.steps_per_loop)
-        if self.experiment.resident:
-            for first, count in spans:
-                yield first, count, (tf.constant(self.positions(first, count)),)
-            return
-        shape = self.experiment.train.shape
-        share = self.devices.share(self.experiment.batch_size)
-        rows_and_positions = stream(self.experiment.train, self.batches, spans.times(self.draws_per_step), share)
-        for (first, count), (rows, positions) in zip(spans, rows_and_positions, strict=True):
-            number = count * self.draws_per_step
-            positions = tf.ensure_shape(positions, (number, self.experiment.batch_size))
-            yield first, count, (positions, tf.ensure_shape(rows, (number, share.stop - share.start, *shape)))
+def _plain(callback: Callback) -> dict[str, Any]:
+    """Return the state of a callback.
 
-    def positions(self, first: int, count: int) -> np.ndarray:
-        """Positions of the draws of steps `first` to `first + count`."""
-        return self.batches.draws(first * self.draws_per_step, count * self.draws_per_step)
+    Raises:
+      UserError: JSON cannot hold it.
+    """
+    state = callback.state()
+    try:
+        json.dumps(state)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{callback.spoken_name()}: its state cannot be kept in a checkpoint: {error}") from None
+    return state
 
 
 def _must_be_finite(metric: str) -> bool:
-    """Whether training fails where a metric is not finite: losses and gradients. Others are only looked at."""
+    """Whether training fails where a metric is not finite: losses and gradients."""
     return metric.rpartition("/")[2] in ("loss", OF_LAST_STEP)
 
 

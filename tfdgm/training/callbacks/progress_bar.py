@@ -1,30 +1,33 @@
-"""Progress on a terminal as a bar, elsewhere as plain lines."""
+"""Show progress on a terminal as a bar, elsewhere as plain lines."""
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tfdgm.contracts.callback import Callback, Training
 
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-class Progress:
-    """Shows step, loss, steps per second and the time left."""
+class ProgressBar(Callback):
+    """Shows step, loss, steps per second and the time left.
 
-    def __init__(self, start: int, steps: int, say: Callable[[str], None]) -> None:
-        self.start = start
+    Args:
+      steps: of the whole run.
+    """
+
+    def __init__(self, steps: int) -> None:
         self.steps = steps
-        self.say = say
-        self.bar: Bar | None = None
+        self.bar: Progress | None = None
 
-    def __enter__(self) -> "Progress":
+    def on_start(self, training: Training) -> None:
+        self.training = training
         self.shown = time.monotonic()
         self.first: tuple[int, float] | None = None
-        if sys.stderr.isatty():
+        if self.bar is None and sys.stderr.isatty():
             columns = (
                 TextColumn("step"),
                 MofNCompleteColumn(),
@@ -32,16 +35,11 @@ class Progress:
                 TextColumn("loss {task.fields[loss]}  {task.fields[rate]} steps/s"),
                 TimeRemainingColumn(),
             )
-            self.bar = Bar(*columns, console=Console(stderr=True))
-            self.task = self.bar.add_task("train", total=self.steps, completed=self.start, loss="-", rate="-")
+            self.bar = Progress(*columns, console=Console(stderr=True))
+            self.task = self.bar.add_task("train", total=self.steps, completed=training.step, loss="-", rate="-")
             self.bar.start()
-        return self
 
-    def __exit__(self, *exception: Any) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def update(self, step: int, metrics: Mapping[str, float]) -> None:
+    def on_loop_end(self, step: int, metrics: Mapping[str, float]) -> None:
         loss, rate = f"{metrics['loss']:.4f}", f"{metrics['steps_per_second']:.0f}"
         if self.bar is not None:
             self.bar.update(self.task, completed=step, loss=loss, rate=rate)
@@ -54,4 +52,9 @@ class Progress:
         self.shown = now
         done, began = self.first
         left = f"{(self.steps - step) * (now - began) / (step - done):.0f} s left" if step > done else "compiled"
-        self.say(f"step {step}/{self.steps}  loss {loss}  {rate} steps/s  {left}")
+        self.training.say(f"step {step}/{self.steps}  loss {loss}  {rate} steps/s  {left}")
+
+    def on_end(self, step: int) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

@@ -1,0 +1,62 @@
+"""Stop a training that no longer improves."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from tfdgm import Callback, Training
+
+
+class EarlyStopping(Callback):
+    """Ends the training once a validation score has not improved for `patience` validations (Prechelt 1998).
+
+    The best value and the number of validations since then are part of every checkpoint, so a resumed run stops at the
+    step where an uninterrupted one stops; and a run that was stopped stays stopped.
+
+    Args:
+      score: name of a validation score, as metrics.jsonl has it.
+      best_is: which values of the score are good.
+      patience: validations without an improvement after which the training ends.
+      at_least: the least change of the score, in its unit, that counts as an improvement.
+    """
+
+    def __init__(
+        self,
+        *,
+        score: str = "validation_elbo",
+        best_is: Literal["largest", "smallest"] = "largest",
+        patience: int = 5,
+        at_least: float = 0.0,
+    ) -> None:
+        self.require(patience >= 1, f"patience must be at least 1, got {patience}")
+        self.require(at_least >= 0, f"at_least must not be negative, got {at_least}")
+        self.reads_score = score
+        self.sign = 1.0 if best_is == "largest" else -1.0
+        self.patience = patience
+        self.at_least = at_least
+        self.best: float | None = None
+        self.best_step = 0
+        self.since = 0
+
+    def on_start(self, training: Training) -> None:
+        self.training = training
+        self._stop_if_due()
+
+    def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
+        if self.reads_score not in scores:
+            return
+        value = float(scores[self.reads_score])
+        if self.best is None or self.sign * (value - self.best) > self.at_least:
+            self.best, self.best_step, self.since = value, step, 0
+        else:
+            self.since += 1
+            self._stop_if_due()
+
+    def _stop_if_due(self) -> None:
+        if self.since >= self.patience:
+            self.training.stop(f"{self.reads_score} has not improved since step {self.best_step} ({self.best:.6g})")
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best, "best_step": self.best_step, "since": self.since}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.best, self.best_step, self.since = state["best"], state["best_step"], state["since"]

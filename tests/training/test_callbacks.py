@@ -1,0 +1,180 @@
+"""Callbacks see every loop, can stop and save, and resume; early stopping is one."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from small import Points, SignalAt, assert_same_tensors, normal_rows, points_experiment, silent
+from tfdgm_callbacks.early_stopping import EarlyStopping
+
+from tfdgm import ArraySource, Callback, UserError
+from tfdgm.runs.checkpoint_files import read
+from tfdgm.runs.same_run import differences
+from tfdgm.training.trainer import Trainer
+
+
+class Diary(Callback):
+    """Notes every event."""
+
+    def __init__(self, *, stop_at=None, save_at=None, tell_at=None):
+        self.stop_at, self.save_at, self.tell_at = stop_at, save_at, tell_at
+        self.events = []
+        self.loops = 0
+        self.reports = ["tokens"]
+
+    def on_start(self, training):
+        self.training = training
+        self.events.append(("start", training.step))
+
+    def on_loop_end(self, step, metrics):
+        self.loops += 1
+        self.events.append(("loop", step))
+        if step == self.tell_at:
+            self.training.report({"tokens": 7.0})
+        if step == self.stop_at:
+            self.training.stop("enough")
+        if step == self.save_at:
+            self.training.save()
+
+    def on_validation(self, step, scores):
+        self.events.append(("validation", step, sorted(scores)))
+
+    def on_checkpoint(self, step):
+        self.events.append(("checkpoint", step))
+
+    def on_end(self, step):
+        self.events.append(("end", step))
+
+    def state(self):
+        return {"loops": self.loops}
+
+    def restore(self, state):
+        self.loops = state["loops"]
+
+
+class WithValidation(Points):
+    """The same rows to validate on."""
+
+    def splits(self):
+        return {**super().splits(), "validation": ArraySource(self.rows[:40])}
+
+
+def trained(workdir, *callbacks, **changes):
+    settings = {"steps": 40, "checkpoint_seconds": 1e6, **changes}
+    trainer = Trainer(points_experiment(callbacks=list(callbacks), **settings).build(), workdir, silent)
+    return trainer, trainer.train()
+
+
+def lines(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_callback_is_told_of_every_event_in_order(tmp_path):
+    diary = Diary(save_at=20, tell_at=30)
+    _, result = trained(tmp_path, diary)
+    assert diary.events == [
+        ("start", 0), ("checkpoint", 0), ("loop", 10), ("loop", 20), ("checkpoint", 20), ("loop", 30),
+        ("validation", 30, ["tokens"]), ("loop", 40), ("checkpoint", 40), ("end", 40),
+    ]  # fmt: skip
+    assert (result.step, result.signal, result.reason) == (40, None, None)
+    assert [line.get("tokens") for line in lines(tmp_path)] == [None, None, 7.0, None]
+
+
+def test_a_stop_ends_after_the_loop_with_a_checkpoint_and_its_reason(tmp_path):
+    trainer, result = trained(tmp_path, Diary(stop_at=20))
+    assert (result.step, result.signal, result.reason) == (20, None, "enough")
+    assert trainer.checkpoints.steps() == [0, 20]
+
+
+def test_callbacks_change_no_number(tmp_path):
+    plain, _ = trained(tmp_path / "plain")
+    watched, _ = trained(tmp_path / "watched", Diary(save_at=10, tell_at=20), EarlyStopping(score="tokens"))
+    assert_same_tensors(watched.built.state.read(), plain.built.state.read())
+
+
+def test_the_state_of_callbacks_comes_back_with_the_checkpoint(tmp_path):
+    first, other = Diary(stop_at=20), Diary()
+    trained(tmp_path, first, other)
+    kept = read(tmp_path / "checkpoints" / "step-0000000020.npz")
+    assert kept.callbacks == {"Diary/0": {"loops": 2}, "Diary/1": {"loops": 2}}
+    later = Diary()
+    _, result = trained(tmp_path, later)
+    assert later.events[0] == ("start", 20) and later.loops == 4 and result.step == 40
+
+
+def test_a_state_that_json_cannot_hold_is_refused_with_the_callbacks_name(tmp_path):
+    class Odd(Diary):
+        def state(self):
+            return {"seen": {1, 2}}
+
+    with pytest.raises(UserError, match=r"Odd.*cannot be kept in a checkpoint"):
+        trained(tmp_path, Odd())
+
+
+def test_the_end_is_told_also_after_an_error(tmp_path):
+    class Failing(Diary):
+        def on_loop_end(self, step, metrics):
+            raise RuntimeError("no")
+
+    failing = Failing()
+    with pytest.raises(RuntimeError):
+        trained(tmp_path, failing)
+    assert failing.events[-1] == ("end", 10)
+
+
+def test_callbacks_are_free_to_change_in_a_resumed_run():
+    saved = "experiment.seed = 3\n"
+    asked = "callback.early_stopping.patience = 3\nexperiment.callbacks = [@callback.early_stopping()]\n" + saved
+    assert differences(saved, asked) == []
+
+
+# ---- early stopping
+
+
+def worsening(patience=2, **settings):
+    """The loss of validation, which an optimizer with a large rate makes worse, is good when small."""
+    return EarlyStopping(score="validation_elbo", best_is="smallest", patience=patience, **settings)
+
+
+STOPPING = {"data": WithValidation(rows=normal_rows()), "validate_every": 10, "steps": 200}
+
+
+def test_early_stopping_waits_for_its_patience():
+    reasons = []
+    callback = EarlyStopping(score="s", patience=2, at_least=0.5)
+    callback.on_start(SimpleNamespace(stop=reasons.append))
+    for step, value in enumerate([1.0, 2.0, 2.4, 2.6, 2.9]):  # 2.6 is an improvement on 2.0 by more than 0.5
+        callback.on_validation(step, {"s": value})
+        assert reasons == []
+    callback.on_validation(5, {"other": 9.0})
+    assert reasons == []
+    callback.on_validation(6, {"s": 3.0})
+    assert reasons == ["s has not improved since step 3 (2.6)"]
+
+
+def test_early_stopping_reads_small_values_as_good_where_it_is_told():
+    reasons = []
+    callback = worsening(patience=1)
+    callback.on_start(SimpleNamespace(stop=reasons.append))
+    for step, value in ((1, 5.0), (2, 4.0), (3, 4.5)):
+        callback.on_validation(step, {"validation_elbo": value})
+    assert reasons == ["validation_elbo has not improved since step 2 (4)"]
+
+
+@pytest.mark.slow
+def test_early_stopping_after_an_interruption_ends_at_the_step_of_an_uninterrupted_run(tmp_path):
+    whole, result = trained(tmp_path / "whole", worsening(), **STOPPING)  # the ELBO rises: it never improves
+    assert result.reason and 20 < result.step < 200
+    trained(tmp_path / "parts", worsening(), SignalAt(20), **STOPPING)
+    parts, resumed = trained(tmp_path / "parts", worsening(), **STOPPING)
+    assert (resumed.step, resumed.reason) == (result.step, result.reason)
+    assert_same_tensors(parts.built.state.read(), whole.built.state.read())
+    diary = Diary()
+    _, again = trained(tmp_path / "parts", worsening(), diary, **STOPPING)  # what was stopped stays stopped
+    assert (again.step, again.reason) == (result.step, result.reason) and diary.loops == 0
+
+
+def test_a_score_that_the_run_does_not_have_is_refused_before_the_first_step(tmp_path):
+    with pytest.raises(UserError, match=r"'validation_elob' is not a validation score.*validation_elbo"):
+        trained(tmp_path, EarlyStopping(score="validation_elob"), **STOPPING)
+    assert not (tmp_path / "checkpoints").exists()

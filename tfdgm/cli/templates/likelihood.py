@@ -1,0 +1,29 @@
+"""A likelihood for tfdgm."""
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfdgm import BuildContext, DataSpec, Likelihood
+
+
+class ExampleLikelihood(Likelihood):
+    """Independent Laplace distributions around the decoder's output.
+
+    Args:
+      scale: their scale, in the units of x.
+    """
+
+    plugin_api = 1
+
+    def __init__(self, *, scale: float = 0.1) -> None:
+        self.require(scale > 0, f"scale must be positive, got {scale}")
+        self.scale = scale
+
+    def output_shape(self, data: DataSpec) -> tuple[int, ...]:
+        return data.shape
+
+    def build(self, context: BuildContext) -> None:
+        self.event_rank = len(context.data.shape)
+
+    def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
+        return tfd.Independent(tfd.Laplace(outputs, self.scale), self.event_rank)

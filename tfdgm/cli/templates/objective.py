@@ -1,0 +1,22 @@
+"""An objective for tfdgm."""
+
+from tfdgm import Context, Forward, Loss, Objective
+
+
+class ExampleObjective(Objective):
+    """Minimises -E_q[log p(x|z)] + |KL(q(z|x) || p(z)) - capacity|, a rate held near a budget (Burgess et al. 2018).
+
+    Args:
+      capacity: the rate to hold, nats per example.
+    """
+
+    plugin_api = 1
+    needs_posterior = True
+
+    def __init__(self, *, capacity: float = 5.0) -> None:
+        self.require(capacity >= 0, f"capacity must not be negative, got {capacity}")
+        self.capacity = capacity
+
+    def model_loss(self, forward: Forward, context: Context) -> Loss:
+        value = abs(forward.rate - self.capacity) - forward.reconstruction
+        return Loss(value, {"reconstruction": forward.reconstruction, "rate": forward.rate})

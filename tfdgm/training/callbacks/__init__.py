@@ -1,0 +1,1 @@
+"""The callbacks of every training, each one idea."""

@@ -1,0 +1,40 @@
+"""Keep the best checkpoint by a validation score."""
+
+import math
+from collections.abc import Mapping
+
+from tfdgm.contracts.callback import Callback, Training
+from tfdgm.runs.checkpoints import Checkpoints
+from tfdgm.runs.experiment import Side
+
+
+class Best(Callback):
+    """Asks for a checkpoint wherever a score is better than all before.
+
+    The best value so far stands in the best checkpoint's manifest, which a resumed run reads.
+
+    Args:
+      score: name of a validation score.
+      side: which values are good.
+      checkpoints: of the run.
+    """
+
+    def __init__(self, score: str, side: Side, checkpoints: Checkpoints) -> None:
+        self.reads_score = self.name = score
+        self.sign = 1.0 if side == "largest" else -1.0
+        self.checkpoints = checkpoints
+        self.value = -math.inf
+        self._read = False
+
+    def on_start(self, training: Training) -> None:
+        self.training = training
+        if not self._read:
+            kept, self._read = self.checkpoints.best(), True
+            if kept is not None and kept.score is not None:
+                self.value = self.sign * kept.score
+
+    def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
+        score = float(scores.get(self.name, math.nan))
+        if self.sign * score > self.value:
+            self.value = self.sign * score
+            self.training.save(score=score)

@@ -1,0 +1,37 @@
+"""Validate at intervals."""
+
+from collections.abc import Mapping
+
+from tfdgm.contracts.callback import Callback, Training
+from tfdgm.errors import UserError
+from tfdgm.evaluation.validation import Validation
+from tfdgm.runs.experiment import Built
+
+
+class ValidationScores(Callback):
+    """Reports the scores of the validation split every `experiment.validate_every` steps, and at the end."""
+
+    everywhere = True
+
+    def __init__(self, built: Built) -> None:
+        self.experiment = built.experiment
+        self.score = Validation(built)
+
+    def on_start(self, training: Training) -> None:
+        """Refuse callbacks that read a score which the run does not have."""
+        self.training, self.last = training, training.step
+        wanted = {callback.reads_score for callback in training.callbacks} - {None}
+        wanted -= {name for callback in training.callbacks for name in callback.reports}
+        if not wanted:
+            return
+        known = self.score()
+        for name in sorted(map(str, wanted)):
+            if name not in known:
+                listed = ", ".join(known) or "none: the data has no validation split"
+                raise UserError(f"{name!r} is not a validation score of this run; it has {listed}")
+
+    def on_loop_end(self, step: int, metrics: Mapping[str, float]) -> None:
+        every = self.experiment.validate_every
+        if step // every > self.last // every or step == self.experiment.steps:
+            self.training.report(self.score())
+        self.last = step
