@@ -111,7 +111,7 @@ class MeanGame(Objective):
 
     def __init__(self, *, network, moves: int = 3, optimizer=None) -> None:
         self.network = network
-        self.moves = moves
+        self.critic_steps = moves
         self.optimizer = optimizer or keras.optimizers.Adam(1e-2)
 
     trains_encoder = False

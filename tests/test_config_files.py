@@ -13,7 +13,7 @@ from tfdgm.cli import matrix as matrix_command
 from tfdgm.configuration.config_files import DEFAULT_CONFIG, Packaged, config_root, find_file, in_flags, read_file
 from tfdgm.configuration.gin_grammar import DEEPEST
 from tfdgm.configuration.gin_parser import MOST_CHARACTERS, read_statements
-from tfdgm.labs.lab import Settings
+from tfdgm.labs.lab import LabSettings
 from tfdgm.labs.trainings import read_experiment
 from tfdgm.verification import fixtures as parts
 
@@ -85,7 +85,7 @@ def test_train_without_a_file_runs_the_packaged_default(shadowed, capsys):
 
 
 def test_labs_and_oracles_run_packaged_configs(shadowed):
-    assert read_experiment(Settings(folder=shadowed, seed=1), "vae.gin").validate_every != 666
+    assert read_experiment(LabSettings(folder=shadowed, seed=1), "vae.gin").validate_every != 666
     assert parts.experiment("linear_gaussian").validate_every != 666
 
 

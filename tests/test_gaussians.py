@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import gaussian_log_densities, products
+from tfdgm import gaussian_log_densities
+from tfdgm.numerics import products
 from tfdgm.numerics.products import full_precision_product
 
 RANDOM = np.random.RandomState(0)

@@ -107,6 +107,28 @@ def test_a_function_is_refused(module):
     assert "is not a subclass of tfdgm.Prior" in refused(offered(target="third_party:thing"))
 
 
+def test_a_class_that_lacks_a_method_of_its_contract_is_refused(module):
+    module.Thing = type("Thing", (tfdgm.Prior,), {})
+    assert "does not define distribution, which tfdgm.Prior requires" in refused(offered(target="third_party:Thing"))
+
+
+@pytest.mark.parametrize(
+    "contract, methods",
+    {
+        "Prior": {"distribution"},
+        "Posterior": {"latent_spec", "feature_shape", "distribution", "__call__"},
+        "Likelihood": {"output_shape", "distribution"},
+        "Objective": {"model_loss"},
+        "Network": {"build", "__call__"},
+        "Data": {"splits"},
+        "Source": {"__len__", "gather"},
+        "Callback": set(),
+    }.items(),
+)
+def test_a_contract_asks_for_these_methods(contract, methods):
+    assert getattr(tfdgm, contract).__abstractmethods__ == methods
+
+
 def test_another_version_of_the_contracts_is_refused(module):
     module.Thing = type("Thing", (tfdgm.Prior,), {"plugin_api": tfdgm.PLUGIN_API + 1})
     message = refused(offered(target="third_party:Thing"))
@@ -114,12 +136,14 @@ def test_another_version_of_the_contracts_is_refused(module):
 
 
 def test_the_present_version_of_the_contracts_is_accepted(module):
-    module.Thing = type("Thing", (tfdgm.Prior,), {"plugin_api": tfdgm.PLUGIN_API})
+    module.Thing = type("Thing", (tfdgm.Prior,), {"plugin_api": tfdgm.PLUGIN_API, "distribution": None})
     assert load(offered(target="third_party:Thing")) is module.Thing
 
 
 def test_arbitrary_keywords_are_refused(module):
     class Thing(tfdgm.Prior):
+        distribution = None
+
         def __init__(self, **settings):
             pass
 
@@ -128,6 +152,6 @@ def test_arbitrary_keywords_are_refused(module):
 
 
 def test_a_target_inside_a_class_is_found(module):
-    inner = type("Inner", (tfdgm.Prior,), {})
+    inner = type("Inner", (tfdgm.Prior,), {"distribution": None})
     module.Outer = type("Outer", (), {"Inner": inner})
     assert load(offered(target="third_party:Outer.Inner")) is inner

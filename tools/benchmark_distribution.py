@@ -88,7 +88,7 @@ def main() -> None:
 
         sizes = collectives(exchanged[1], trace)
         gradients = sum(
-            4 * int(np.prod(variable.shape)) * player.moves
+            4 * int(np.prod(variable.shape)) * player.updates
             for player in trainer.built.players
             for variable in player.variables.values()
         )

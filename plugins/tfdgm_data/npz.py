@@ -77,7 +77,7 @@ class Npz(Data):
             if len(bad):
                 value, at = piece[tuple(bad[0])], [int(bad[0][0]) + start, *map(int, bad[0][1:])]
                 what = f"{value}, which float32 cannot hold" if np.isfinite(value) else "NaN or infinity"
-                raise UserError(f"{self.spoken_name()}: {where} has {what}, the first at {at}")
+                raise UserError(f"{self.display_name()}: {where} has {what}, the first at {at}")
 
     def splits(self) -> dict[str, Source]:
         return {name: ArraySource(rows) for name, rows in self._splits.items()}

@@ -10,10 +10,10 @@ from tfdgm import Context, DataSpec, Modes, Source
 from tfdgm_data.binarization import Binarization
 from tfdgm_data.digit_classifier import DigitClassifier, split_channels
 from tfdgm_data.digits import Digits
-from tfdgm_data.drawn import Drawn
+from tfdgm_data.sampled_splits import SampledSplits
 
 
-class StackedDigits(Drawn):
+class StackedDigits(SampledSplits):
     """Images `[8, 8, 3]` whose red, green and blue are three digits of `data.digits`: 1,000 modes.
 
     Stacked MNIST (Metz et al. 2017) from the digits of scikit-learn. The triples of a split are drawn with replacement

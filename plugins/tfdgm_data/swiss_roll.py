@@ -11,7 +11,7 @@ from tfdgm_data.toy import Toy
 class SwissRoll(Toy):
     """(t cos t, 21 v, t sin t) + noise e, t = 3 pi (1 + 2 u) / 2, u and v ~ U[0, 1], e ~ N(0, I) (Marsland 2009).
 
-    Drawn by scikit-learn's `make_swiss_roll`, in its units: the spiral's radius goes from 4.7 to 14.1.
+    SampledSplits by scikit-learn's `make_swiss_roll`, in its units: the spiral's radius goes from 4.7 to 14.1.
 
     Args:
       dimensions: 2 for the spiral alone, without the middle coordinate; 3 for the roll.

@@ -12,12 +12,12 @@ class Bernoulli(Likelihood):
     def check(self, data: DataSpec) -> None:
         if data.levels not in (None, 2):
             raise UserError(
-                f"{self.spoken_name()} needs binary x, but the data has {data.levels} levels; choose a binarization of "
-                "the data, or another likelihood"
+                f"{self.display_name()} needs binary x, but the data has {data.levels} levels; choose a binarization "
+                "of the data, or another likelihood"
             )
         if data.low < 0 or data.high > 1:
             raise UserError(
-                f"{self.spoken_name()} needs x in [0, 1], but the data has range [{data.low:g}, {data.high:g}]"
+                f"{self.display_name()} needs x in [0, 1], but the data has range [{data.low:g}, {data.high:g}]"
             )
 
     def output_shape(self, data: DataSpec) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ def check_levels(likelihood: Likelihood, data: DataSpec) -> None:
     """Refuses data that is not grey levels."""
     if data.levels is None:
         raise UserError(
-            f"{likelihood.spoken_name()} needs x on a known number of grey levels, but the data is continuous; use "
+            f"{likelihood.display_name()} needs x on a known number of grey levels, but the data is continuous; use "
             "likelihood.gaussian, or data of integers"
         )
 

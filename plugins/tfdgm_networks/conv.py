@@ -63,7 +63,7 @@ class Conv(Network):
                 source = None
             elif input_shape == context.data.shape and len(output_shape) != 3:
                 target = None
-        self.sizes = path(source, target, self.smallest, self.spoken_name())
+        self.sizes = path(source, target, self.smallest, self.display_name())
         make = Layers(context, bias=not self.normalization)  # a norm would take it out again
         coarse_at_end = self.sizes[0] >= self.sizes[-1]
         steps = len(self.sizes) - 1

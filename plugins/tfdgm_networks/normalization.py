@@ -46,7 +46,7 @@ class BatchNormalization(Component):
         normalised = tf.nn.batch_normalization(exact, mean, variance, self.offset.value, self.scale.value, _EPSILON)
         return tf.cast(normalised, x.dtype)
 
-    def absorb(self, totals: dict[str, tf.Tensor], context: Context) -> None:
+    def update_statistics(self, totals: dict[str, tf.Tensor], context: Context) -> None:
         """Moves the averages by mean and variance over all passes of all shards."""
         mean = totals["first"] / totals["count"]
         variance = tf.maximum(totals["second"] / totals["count"] - tf.square(mean), 0.0)

@@ -1,5 +1,6 @@
 """What objectives with a critic share: the samples it compares, unrolling, and the balance with the ELBO."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Literal
 
@@ -56,7 +57,7 @@ class Adversarial(Objective):
         self.require(space == "data" or fakes is None, "fakes has no use in latent space, where q(z|x) gives them")
         self.critic = Critic(network, packing, spectral_normalization)
         self.optimizer = optimizer or keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99)
-        self.moves = moves
+        self.critic_steps = moves
         self.space = space
         self.fakes = fakes
         self.weight = weight
@@ -103,7 +104,7 @@ class Adversarial(Objective):
         self.require(
             not network.mixes_examples,
             f"{self.penalty_on_slopes} penalises the critic's slope at each sample by itself, but in "
-            f"{network.spoken_name()}{like_decoder}, the score of one sample depends on the others, by batch "
+            f"{network.display_name()}{like_decoder}, the score of one sample depends on the others, by batch "
             "normalisation (Gulrajani et al. 2017, section 4); set network to one without it",
         )
 
@@ -180,7 +181,7 @@ class Adversarial(Objective):
     def scores(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """f(x) `[batch]`, with no noise on x."""
         if self.packing > 1:
-            raise NotImplementedError(f"{self.spoken_name()}: packed samples have no scores of their own")
+            raise NotImplementedError(f"{self.display_name()}: packed samples have no scores of their own")
         return self.critic.at(context.within("critic"))(x)
 
     def prepared(self, x: tf.Tensor, context: Context, which: str) -> tf.Tensor:
@@ -190,13 +191,13 @@ class Adversarial(Objective):
     def _all_prepared(self, samples: list[tf.Tensor], context: Context) -> list[tf.Tensor]:
         return [self.prepared(x, context, str(number)) for number, x in enumerate(samples)]
 
+    @abstractmethod
     def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
         """What the critic minimises, `[batch / packing]`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def generator_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor]) -> tf.Tensor:
         """What the model minimises, `[batch / packing]`."""
-        raise NotImplementedError
 
     def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
         """What `estimate` has, and the mean and the largest of the slopes |df/dx|.
@@ -216,11 +217,11 @@ class Adversarial(Objective):
             f"{prefix}critic_lipschitz": tf.reduce_max(slopes),
         }
 
+    @abstractmethod
     def estimate(
         self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context
     ) -> tuple[str, tf.Tensor, tf.Tensor]:
         """What the critic estimates from prepared samples: its name, a scalar, and slopes |df/dx| that were seen."""
-        raise NotImplementedError
 
     def _by_sample(self, loss: Loss) -> Loss:
         return Loss(mean_by_sample(loss.value, self.packing), loss.metrics)

@@ -49,7 +49,7 @@ class Critic(Component):
         strange = [variable.name for variable in found if not isinstance(variable, keras.Variable)]
         if strange:
             raise UserError(
-                f"{self.network.spoken_name()} keeps {', '.join(strange)} as tf.Variable; spectral normalisation and "
+                f"{self.network.display_name()} keeps {', '.join(strange)} as tf.Variable; spectral normalisation and "
                 "unrolling need keras.Variable"
             )
         return found

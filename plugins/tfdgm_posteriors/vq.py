@@ -147,7 +147,7 @@ class VQ(Posterior):
             codebook = straight_through(codebook, sums / tf.maximum(counts, 1.0)[:, None])
         return Latent(posterior, value=codes, z=z, codebook=codebook, losses=losses, metrics=usage(one_hot))
 
-    def absorb(self, totals: dict[str, tf.Tensor], context: Context) -> None:
+    def update_statistics(self, totals: dict[str, tf.Tensor], context: Context) -> None:
         """Moves the averages, then the codes, then restarts dead codes; all in one update."""
         counts = moving_average(self.counts.value, totals["counts"], self.decay)
         places = self.embeddings.value + 0.0

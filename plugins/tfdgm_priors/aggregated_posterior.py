@@ -119,7 +119,7 @@ class AggregatedPosterior(Prior):
         parameters = _parameters(posterior, self.latent.categories)
         if parameters is None:
             raise UserError(
-                f'{self.spoken_name()}: components = "{kind}" keeps diagonal Gaussians or independent categoricals, '
+                f'{self.display_name()}: components = "{kind}" keeps diagonal Gaussians or independent categoricals, '
                 f"and the posterior gives {type(posterior).__name__}; choose another kind of components"
             )
         return parameters
@@ -130,7 +130,7 @@ class AggregatedPosterior(Prior):
             return GaussianMixture(parameters["mean"], parameters["scale"], learned=learned, exclude=exclude)
         return CategoricalMixture(parameters["log_probabilities"], exclude=exclude)
 
-    def absorb(self, totals: dict[str, tf.Tensor], context: Context) -> None:
+    def update_statistics(self, totals: dict[str, tf.Tensor], context: Context) -> None:
         """Writes this step's posterior parameters into the memory, or its counts into the moving average."""
         if self.kind == "frequencies":
             counts = totals["counts"] + self.smoothing

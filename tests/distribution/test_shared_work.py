@@ -84,7 +84,7 @@ def test_every_shard_draws_noise_of_its_own(tmp_path):
             context.collect(self, noise=Concatenated(noise))
             return tf.zeros([tf.shape(x)[0], *self.shape]) + self.weight.value
 
-        def absorb(self, totals, context):
+        def update_statistics(self, totals, context):
             seen.append(totals["noise"])
 
     seen = []

@@ -11,12 +11,13 @@ from tfdgm_objectives.elbo import ELBO
 from tfdgm_objectives.jsd import JSD
 from tfdgm_objectives.wasserstein import Wasserstein
 
-from tfdgm import ArraySource, Forward, Objective
+from tfdgm import ArraySource, Objective
 from tfdgm.contracts.component import raw
 from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.evaluate import evaluate
 from tfdgm.evaluation.scores import unit
 from tfdgm.evaluation.validation import Validation
+from tfdgm.model.forward_pass import ForwardPass
 
 NAMES = {
     "jsd": {"jsd_estimate", "critic_slope", "critic_lipschitz"},
@@ -198,7 +199,7 @@ def test_estimates_compare_the_split_with_what_the_model_gives_on_its_own():
     """By hand, from the weights: the pass is outside of training, and so are its draws."""
     experiment = built(JSD(network=MLP(hidden=()), moves=1))
     objective = experiment.experiment.objectives["jsd"]
-    forward = Forward(experiment.model, tf.constant(normal_rows()[60:]), context())
+    forward = ForwardPass(experiment.model, tf.constant(normal_rows()[60:]), context())
     found = objective.estimates(forward, forward.context)
     slope, offset = (raw(variable).numpy().astype(np.float64) for variable in objective.critic.variables())
     real, fake = (expit(np.asarray(x, np.float64) @ slope + offset) for x in (forward.x, forward.generated))

@@ -7,7 +7,8 @@ import pytest
 from pictures import assert_readable
 from small import silent
 
-from tfdgm.labs import gan_optimality, mode_collapse, parallel_lines, prior_gap, priors
+from tfdgm.labs import four_priors as priors
+from tfdgm.labs import gan_optimality, mode_collapse, parallel_lines, prior_gap
 from tfdgm.labs.figures import slides
 from tfdgm.labs.lab import LabSettings, load_lab
 from tfdgm.labs.line_generator import line_at

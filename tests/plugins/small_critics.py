@@ -104,7 +104,7 @@ def one_step(built, players=None, step=0, shards=1):
     players = built.players if players is None else players
     positions = tf.range(built.experiment.batch_size)
     draws = [Draw(positions, tf.constant(built.experiment.train.gather(positions.numpy())))]
-    draws *= sum(player.moves for player in players)
+    draws *= sum(player.updates for player in players)
     number = tf.constant(step, tf.int64)
     seed = Seed(root_seed(0, "training")).child(step)
     settings = {"devices": Devices(), "seed": seed, "shards": shards, "clip_norm": None}

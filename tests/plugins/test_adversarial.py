@@ -22,8 +22,8 @@ from tfdgm_priors.gaussian import Gaussian as GaussianPrior
 from tfdgm_priors.maf import MAF
 from tfdgm_priors.uniform import Uniform
 
-from tfdgm import Forward
 from tfdgm.contracts.component import named_variables, raw
+from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.numerics.seeds import Seed
 from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.trainer import Trainer
@@ -38,7 +38,7 @@ def adversarial(kind=JSD, **settings):
 
 def forward_of(built, training=True):
     x = tf.constant(built.experiment.train.gather(np.arange(built.experiment.batch_size)))
-    return Forward(built.model, x, context(training=training))
+    return ForwardPass(built.model, x, context(training=training))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -213,8 +213,8 @@ def test_an_adaptive_weight_without_a_likelihood_to_be_weighed_against_is_refuse
         return points_experiment(objectives=[adversarial(kind, adaptive_weight=True), *others])
 
     told = "adaptive_weight weighs the term against one that minimises -log p(x|z), and experiment.objectives has none"
-    refused(lambda: with_others(), kind.spoken_name(), told)
-    refused(lambda: with_others(adversarial()), kind.spoken_name(), told)
+    refused(lambda: with_others(), kind.display_name(), told)
+    refused(lambda: with_others(adversarial()), kind.display_name(), told)
     with_others(ELBO())
 
 
@@ -234,7 +234,7 @@ def test_the_adaptive_weight_multiplies_the_loss_and_carries_no_gradient():
     np.testing.assert_allclose(loss.value, weight * loss.metrics["generator_loss"], rtol=1e-6)  # float32
     weights = [raw(forward.model.decoder.layers[0].kernel), raw(forward.model.likelihood.log_scale)]
     with tf.GradientTape(persistent=True) as tape:
-        again = Forward(forward.model, forward.x, context(training=True))
+        again = ForwardPass(forward.model, forward.x, context(training=True))
         loss = objective.model_loss(again, context())
         plain = tf.reduce_mean(loss.metrics["generator_loss"])
         value = tf.reduce_mean(loss.value)
@@ -310,7 +310,7 @@ def test_in_latent_space_no_critic_tells_a_relaxed_posterior_from_a_prior_that_i
 
     @tf.function(autograph=False)
     def one_move(step):
-        forward = Forward(built.model, x, context(step=step, training=True))
+        forward = ForwardPass(built.model, x, context(step=step, training=True))
         with tf.GradientTape() as tape:
             loss = objective.adversary_loss(forward, forward.context)
             mean = tf.reduce_mean(loss.value)

@@ -12,8 +12,9 @@ from tfdgm_posteriors.categorical import Categorical
 from tfdgm_priors.autoregressive import Autoregressive
 from tfdgm_priors.uniform import Uniform
 
-from tfdgm import BuildContext, Context, DataSpec, Forward, LatentSpec, UserError
+from tfdgm import BuildContext, Context, DataSpec, LatentSpec, UserError
 from tfdgm.contracts.component import named_variables, raw, trainable
+from tfdgm.model.forward_pass import ForwardPass
 
 GRIDS = np.array(list(itertools.product(range(3), repeat=4)), np.int32).reshape(-1, 2, 2)
 
@@ -127,7 +128,7 @@ def test_no_gradient_passes_from_it_to_the_posterior():
         @tf.function(jit_compile=True, autograph=False)
         def pull(x, seed, model=model, weights=weights, posterior=posterior):
             with tf.GradientTape() as tape:
-                forward = Forward(model, x, Context(seed, tf.constant(0, tf.int64), training=True))
+                forward = ForwardPass(model, x, Context(seed, tf.constant(0, tf.int64), training=True))
                 loss = tf.reduce_mean(forward.rate)
             found = tape.gradient(loss, [*weights, posterior.embeddings.value])
             assert found[-1] is None  # a prior over codes does not move the codebook

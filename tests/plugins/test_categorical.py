@@ -11,7 +11,8 @@ from tfdgm_posteriors.codes import usage
 from tfdgm_priors.gaussian import Gaussian
 from tfdgm_priors.uniform import Uniform
 
-from tfdgm import BuildContext, Context, DataSpec, Forward, UserError
+from tfdgm import BuildContext, Context, DataSpec, UserError
+from tfdgm.model.forward_pass import ForwardPass
 
 DATA = DataSpec((3,))
 
@@ -63,7 +64,7 @@ def test_under_a_uniform_prior_the_rate_is_the_log_of_the_number_of_grids_less_t
 
     @tf.function(jit_compile=True, autograph=False)
     def rate(x, seed):
-        return Forward(model, x, Context(seed, tf.constant(0, tf.int64), training=True)).rate
+        return ForwardPass(model, x, Context(seed, tf.constant(0, tf.int64), training=True)).rate
 
     # float32
     np.testing.assert_allclose(rate(x, tf.constant([1, 2])), 4 * np.log(5) - entropy, rtol=1e-5)
@@ -78,7 +79,7 @@ def test_under_a_density_the_rate_is_the_sum_over_the_codes_of_every_position():
 
     @tf.function(jit_compile=True, autograph=False)
     def rate(x, seed):
-        return Forward(model, x, Context(seed, tf.constant(0, tf.int64), training=True)).rate
+        return ForwardPass(model, x, Context(seed, tf.constant(0, tf.int64), training=True)).rate
 
     np.testing.assert_allclose(rate(x, tf.constant([1, 2])), exact, rtol=1e-5)  # float32
 

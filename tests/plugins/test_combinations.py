@@ -10,7 +10,8 @@ import tensorflow as tf
 from small import assert_same_tensors, context, digits_experiment, gan_experiment, silent
 from tfdgm_networks.mlp import MLP
 
-from tfdgm import UserError, registry
+from tfdgm import UserError
+from tfdgm.contracts import registry
 from tfdgm.contracts.component import named_variables
 from tfdgm.runs.metrics_file import read_lines
 from tfdgm.runs.workdir import Workdir

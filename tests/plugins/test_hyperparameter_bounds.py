@@ -38,7 +38,7 @@ def assert_a_finite_step(experiment):
     built = experiment.build()
     positions = np.arange(20)
     rows = tf.constant(experiment.train.gather(positions))
-    draws = [Draw(tf.constant(positions, tf.int32), rows)] * sum(player.moves for player in built.players)
+    draws = [Draw(tf.constant(positions, tf.int32), rows)] * sum(player.updates for player in built.players)
     wrong = []
 
     def probe(player, what, tensor):

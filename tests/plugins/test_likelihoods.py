@@ -223,7 +223,7 @@ def test_likelihoods_of_grey_levels_say_what_outputs_they_want(likelihood, shape
 @pytest.mark.parametrize("likelihood", [Categorical(), DiscretizedLogistic()])
 def test_likelihoods_of_grey_levels_refuse_continuous_data_by_name(likelihood):
     likelihood.check(GREY)
-    with pytest.raises(UserError, match=rf"{likelihood.spoken_name()}.*continuous.*likelihood\.gaussian"):
+    with pytest.raises(UserError, match=rf"{likelihood.display_name()}.*continuous.*likelihood\.gaussian"):
         likelihood.check(DataSpec(shape=(4, 3), low=0.0, high=1.0))
 
 

@@ -33,7 +33,7 @@ def test_a_network_says_truly_whether_one_output_depends_on_the_other_examples(n
 
 
 def test_a_network_that_says_nothing_keeps_examples_apart():
-    assert not Network().mixes_examples
+    assert not Network.mixes_examples
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_the_averages_follow_mean_and_variance_over_all_shards_and_passes():
     for part in (X[:5], X[5:], X[:5] + 1):
         norm(tf.constant(part), training(collector))
     totals = {name: statistic.tensor for name, statistic in collector.statistics[norm].items()}
-    norm.absorb(totals, context())
+    norm.update_statistics(totals, context())
     seen = np.concatenate([X[:5], X[5:], X[:5] + 1]).reshape(-1, 3).astype(np.float64)
     np.testing.assert_allclose(norm.mean.numpy(), 0.01 * seen.mean(axis=0), rtol=1e-4)
     np.testing.assert_allclose(norm.variance.numpy(), 0.99 + 0.01 * seen.var(axis=0), rtol=1e-4)

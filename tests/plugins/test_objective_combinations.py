@@ -11,7 +11,8 @@ from tfdgm_data.digits import Digits
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
 
-from tfdgm import UserError, registry
+from tfdgm import UserError
+from tfdgm.contracts import registry
 from tfdgm.runs.metrics_file import read_lines
 from tfdgm.training.trainer import Trainer
 
@@ -52,7 +53,7 @@ def reason(prior, posterior, with_elbo):
     if posterior is None and make(prior).needs_posterior:
         return f"{prior.gin_name} needs a posterior, and experiment.posterior is None"
     if posterior is None and with_elbo:
-        return f"{ELBO.spoken_name()} needs a posterior, and experiment.posterior is None"
+        return f"{ELBO.display_name()} needs a posterior, and experiment.posterior is None"
     if make(prior).over == "codes" and not discrete(posterior):
         return f"{prior.gin_name} is over codes, but the latent is a vector"
     return None
@@ -106,7 +107,7 @@ def trained_whole(experiment, workdir):
     after = built.state.read()
     assert all(np.isfinite(value).all() for value in after.values())
     for player in built.players:
-        assert int(player.optimizer.iterations) == STEPS * player.moves
+        assert int(player.optimizer.iterations) == STEPS * player.updates
     unmoved = [path for path in trainable_paths(built) if (before[path] == after[path]).all()]
     # a critic whose scores enter as differences does not move its last bias
     excused = [path for path in unmoved if path.startswith("objectives/") and path.endswith("layers/1/1_bias")]

@@ -27,7 +27,8 @@ from tfdgm_objectives.jsd import JSD, game_value
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_priors.maf import MAF
 
-from tfdgm import Forward, UserError
+from tfdgm import UserError
+from tfdgm.model.forward_pass import ForwardPass
 
 LN2 = np.log(2)
 
@@ -308,7 +309,7 @@ def test_both_players_see_samples_with_noise():
 
 def forward_of(built):
     x = tf.constant(built.experiment.train.gather(np.arange(built.experiment.batch_size)))
-    return Forward(built.model, x, context(training=True))
+    return ForwardPass(built.model, x, context(training=True))
 
 
 def test_with_packing_the_critic_gives_one_score_a_pack_and_the_loss_keeps_its_mean():
@@ -377,7 +378,7 @@ def test_estimates_are_the_bound_and_the_mean_and_largest_slope():
     ids=str,
 )
 def test_bad_values_of_both_objectives_are_refused(kind, settings, told):
-    refused(lambda: kind(network=MLP(hidden=()), **settings), kind.spoken_name(), *told)
+    refused(lambda: kind(network=MLP(hidden=()), **settings), kind.display_name(), *told)
 
 
 @pytest.mark.parametrize(
@@ -396,7 +397,7 @@ def test_bad_values_of_both_objectives_are_refused(kind, settings, told):
     ids=str,
 )
 def test_bad_values_are_refused(settings, told):
-    refused(lambda: jsd(**settings), JSD.spoken_name(), told)
+    refused(lambda: jsd(**settings), JSD.display_name(), told)
 
 
 @pytest.mark.parametrize("kind", [JSD, Wasserstein])
@@ -411,7 +412,7 @@ def test_bad_values_are_refused(settings, told):
     ids=str,
 )
 def test_what_needs_a_posterior_is_refused_without_one_by_the_setting_that_asks_for_it(kind, settings, setting):
-    told = f"{kind.spoken_name()} needs a posterior for {setting}, and experiment.posterior is None"
+    told = f"{kind.display_name()} needs a posterior for {setting}, and experiment.posterior is None"
     refused(lambda: gan_experiment(objectives=[kind(network=MLP(hidden=()), **settings)]), told)
 
 

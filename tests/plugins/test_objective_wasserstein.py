@@ -277,4 +277,4 @@ def test_unrolling_by_default_does_not_diverge_through_the_penalty_on_the_digits
     ids=str,
 )
 def test_bad_values_are_refused(settings, told):
-    refused(lambda: wasserstein(**settings), Wasserstein.spoken_name(), told)
+    refused(lambda: wasserstein(**settings), Wasserstein.display_name(), told)

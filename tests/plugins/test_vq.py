@@ -9,8 +9,9 @@ from tfdgm_posteriors.vq import VQ, nearest, restarts
 from tfdgm_priors.gaussian import Gaussian
 from tfdgm_priors.uniform import Uniform
 
-from tfdgm import BuildContext, Context, DataSpec, Forward, UserError
+from tfdgm import BuildContext, Context, DataSpec, UserError
 from tfdgm.contracts.context import Collector
+from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.numerics.randomness import fold, root_seed
 from tfdgm.numerics.seeds import Seed
 from tfdgm.parallel.devices import Devices, Draw, reduce_passes
@@ -134,7 +135,7 @@ def test_the_averages_follow_their_recursion():
     for step in range(5):
         features = features_of(8, seed=step)
         _, chosen, summed = by_hand(features, posterior.codebook().numpy())
-        posterior.absorb(totals_of(posterior, features), context())
+        posterior.update_statistics(totals_of(posterior, features), context())
         counts = 0.9 * counts + 0.1 * chosen
         sums = 0.9 * sums + 0.1 * summed
         places = (sums + 1e-5 * places) / (counts + 1e-5)[:, None]
@@ -177,7 +178,7 @@ def test_a_dead_code_starts_again_at_a_candidate_and_its_averages_with_it(learni
         totals = totals_of(posterior, np.stack([before[[0, 1]] for _ in range(3)]))
     else:
         totals = dying(posterior, [10.0, 10.0, 10.0, 0.05])
-    posterior.absorb(totals, context())
+    posterior.update_statistics(totals, context())
     counts = 0.9 * np.array([10, 10, 10, 0.05]) + 0.1 * np.array([3, 3, 0, 0])
     counts[3] = counts.mean()
     np.testing.assert_allclose(posterior.counts.numpy(), counts, rtol=1e-6)  # float32
@@ -191,11 +192,11 @@ def test_a_dead_code_starts_again_at_a_candidate_and_its_averages_with_it(learni
 def test_a_code_that_started_again_stays_there_while_nothing_chooses_it():
     posterior = built_posterior(decay=0.9)
     totals = dying(posterior, [10.0, 10.0, 10.0, 0.05])
-    posterior.absorb(totals, context())
+    posterior.update_statistics(totals, context())
     place = posterior.codebook()[3].numpy()
     # the first two codes are chosen on; stale sums would pull the fourth back to where it was
     for _ in range(3):
-        posterior.absorb(totals, context())
+        posterior.update_statistics(totals, context())
         np.testing.assert_allclose(posterior.codebook()[3], place, atol=1e-5)  # float32
     expected = 0.9**3 * (0.9 * 30.05 + 0.6 - 0.045) / 4 + 0.9**3 * 0.045 / 4
     assert float(posterior.counts[3]) == pytest.approx(expected, rel=1e-3)
@@ -204,7 +205,7 @@ def test_a_code_that_started_again_stays_there_while_nothing_chooses_it():
 def test_a_threshold_of_zero_never_restarts():
     posterior = built_posterior(decay=0.9, restart_below=0.0)
     before = posterior.codebook().numpy()
-    posterior.absorb(dying(posterior, [10.0, 10.0, 10.0, 1e-4]), context())
+    posterior.update_statistics(dying(posterior, [10.0, 10.0, 10.0, 1e-4]), context())
     # float32; the smoothing keeps the place of a code that nothing chooses
     np.testing.assert_allclose(posterior.codebook(), before, atol=1e-5)
 
@@ -213,12 +214,12 @@ def test_more_dead_codes_than_candidates_wait_for_the_next_step():
     posterior = built_posterior(num_codes=7, decay=0.9)
     before = posterior.codebook().numpy()
     totals = dying(posterior, [10.0, 10.0] + [1e-3] * 5, batch=2)
-    posterior.absorb(totals, context())
+    posterior.update_statistics(totals, context())
     places = posterior.codebook().numpy()
     np.testing.assert_array_equal(places[2:4], totals["candidates"])
     np.testing.assert_allclose(places[4:], before[4:], atol=1e-5)  # float32
     assert (posterior.counts.numpy()[4:] < 0.01).all()
-    posterior.absorb(totals, context())
+    posterior.update_statistics(totals, context())
     np.testing.assert_array_equal(posterior.codebook()[4:6], totals["candidates"])
     np.testing.assert_allclose(posterior.codebook()[2:4], totals["candidates"], atol=1e-5)
 
@@ -285,13 +286,13 @@ def test_the_perplexity_is_that_of_the_codes_of_the_batch():
 @pytest.mark.parametrize("positions, grid", [((3,), 3), ((2, 3), 6)])
 def test_under_a_uniform_prior_the_rate_is_the_log_of_the_number_of_grids(positions, grid):
     model = vq_experiment(positions, 5).build().model
-    forward = Forward(model, tf.constant(model.data.rows[:7]), context())
+    forward = ForwardPass(model, tf.constant(model.data.rows[:7]), context())
     np.testing.assert_allclose(forward.rate, np.full(7, grid * np.log(5)), rtol=1e-6)  # float32
 
 
 def test_under_a_density_the_rate_is_the_surprise_at_the_codes():
     model = vq_experiment((3,), 5, prior=Gaussian()).build().model
-    forward = Forward(model, tf.constant(model.data.rows[:7]), context())
+    forward = ForwardPass(model, tf.constant(model.data.rows[:7]), context())
     log_p = -0.5 * np.square(model.posterior.codebook().numpy().astype(np.float64)).sum(axis=1)
     log_p -= np.log(np.exp(log_p).sum())
     expected = -log_p[forward.latent.value.numpy()].sum(axis=1)

@@ -8,7 +8,7 @@ from small import MeanGame, gan_experiment, points_experiment
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
 
-from tfdgm import Concatenated, Objective, Summed, UserError
+from tfdgm import Concatenated, Loss, Objective, Summed, UserError
 from tfdgm.contracts.component import named_variables, raw
 from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.numerics.randomness import fold, root_seed
@@ -25,7 +25,7 @@ def move(built, step=0, players=None, **settings):
     """One eager training step on the first rows, the same batch for every move."""
     players = built.players if players is None else players
     rows, positions = rows_of(built), tf.range(20)
-    draws = [Draw(positions, rows)] * sum(player.moves for player in players)
+    draws = [Draw(positions, rows)] * sum(player.updates for player in players)
     seed = Seed(root_seed(0, "training")).child(step)
     settings = {"devices": Devices(), "seed": seed, "shards": 1, "clip_norm": None, **settings}
     return training_step(built.model, players, draws, tf.constant(step, tf.int64), **settings)
@@ -225,7 +225,7 @@ class Watching(MLP):
         context.collect(self, count=Summed(tf.cast(len(x), tf.float32)), rows=Concatenated(x))
         return super().__call__(x, context)
 
-    def absorb(self, totals, context):
+    def update_statistics(self, totals, context):
         self.absorbed = [*getattr(self, "absorbed", []), {name: value.numpy() for name, value in totals.items()}]
 
 
@@ -296,7 +296,10 @@ def test_a_weight_that_no_loss_reaches_is_refused_by_name():
 
 def test_a_player_without_trainable_variables_is_refused():
     class Plain(Objective):
-        moves, optimizer = 1, keras.optimizers.SGD()
+        critic_steps, optimizer = 1, keras.optimizers.SGD()
+
+        def model_loss(self, forward, context):
+            return Loss(forward.reconstruction)
 
     with pytest.raises(UserError, match="'plain' has nothing to train"):
         points_experiment(objectives=[ELBO(), Plain()]).build()

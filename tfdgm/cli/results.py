@@ -141,7 +141,7 @@ def _finish(workdir: Workdir, built: "Built") -> None:
     is_scored = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
     is_reported = is_scored and (workdir.path / "report.html").exists()
     # what the chief sees counts for all workers, since they score together
-    scored, reported = (vote > 0 for vote in built.devices.agreed([chief and is_scored, chief and is_reported]))
+    scored, reported = (vote > 0 for vote in built.devices.all_reduce_sum([chief and is_scored, chief and is_reported]))
     if chief and scored:
         again = f"to score it again: {_eval_command(workdir)}"
         say(f"step {scores['step']} has already been scored, in {workdir.path / 'eval.json'}; {again}")

@@ -189,7 +189,7 @@ def describe(built: "Built", config: "Config") -> None:
     for player in built.players:
         say(
             f"player {player.name}: {count_parameters(player.variables):,} parameters, "
-            f"{type(player.optimizer).__name__}, {player.moves} move(s) a step"
+            f"{type(player.optimizer).__name__}, {player.updates} update(s) a step"
         )
     say(
         f"{experiment.steps:,} steps of {experiment.batch_size} examples in "

@@ -5,6 +5,7 @@ import inspect
 import math
 import types
 import typing
+from abc import ABC
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, TypeAlias
 
@@ -16,7 +17,7 @@ from tfdgm.contracts.schedule import Schedule, scheduled
 from tfdgm.errors import UserError
 
 
-class Component:
+class Component(ABC):  # noqa: B024  (each contract has its own abstract methods)
     """Base class of every contract.
 
     Hyperparameters arrive as keyword arguments of `__init__` and are checked against its annotations; variables are
@@ -32,14 +33,14 @@ class Component:
     plugin_name: ClassVar[str | None] = None
 
     @classmethod
-    def spoken_name(cls) -> str:
+    def display_name(cls) -> str:
         """How a message calls this component: the name that a config uses, else the class's."""
         return cls.plugin_name or cls.__name__
 
     def require(self, condition: bool, message: str) -> None:
         """Refuses a hyperparameter: raises `tfdgm.UserError` naming this plugin unless `condition` holds."""
         if not condition:
-            raise UserError(f"{self.spoken_name()}: {message}")
+            raise UserError(f"{self.display_name()}: {message}")
 
     def require_positive(
         self, name: str, value: Schedule, *, low: float = 1e-6, high: float = 1e6, steps: int | None = None
@@ -76,10 +77,10 @@ class Component:
         """The variables below this component that a gradient moves, in a fixed order."""
         return list(trainable(named_variables(self)).values())
 
-    def absorb(self, totals: dict[str, tf.Tensor], context: Context) -> None:
+    def update_statistics(self, totals: dict[str, tf.Tensor], context: Context) -> None:  # noqa: B027
         """Applies statistics handed to `context.collect`, now totals over the global batch; once a step."""
 
-    def project(self) -> None:
+    def project(self) -> None:  # noqa: B027
         """Brings variables back into their allowed set after an optimizer's step (weight clipping, data range)."""
 
 
@@ -102,11 +103,11 @@ def _checked(init: Any) -> Any:
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
-            raise UserError(f"{self.spoken_name()}: {error}") from None
+            raise UserError(f"{self.display_name()}: {error}") from None
         hints = typing.get_type_hints(init, include_extras=True)
         for name, value in list(bound.arguments.items())[1:]:
             if name in hints:
-                check_type(f"{self.spoken_name()}.{name}", value, hints[name])
+                check_type(f"{self.display_name()}.{name}", value, hints[name])
         init(self, *args, **kwargs)
 
     # gin reads the parameters and their defaults off this; it does not look behind a wrapper.

@@ -82,7 +82,7 @@ class Context:
         return dataclasses.replace(self, seed=self.seed.purpose(purpose))
 
     def collect(self, owner: Any, **statistics: Statistic) -> None:
-        """Hands statistics over, to come back once a step as totals over the global batch in `owner.absorb`.
+        """Hands statistics over, to come back once a step as totals over the global batch in `owner.update_statistics`.
 
         Does nothing outside training, so components call it unconditionally.
         """

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -13,18 +14,19 @@ from tfdgm.contracts.context import Context
 from tfdgm.contracts.specs import DataSpec
 
 
-class Source:
+class Source(ABC):
     """Rows that can be fetched by position, in any order, any number of times."""
 
     shape: tuple[int, ...]
     dtype: Any
 
+    @abstractmethod
     def __len__(self) -> int:
-        raise NotImplementedError
+        """Number of rows."""
 
+    @abstractmethod
     def gather(self, indices: np.ndarray) -> np.ndarray:
         """Rows `[len(indices), *shape]`. Must be safe to call from another thread."""
-        raise NotImplementedError
 
     @property
     def nbytes(self) -> int:
@@ -72,9 +74,9 @@ class Data(Component):
 
     spec: DataSpec
 
+    @abstractmethod
     def splits(self) -> dict[str, Source]:
         """The splits by name; "train" is needed, the others as far as they exist."""
-        raise NotImplementedError
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
         """Rows of a source -> x `[batch, *spec.shape]` float32: scaling, dynamic binarisation, augmentation. Traced."""

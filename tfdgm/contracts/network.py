@@ -1,6 +1,7 @@
 """The bodies of encoder, decoder and critic."""
 
 import functools
+from abc import abstractmethod
 from typing import Any
 
 import keras
@@ -14,8 +15,8 @@ from tfdgm.contracts.specs import BuildContext
 class Network(Component):
     """A function approximator from one shape to another, both without the batch.
 
-    Use `context.seed_for` for dropout and `context.collect` with `absorb` for moving statistics: Keras's own random
-    generator and BatchNormalization do neither right on several devices.
+    Use `context.seed_for` for dropout, and `context.collect` with `update_statistics` for moving statistics. Keras's
+    own random generator and BatchNormalization are wrong on several devices.
 
     Under `experiment.precision = "bfloat16"` Keras layers made in `build` compute in bfloat16 and keep their weights in
     float32; what a call returns is float32 in any case.
@@ -35,13 +36,13 @@ class Network(Component):
         if "__call__" in cls.__dict__:
             cls.__call__ = _to_float32(cls.__call__)  # type: ignore[method-assign]
 
+    @abstractmethod
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
         """Makes the variables; initialisers take `context.seed_for(...)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """`[batch, *input_shape]` -> `[batch, *output_shape]`."""
-        raise NotImplementedError
 
 
 def _in_precision(build: Any) -> Any:

@@ -1,6 +1,7 @@
 """Objectives: what training minimises, with an adversary where one is needed."""
 
 import dataclasses
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -27,9 +28,9 @@ class Loss:
 class Objective(Component):
     """One term of what training minimises.
 
-    With an adversary, set `moves` to the number of its moves per model move and `optimizer` to a Keras optimizer; the
-    trainable variables below this component (its critic) are then the adversary's, and `adversary_loss` trains them
-    before the model moves.
+    With an adversary, set `critic_steps` to the number of its updates for each of the model's, and `optimizer` to a
+    Keras optimizer; the trainable variables below this component (its critic) are then the adversary's, and
+    `adversary_loss` trains them before each update of the model.
 
     Attributes:
       adversarial: True where the term brings an adversary.
@@ -47,18 +48,18 @@ class Objective(Component):
     trains_encoder: bool = True
     trains_decoder: bool = True
     weight: float = 1.0
-    moves: int = 0
+    critic_steps: int = 0
     optimizer: Any = None
 
     def build(self, context: BuildContext) -> None:
         """Makes the critic's variables, where there is one."""
 
+    @abstractmethod
     def model_loss(self, forward: Forward, context: Context) -> Loss:
         """This term of the model player's loss."""
-        raise NotImplementedError
 
     def adversary_loss(self, forward: Forward, context: Context) -> Loss:
-        """What the adversary minimises; only asked for where `moves` > 0."""
+        """What the adversary minimises; only asked for where `critic_steps` > 0."""
         raise NotImplementedError
 
     def scores(self, x: tf.Tensor, context: Context) -> tf.Tensor:
@@ -67,7 +68,7 @@ class Objective(Component):
         Raises:
           NotImplementedError: there is no adversary, or it has no score for a single sample.
         """
-        raise NotImplementedError(f"{self.spoken_name()} has no scores")
+        raise NotImplementedError(f"{self.display_name()} has no scores")
 
     def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
         """What the adversary can tell of unseen data: scalars by name, estimated on this batch.

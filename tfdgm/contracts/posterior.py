@@ -1,6 +1,7 @@
 """The posterior q(z | x, phi)."""
 
 import dataclasses
+from abc import abstractmethod
 from typing import Any
 
 import tensorflow as tf
@@ -38,27 +39,27 @@ class Latent:
 class Posterior(Component):
     """q(z | x, phi), from the features that the encoder computes of x."""
 
+    @abstractmethod
     def latent_spec(self, latent_size: int, data: DataSpec) -> LatentSpec:
         """The latent that this posterior infers, given `experiment.latent_size`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def feature_shape(self, latent: LatentSpec) -> tuple[int, ...]:
         """Shape of one example's features that this posterior wants of the encoder."""
-        raise NotImplementedError
 
     def build(self, context: BuildContext) -> None:
         """Makes the variables."""
 
+    @abstractmethod
     def distribution(self, features: tf.Tensor, context: Context) -> Any:
         """q(z|x) as a tfd.Distribution; exact (never relaxed), as evaluation uses it.
 
         A discrete one is a `tfd.Independent` over the positions of the grid, with integer draws.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def __call__(self, features: tf.Tensor, context: Context) -> Latent:
         """q(z|x), a draw from it, and the decoder's input; relaxed only where `context.training`."""
-        raise NotImplementedError
 
     def embed(self, value: tf.Tensor) -> tf.Tensor:
         """The decoder's input for a value of z: the value itself for vectors, the codebook's rows for codes."""

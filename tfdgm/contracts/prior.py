@@ -1,5 +1,6 @@
 """The prior p(z | lambda)."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 from tfdgm.contracts.component import Component
@@ -24,6 +25,7 @@ class Prior(Component):
     def build(self, context: BuildContext) -> None:
         """Makes the variables. `context.latent` tells the shape of z."""
 
+    @abstractmethod
     def distribution(self, context: Context) -> Any:
         """A tfd.Distribution with no batch shape.
 
@@ -34,4 +36,3 @@ class Prior(Component):
         distribution over codes may offer `relaxed_log_prob(y)`, its log-probability continued to points y of the
         simplex `[batch, *positions, K]`: gradients of the rate then reach a relaxed posterior through it.
         """
-        raise NotImplementedError

@@ -113,7 +113,8 @@ def load(plugin: Plugin) -> type:
     """Imports the plugin's class and checks it against its contract.
 
     Raises:
-      UserError: it cannot be imported, is not of its kind, or was written for another version of the contracts.
+      UserError: it cannot be imported, is not of its kind, lacks a method of its contract, or was written for another
+        version of the contracts.
     """
     module, _, attribute = plugin.target.partition(":")
     try:
@@ -131,6 +132,10 @@ def load(plugin: Plugin) -> type:
             f"the plugin {plugin} was written for version {version} of the plugin contracts; "
             f"this tfdgm has version {PLUGIN_API}"
         )
+    missing = sorted(getattr(loaded, "__abstractmethods__", ()))
+    if missing:
+        named = ", ".join(missing)
+        raise UserError(f"the plugin {plugin} does not define {named}, which tfdgm.{contract.__name__} requires")
     for parameter in inspect.signature(loaded).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             raise UserError(f"the plugin {plugin} takes **{parameter.name}, which would hide misspelt parameters")

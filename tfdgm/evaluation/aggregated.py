@@ -32,9 +32,9 @@ class AggregatedPosterior:
     def __init__(self, draws: Draws) -> None:
         self.draws = draws
         self._table: GaussianTable | None = None
-        self._densities = draws.built.devices.each(self._chunk_densities)
-        self._gaussians = draws.built.devices.each(self._chunk_parameters)
-        self._pairs = draws.built.devices.each(_pair_densities)
+        self._densities = draws.built.devices.map(self._chunk_densities)
+        self._gaussians = draws.built.devices.map(self._chunk_parameters)
+        self._pairs = draws.built.devices.map(_pair_densities)
 
     def refresh(self) -> None:
         """Forgets the posteriors' parameters, after the weights changed."""

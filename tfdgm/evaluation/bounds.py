@@ -88,7 +88,7 @@ class Draws:
         return Context(fold(self.seed, number), self.step)
 
     def over_chunks(self, run: Callable[[Iterable[tuple]], Iterator[Any]]) -> Iterator[tuple[Any, int]]:
-        """(result, examples that count) of every chunk, for what `Devices.each` made of a function of (x, number of
+        """(result, examples that count) of every chunk, for what `Devices.map` made of a function of (x, number of
         the chunk, examples that count).
         """
         chunks, again = itertools.tee(self.chunks())
@@ -111,7 +111,7 @@ class Draws:
     def _of_size(self, size: int) -> Callable[[Iterable[tuple]], Iterator[Any]]:
         """`_draw` with so many draws, compiled once."""
         if size not in self._terms:
-            self._terms[size] = self.built.devices.each(partial(self._draw, size))
+            self._terms[size] = self.built.devices.map(partial(self._draw, size))
         return self._terms[size]
 
     def _draw(self, size: int, x: tf.Tensor, number: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, ...]:

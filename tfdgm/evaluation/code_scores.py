@@ -40,7 +40,7 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
         return tuple(tf.tensordot(weights, values, axes=1) for values in (probabilities, entropy, drawn))
 
     totals: list[Any] = [0.0, 0.0, 0.0]
-    for parts, _ in draws.over_chunks(draws.built.devices.each(chunk)):
+    for parts, _ in draws.over_chunks(draws.built.devices.map(chunk)):
         totals = [total + part.numpy().astype(np.float64) for total, part in zip(totals, parts, strict=True)]
     aggregated, entropy, drawn = totals
     found = {

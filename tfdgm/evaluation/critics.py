@@ -22,11 +22,13 @@ class CriticEstimates:
         self.built = built
         self.source = source
         self.seed = root_seed(built.experiment.seed, purpose)
-        self._scalars = built.devices.each(self._estimates)
+        self._scalars = built.devices.map(self._estimates)
 
     def __call__(self) -> dict[str, float]:
         """By name; empty where there is no adversary or no split. The weights are those at hand."""
-        if self.source is None or not any(objective.moves for objective in self.built.experiment.objectives.values()):
+        if self.source is None or not any(
+            objective.critic_steps for objective in self.built.experiment.objectives.values()
+        ):
             return {}
         rows = self.source.gather(evenly(len(self.source), min(_EXAMPLES, len(self.source))))
         scalars = next(self._scalars([(tf.constant(rows), self.built.state.step.read_value())]))
@@ -38,7 +40,7 @@ class CriticEstimates:
         forward = ForwardPass(self.built.model, x, context)
         found: dict[str, tf.Tensor] = {}
         for name, objective in self.built.experiment.objectives.items():
-            if objective.moves:
+            if objective.critic_steps:
                 mine = objective.estimates(forward, forward.context)
                 found |= {f"{name}/{what}" if what in found else what: scalar for what, scalar in mine.items()}
         return found

@@ -31,7 +31,7 @@ class Validation:
         self.source = built.experiment.splits.get("validation")
         self.seed = root_seed(built.experiment.seed, "validation")
         self.critics = CriticEstimates(built, self.source, "validation critics")
-        self._scores = built.devices.each(self._chunk_scores)
+        self._scores = built.devices.map(self._chunk_scores)
 
     def __call__(self) -> dict[str, float]:
         """As far as they apply; empty where there is no validation split."""

@@ -76,7 +76,7 @@ class Model(Component):
         event, wanted = tuple(prior.event_shape), (self.latent.size,) if restricted else self.latent.event_shape
         if event != wanted:
             raise UserError(
-                f"{self.prior.spoken_name()} has event shape {event}, but the latent has {wanted}; "
+                f"{self.prior.display_name()} has event shape {event}, but the latent has {wanted}; "
                 f"experiment.latent_size is {self.latent.size}"
             )
         if not restricted:

@@ -124,7 +124,7 @@ class Devices:
         """One step of a Keras optimizer by the gradients of `total`."""
         optimizer.apply(gradients, variables)
 
-    def each(self, function: Callable[..., Any]) -> Callable[[Iterable[tuple]], Iterator[Any]]:
+    def map(self, function: Callable[..., Any]) -> Callable[[Iterable[tuple]], Iterator[Any]]:
         """A function of tensors, compiled, to be called many times; the calls are shared among the devices.
 
         Args:
@@ -136,7 +136,7 @@ class Devices:
         compiled = tf.function(function, jit_compile=True, autograph=False)
         return lambda calls: (compiled(*arguments) for arguments in calls)
 
-    def agreed(self, votes: Sequence[float]) -> list[float]:
+    def all_reduce_sum(self, votes: Sequence[float]) -> list[float]:
         """Sums of what each worker says, the same on all of them."""
         return list(votes)
 

@@ -128,7 +128,7 @@ class Replicas(Devices):
 
         self.strategy.run(replica, args=(list(gradients),))
 
-    def each(self, function: Callable[..., Any]) -> Callable[[Iterable[tuple]], Iterator[Any]]:
+    def map(self, function: Callable[..., Any]) -> Callable[[Iterable[tuple]], Iterator[Any]]:
         def with_values(values: list[tf.Tensor], *arguments: tf.Tensor) -> Any:
             with substituted(self.variables, values):
                 return function(*arguments)
@@ -166,7 +166,7 @@ class Replicas(Devices):
         expanded = self.strategy.run(lambda tensor: tf.expand_dims(tensor, 0), args=(value,))
         return tuple(tf.unstack(self.strategy.gather(expanded, axis=0)))
 
-    def agreed(self, votes: Sequence[float]) -> list[float]:
+    def all_reduce_sum(self, votes: Sequence[float]) -> list[float]:
         if self.local_replicas == self.num_replicas:
             return list(votes)
         total = self._local(self._sums(tf.constant(list(votes), tf.float64)))  # float32 would round large steps

@@ -44,7 +44,7 @@ def data_scale_warnings(built: Built) -> list[str]:
     finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
     if not finite.all():
         raise UserError(
-            f"{data.spoken_name()}: x of training example {positions[np.argmin(finite)]} has NaN or infinity, as do "
+            f"{data.display_name()}: x of training example {positions[np.argmin(finite)]} has NaN or infinity, as do "
             f"{np.sum(~finite)} of {len(x)} examples looked at"
         )
     return scale_warnings(data.spec, x)

@@ -25,7 +25,7 @@ class Player:
       owned: the component whose trainable variables this player moves.
       loss: what it minimises, from one pass.
       optimizer: a Keras optimizer of its own.
-      moves: moves per model move.
+      updates: of its variables in each training step.
       ema_decay: decay of the exponential moving average of the weights, or None.
     """
 
@@ -33,7 +33,7 @@ class Player:
     owned: Component
     loss: Callable[[ForwardPass], Loss]
     optimizer: Any
-    moves: int = 1
+    updates: int = 1
     ema_decay: float | None = None
 
     def build(self, learning_rate_scale: tf.Variable | None = None) -> None:
@@ -67,10 +67,10 @@ class Player:
             old, new = raw(average), raw(self.variables[path])
             old.assign_sub((1.0 - self.ema_decay) * (old - new))  # type: ignore[operator]
 
-    def absorb(self, totals: dict[Component, dict[str, tf.Tensor]], context: Any) -> None:
+    def update_statistics(self, totals: dict[Component, dict[str, tf.Tensor]], context: Any) -> None:
         """Hands this step's totals to the components they came from."""
         for part, mine in totals.items():
-            part.absorb(mine, context)
+            part.update_statistics(mine, context)
 
     def project(self) -> None:
         for part in self.parts:
@@ -102,9 +102,9 @@ def make_players(
 ) -> list[Player]:
     """The adversaries in the order of the objectives, then the model; not built yet."""
     adversaries = [
-        Player(name, objective, _adversary_loss(objective), objective.optimizer, objective.moves)
+        Player(name, objective, _adversary_loss(objective), objective.optimizer, objective.critic_steps)
         for name, objective in objectives.items()
-        if objective.moves
+        if objective.critic_steps
     ]
     return [*adversaries, Player("model", model, _model_loss(objectives), optimizer, ema_decay=ema_decay)]
 
@@ -120,7 +120,7 @@ def _model_loss(objectives: dict[str, Objective]) -> Callable[[ForwardPass], Los
         for name, objective in objectives.items():
             term = objective.model_loss(forward, forward.context.within(name))
             total = total + objective.weight * term.value
-            prefix = f"{name}/" if objective.moves else ""
+            prefix = f"{name}/" if objective.critic_steps else ""
             metrics.update({prefix + what: metric for what, metric in term.metrics.items()})
         if forward.model.prior.needs_posterior:
             _ = forward.prior  # it collects statistics when read, which would go stale where no objective reads it

@@ -132,10 +132,10 @@ def experiment(
     _check_parts(prior, posterior, encoder, objectives, latent_size, data)
     splits = data.splits()
     if "train" not in splits:
-        raise UserError(f"{data.spoken_name()} has no split named 'train'")
+        raise UserError(f"{data.display_name()} has no split named 'train'")
     if batch_size > len(splits["train"]):
         raise UserError(
-            f"experiment.batch_size {batch_size} is larger than the training split of {data.spoken_name()}, "
+            f"experiment.batch_size {batch_size} is larger than the training split of {data.display_name()}, "
             f"which has {len(splits['train'])} examples"
         )
     optimizer = optimizer or keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
@@ -167,23 +167,25 @@ def _check_parts(
         raise UserError("experiment.encoder has no use without experiment.posterior: set it to None")
     if posterior is None:
         if prior.needs_posterior:
-            raise UserError(f"{prior.spoken_name()} needs a posterior, and experiment.posterior is None")
+            raise UserError(f"{prior.display_name()} needs a posterior, and experiment.posterior is None")
         for objective in objectives:
             if objective.needs_posterior:
                 setting = f" for {objective.needs_posterior_for}" if objective.needs_posterior_for else ""
                 raise UserError(
-                    f"{objective.spoken_name()} needs a posterior{setting}, and experiment.posterior is None"
+                    f"{objective.display_name()} needs a posterior{setting}, and experiment.posterior is None"
                 )
-    reconstructs = any(objective.trains_decoder and not objective.moves for objective in objectives)
+    reconstructs = any(objective.trains_decoder and not objective.critic_steps for objective in objectives)
     for objective in objectives:
         if objective.balanced_for and not reconstructs:
             raise UserError(
-                f"{objective.spoken_name()}: {objective.balanced_for} weighs the term against one that minimises "
+                f"{objective.display_name()}: {objective.balanced_for} weighs the term against one that minimises "
                 "-log p(x|z), and experiment.objectives has none"
             )
     discrete = posterior is not None and posterior.latent_spec(latent_size, data.spec).discrete
     if prior.over == "codes" and not discrete:
-        raise UserError(f"{prior.spoken_name()} is over codes, but the latent is a vector: choose a posterior of codes")
+        raise UserError(
+            f"{prior.display_name()} is over codes, but the latent is a vector: choose a posterior of codes"
+        )
     untrained = [] if any(objective.trains_decoder for objective in objectives) else ["decoder"]
     if encoder is not None and not any(objective.trains_encoder for objective in objectives):
         untrained.append("encoder")
@@ -213,7 +215,7 @@ def _name_objectives(objectives: list[Objective]) -> dict[str, Objective]:
         while name in named:
             number += 1
             name = f"{base}_{number}"
-        if objective.moves:
+        if objective.critic_steps:
             _check_optimizer(f"the optimizer of {base}", objective.optimizer)
         named[name] = objective
     return named

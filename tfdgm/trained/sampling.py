@@ -48,7 +48,7 @@ class Sampler:
         self.built = built
         self.num = num
         self.size = min(num, _AT_ONCE)
-        self._generated = built.devices.each(self._generate)
+        self._generated = built.devices.map(self._generate)
 
     def _generate(self, block: tf.Tensor, root: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         context = Context(fold(root, block), step)
@@ -99,5 +99,5 @@ def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndar
         return x, built.model.decode(built.model.embed(value), context).mean()
 
     with built.state.averaged():
-        x, mean = next(built.devices.each(again)([(rows,)]))
+        x, mean = next(built.devices.map(again)([(rows,)]))
     return x.numpy(), mean.numpy()

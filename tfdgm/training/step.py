@@ -30,7 +30,7 @@ def training_step(
     norms: tf.Tensor | bool = True,
     probe: Probe | None = None,
 ) -> Metrics:
-    """Every adversary moves `moves` times, then the model once.
+    """Update every adversary as often as it asks, then the model once.
 
     Args:
       model: all variables live here and in the players.
@@ -52,14 +52,14 @@ def training_step(
     norms = tf.convert_to_tensor(norms)
     metrics: Metrics = {}
     for player in players:
-        for _ in range(player.moves):
+        for _ in range(player.updates):
             number, draw = next(numbered)
             # The model's, the last, is number 0, and so the same as in a run without adversaries.
             move_seed = seed.child(number % len(draws))
             run = partial(shard_pass, model, player, probe=probe)
             total = devices.total(player.name, run, draw, step, move_seed, shards, clip_norm, norms)
             player.apply(total.gradients, devices)
-            player.absorb(total.totals, Context(move_seed, step, training=True))
+            player.update_statistics(total.totals, Context(move_seed, step, training=True))
             player.project()
             if probe is not None:
                 for path, variable in player.variables.items():

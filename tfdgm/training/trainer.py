@@ -88,7 +88,7 @@ class Trainer:
         self.checkpoints = Checkpoints(workdir / "checkpoints", self.experiment.keep_checkpoints, say)
         self.shards = self.experiment.shards or self.devices.num_replicas
         self.seed = root_seed(self.experiment.seed, "training")
-        draws_per_step = sum(player.moves for player in built.players)
+        draws_per_step = sum(player.updates for player in built.players)
         self.feed = Feed(self.experiment, self.devices, draws_per_step)
         self.loop = Loop(
             self._step, built.state.step, SeedPlan(self.seed.numpy()), draws_per_step, self.devices.one_program
@@ -215,7 +215,7 @@ class Trainer:
     def _votes(self) -> tuple[bool, bool, bool]:
         """Whether any worker stops, whether by a signal, and whether any asks for a checkpoint."""
         votes = [self._stop is not None, self._stop is not None and self._stop[1] is not None, self._save]
-        stopped, signalled, save = (vote > 0 for vote in self.devices.agreed(votes))
+        stopped, signalled, save = (vote > 0 for vote in self.devices.all_reduce_sum(votes))
         return stopped, signalled, save
 
     def report(self, scores: Mapping[str, float]) -> None:
@@ -260,7 +260,7 @@ class Trainer:
             self.checkpoints.clean()
             checkpoint = self.checkpoints.latest()
         found = -1 if checkpoint is None else checkpoint.step
-        step = int(self.devices.agreed([found if self.devices.is_chief else 0.0])[0])
+        step = int(self.devices.all_reduce_sum([found if self.devices.is_chief else 0.0])[0])
         if step < 0 or self.devices.is_chief:
             return checkpoint
         return self.checkpoints.at(step)
@@ -305,7 +305,7 @@ def _plain(callback: Callback) -> dict[str, Any]:
     try:
         json.dumps(state)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{callback.spoken_name()}: its state cannot be kept in a checkpoint: {error}") from None
+        raise UserError(f"{callback.display_name()}: its state cannot be kept in a checkpoint: {error}") from None
     return state
 
 

@@ -76,7 +76,7 @@ def normalised() -> Iterator[Finding]:
     for name in ("codes", "codes_restricted", "codes_mixture", "codes_autoregressive"):
         model = build(name).model
         log_p = model.prior_distribution(model.with_inference(context())).log_prob(GRIDS).numpy().astype(np.float64)
-        yield Finding(model.prior.spoken_name(), 1, np.exp(log_p).sum(), 1e-5, "9 grids, float32")
+        yield Finding(model.prior.display_name(), 1, np.exp(log_p).sum(), 1e-5, "9 grids, float32")
 
 
 @oracle

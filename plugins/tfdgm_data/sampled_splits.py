@@ -1,5 +1,6 @@
 """Splits that are drawn once."""
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from tfdgm import Data, Source
 _STREAMS = {"train": 0, "validation": 1, "test": 2}
 
 
-class Drawn(Data):
+class SampledSplits(Data):
     """Data whose splits are independent draws, fixed by a seed.
 
     Split number k (0 train, 1 validation, 2 test) is drawn from `numpy.random.RandomState([sample_seed, k])`. NumPy
@@ -31,9 +32,9 @@ class Drawn(Data):
         self.counts = {name: count for name, count in counts.items() if count}
         self.sample_seed = sample_seed
 
+    @abstractmethod
     def draw_split(self, name: str, random: np.random.RandomState, count: int) -> Source:
         """`count` examples of the split."""
-        raise NotImplementedError
 
     def splits(self) -> dict[str, Source]:
         return {
