@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny sizes and one round")
     parser.add_argument("--draw", action="store_true", help="measure nothing; tables and chart of FOLDER/bench.json")
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds must be at least 1, got {options.rounds}")
     if options.draw:
         results = json.loads((options.out / "bench.json").read_text(encoding="utf-8"))
     else:
