@@ -48,8 +48,9 @@ def steps(axes: Any, results: dict[str, Any]) -> None:
     """Time of each contender by that of tfdgm."""
     cases = {name: own for name, own in results["steps"].items() if len(own) > 1 and OURS in own}
     names = list(dict.fromkeys(who for own in cases.values() for who in own if who != OURS))
-    for who, colour in zip(names, OTHERS, strict=False):
-        at = [row for row, own in enumerate(cases.values()) if who in own]
+    for number, (who, colour) in enumerate(zip(names, OTHERS, strict=False)):
+        beside = 0.5 * (number / len(names) - 0.5)  # so that equal times stay apart
+        at = [row + beside for row, own in enumerate(cases.values()) if who in own]
         times = [1 / own[who]["ratio"] for own in cases.values() if who in own]
         axes.plot(times, at, "o", color=colour, label=who, markersize=7, alpha=0.9)
     axes.axvline(1.0, color=BLUE, linewidth=2, label=OURS, zorder=0)
@@ -61,7 +62,7 @@ def steps(axes: Any, results: dict[str, Any]) -> None:
     axes.grid(axis="x", which="both", alpha=0.2)
     plain_numbers(axes.xaxis)
     axes.tick_params(labelsize=8)
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
 def plain_numbers(axis: Any) -> None:
