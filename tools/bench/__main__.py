@@ -5,8 +5,9 @@
 It prints tables and writes `bench.json` and a chart, `performance.png`, to FOLDER. `--out=docs` also rewrites the
 tables in docs/performance.md. `--draw` only does that again, with the figures of FOLDER/bench.json.
 
-NAME is a part, `steps`, `starting`, `growth` or `scale`, or one of the steps: vae, gan, wgan_gp, mixture, vqvae,
-plain_vqvae, vae_vamp, vae_maf, maf_density, categorical, nll, maf_draws, code_draws.
+NAME is a part, `steps`, `starting`, `growth` or `scale`; or one of the steps: vae, gan, wgan_gp, mixture, vqvae,
+plain_vqvae, vae_vamp, vae_maf, maf_density, categorical, nll, maf_draws, code_draws; or what grows: batch, latent,
+depth, codebook, positions, components, bijectors.
 
 Every contender is a process of its own on the CPU; those of one computation take turns, so that a change of the
 machine's speed meets all of them. What counts are medians, and the ratios of medians. Close other programs first: the
@@ -29,13 +30,14 @@ import report
 import scale
 import starting
 from cases import CASES, MATRIX, SLOW
+from curves import CURVES
 from flops import FLOPS
 from matrix import product_flops
 from tables import heading, tables
 from turns import take_turns
 from work import Size
 
-PARTS = {"starting": starting.measure, "growth": growth.measure, "scale": scale.measure}
+PARTS = {"steps": CASES, "starting": ["starting"], "growth": CURVES, "scale": ["scale"]}
 
 
 def main() -> None:
@@ -46,6 +48,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny sizes and one round")
     parser.add_argument("--draw", action="store_true", help="measure nothing; tables and chart of FOLDER/bench.json")
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds must be at least 1, got {options.rounds}")
     if options.draw:
         results = json.loads((options.out / "bench.json").read_text(encoding="utf-8"))
     else:
@@ -61,38 +65,50 @@ def main() -> None:
 
 
 def chosen(only: str, parser: argparse.ArgumentParser) -> list[str]:
-    """Return the names of cases and parts to measure, in order."""
-    names = [name for name in only.split(",") if name] or ["steps", *PARTS]
-    for name in names:
-        if name not in ("steps", *CASES, *PARTS):
-            parser.error(f"--only: there is no {name!r}; there are steps, {', '.join([*PARTS, *CASES])}")
-    if "steps" in names:
-        names += CASES
-    return [name for name in (*CASES, *PARTS) if name in names]
+    """Return the names of what to measure; a part stands for all that it has."""
+    known = [name for part in PARTS.values() for name in part]
+    names: list[str] = []
+    for name in [name for name in only.split(",") if name] or PARTS:
+        if name not in known and name not in PARTS:
+            parser.error(f"--only: there is no {name!r}; there are {', '.join([*PARTS, *CASES, *CURVES])}")
+        names += PARTS.get(name, [name])
+    return [name for name in known if name in names]
 
 
 def measure(names: list[str], rounds: int, size: Size) -> dict[str, Any]:
     """Return all results, in the form of bench.json."""
     began, load = time.monotonic(), machine.load()
     results: dict[str, Any] = {"machine": machine.describe(), "quick": size.quick, "rounds": rounds, "missing": {}}
-    cases = [name for name in CASES if name in names]
-    rates = []
-    for number, name in enumerate(cases):
-        if number in (0, len(cases) // 2):  # the machine's rate changes as well
+
+    def part(name: str, measured: tuple[dict[str, Any], dict[str, str]]) -> None:
+        results[name] = measured[0]
+        results["missing"] |= measured[1]
+
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - began:4.0f} s  {what}", flush=True)
+
+    cases, curves = ([name for name in group if name in names] for group in (CASES, CURVES))
+    if cases:
+        say("matrix rate")
+        rates = [matrix_rate(rounds, size)]
+        for name in cases:
+            say(CASES[name].title)
+            found, missing = take_turns(CASES[name], size, max(1, rounds // 2) if name in SLOW else rounds)
+            results.setdefault("steps", {})[name] = found
+            results["missing"] |= {f"{who}, {name}": reason for who, reason in missing.items()}
+        if not size.quick:  # the machine's rate changes as well
             rates.append(matrix_rate(rounds, size))
-        print(f"{time.monotonic() - began:4.0f} s  {CASES[name].title}", flush=True)
-        fewer = max(1, rounds // 2) if name in SLOW else rounds
-        found, missing = take_turns(CASES[name], size, fewer)
-        results.setdefault("steps", {})[name] = found
-        results["missing"] |= {f"{who}, {name}": reason for who, reason in missing.items()}
-    if rates:
         results["matrix_rate"] = statistics.median(rates)
         share(results)
-    for name in PARTS:
-        if name in names:
-            print(f"{time.monotonic() - began:4.0f} s  {name}", flush=True)
-            results[name], missing = PARTS[name](size, min(rounds, 2) if name == "starting" else rounds)
-            results["missing"] |= missing
+    if "starting" in names:
+        say("starting")
+        part("starting", starting.measure(size, min(rounds, 2)))
+    if curves:
+        say("growth")
+        part("growth", growth.measure(size, rounds, curves))
+    if "scale" in names:
+        say("scale")
+        part("scale", scale.measure(size, rounds))
     results["load"] = {"before": load + 1e-3, "after": machine.load() + 1e-3}
     results["seconds"] = time.monotonic() - began
     return results

@@ -6,7 +6,7 @@ from typing import Any
 from cases import CASES, OURS
 from curves import CURVES
 
-BLUE, ORANGE, GREY = "#2a6f97", "#d1792b", "#8a8a8a"
+BLUE, ORANGE = "#2a6f97", "#d1792b"
 OTHERS = ("#d1792b", "#5b8c5a", "#a4508b", "#c0392b", "#7f6a3a", "#3d3d3d", "#b0a030", "#6a6ad0")
 
 
@@ -17,21 +17,28 @@ def draw(results: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    panels = [panel for name, panel in (("steps", steps), ("starting", starting)) if results.get(name)]
+    panels = [steps] if any(len(own) > 1 for own in results.get("steps", {}).values()) else []
+    panels += [starting] if results.get("starting") else []
     curves = results.get("growth", {})
     wide = -(-len(curves) // 4) if curves else 0
     if not panels and not curves:
         return
     heights = ([4.2] if panels else []) + [2.3] * wide
     figure = plt.figure(figsize=(12, sum(heights) + 0.4), layout="constrained")
-    rows = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    rows = [grid[number] for number in range(len(heights))]
     if panels:
         columns = rows[0].subgridspec(1, len(panels))
         for number, panel in enumerate(panels):
             panel(figure.add_subplot(columns[number]), results)
-    for number, (name, points) in enumerate(curves.items()):
-        row = rows[number // 4 + bool(panels)].subgridspec(1, 4)
-        curve(figure.add_subplot(row[number % 4]), CURVES[name].title, points, legend=number == 0)
+    small = [figure.add_subplot(cell) for row in rows[bool(panels) :] for cell in row.subgridspec(1, 4)]
+    for number, (axes, (name, points)) in enumerate(zip(small, curves.items(), strict=False)):
+        curve(axes, CURVES[name].title, points, legend=number == 0)
+    spare = small[len(curves) :]
+    if spare and results.get("steps", {}).get("vae"):
+        memory(spare.pop(0), results)
+    for axes in spare:
+        axes.remove()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -41,8 +48,9 @@ def steps(axes: Any, results: dict[str, Any]) -> None:
     """Time of each contender by that of tfdgm."""
     cases = {name: own for name, own in results["steps"].items() if len(own) > 1 and OURS in own}
     names = list(dict.fromkeys(who for own in cases.values() for who in own if who != OURS))
-    for who, colour in zip(names, OTHERS, strict=False):
-        at = [row for row, own in enumerate(cases.values()) if who in own]
+    for number, (who, colour) in enumerate(zip(names, OTHERS, strict=False)):
+        beside = 0.5 * (number / len(names) - 0.5)  # so that equal times stay apart
+        at = [row + beside for row, own in enumerate(cases.values()) if who in own]
         times = [1 / own[who]["ratio"] for own in cases.values() if who in own]
         axes.plot(times, at, "o", color=colour, label=who, markersize=7, alpha=0.9)
     axes.axvline(1.0, color=BLUE, linewidth=2, label=OURS, zorder=0)
@@ -52,10 +60,18 @@ def steps(axes: Any, results: dict[str, Any]) -> None:
     axes.set_xlabel("time / time of tfdgm")
     axes.set_title("steps, densities and draws: right of the line is slower than tfdgm", fontsize=10, loc="left")
     axes.grid(axis="x", which="both", alpha=0.2)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
+    plain_numbers(axes.xaxis)
     axes.tick_params(labelsize=8)
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+
+
+def plain_numbers(axis: Any) -> None:
+    """Label a logarithmic axis at 1, 2, 5, 10 and so on."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def starting(axes: Any, results: dict[str, Any]) -> None:
@@ -74,6 +90,16 @@ def starting(axes: Any, results: dict[str, Any]) -> None:
     axes.legend(fontsize=7, loc="lower right")
 
 
+def memory(axes: Any, results: dict[str, Any]) -> None:
+    """Peak memory of the processes that train the VAE."""
+    own = results["steps"]["vae"]
+    axes.barh(range(len(own)), [figures["peak_megabytes"] for figures in own.values()], color=BLUE)
+    axes.set_yticks(range(len(own)), list(own))
+    axes.invert_yaxis()
+    axes.set_title("peak memory, digits/vae.gin, MB", fontsize=9, loc="left")
+    axes.tick_params(labelsize=7)
+
+
 def curve(axes: Any, title: str, points: dict[str, dict[str, float]], legend: bool) -> None:
     """Milliseconds of a step, and seconds of compilation, against one setting."""
     values = [int(value) for value in points]
@@ -82,10 +108,10 @@ def curve(axes: Any, title: str, points: dict[str, dict[str, float]], legend: bo
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(values, [str(value) for value in values])
-    axes.minorticks_off()
+    axes.xaxis.minorticks_off()
     axes.set_title(title, fontsize=9, loc="left")
     axes.grid(alpha=0.2)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    plain_numbers(axes.yaxis)
     axes.tick_params(labelsize=7)
     if legend:
         axes.legend(fontsize=7)

@@ -13,7 +13,7 @@ class Curve:
     Attributes:
       title: what the setting is.
       config: which file.
-      values: of the setting; the first two in a quick run.
+      values: of the setting; only the first in a quick run.
       binding: the gin statement of a value.
     """
 

@@ -6,6 +6,10 @@ from typing import Any
 from cases import CASES
 from curves import CURVES
 
+#: Load average before the run beyond which others are at work.
+MOST_LOAD = 0.5
+BUSY = "**The machine was busy with other work: do not quote these figures, those of PyTorch least.**"
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:
@@ -106,7 +110,8 @@ def heading(results: dict[str, Any]) -> str:
         f"{results['seconds'] / 60:.0f} minutes, {results['rounds']} rounds; "
         f"load average {load['before']:.1f} before and {load['after']:.1f} after.",
         *([f"Matrix rate: {rate / 1e9:,.0f} GFLOP/s in float32."] if rate else []),
-        *(["Figures of a quick run, which mean nothing."] if results["quick"] else []),
+        *(["**Figures of a quick run, which mean nothing.**"] if results["quick"] else []),
+        *([BUSY] if load["before"] > MOST_LOAD else []),
     ]
     missing = [f"{name} ({reason})" for name, reason in results["missing"].items()]
     return " ".join([*lines, *([f"Left out: {'; '.join(missing)}."] if missing else [])])

@@ -25,7 +25,7 @@ def take_turns(case: Case, size: Size, rounds: int) -> tuple[dict[str, dict[str,
 
     Returns:
       By name: microseconds per unit (`median`, `fastest`), `ratio` of the first contender's median to this one's,
-      `first_call` in seconds, with compilation, and `peak_megabytes` of the process.
+      `first_call` in seconds, with compilation, while others are being built, and `peak_megabytes` of the process.
     """
     with tempfile.TemporaryDirectory() as caches:
         workers, missing = start(case.contenders, size, Path(caches))

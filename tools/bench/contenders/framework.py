@@ -1,8 +1,7 @@
-"""tfdgm: its training loop, its score and its draws, as its own commands run them."""
+"""tfdgm: its training loop and its score, as its own commands run them."""
 
 import atexit
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from inputs import batches
@@ -10,9 +9,7 @@ from work import Size, Work
 
 from contenders.tensorflow_on_cpu import tf
 from tfdgm.configuration.resolve import read_config
-from tfdgm.contracts.context import Context
 from tfdgm.evaluation.bounds import Draws
-from tfdgm.numerics.randomness import root_seed
 from tfdgm.runs.experiment import Built
 from tfdgm.training.trainer import Trainer
 
@@ -87,30 +84,3 @@ def nll(size: Size) -> Work:
     source = made.experiment.splits["test"]
     draws, samples = Draws(made, source), size.of(1_000, 100)
     return Work(lambda: draws.importance_weighted_nll(samples), samples * len(source))
-
-
-def sampling(config: str, number: int, *bindings: str) -> Work:
-    """Draws of z from the prior, and the means of p(x|z), as `tfdgm sample` makes them; a unit is a draw."""
-    made = built(config, *bindings)
-    draw = compiled_draws(made, number)
-    counter = iter(range(1 << 30))
-    return Work(lambda: draw(tf.constant([0, next(counter)])), number)
-
-
-def compiled_draws(made: Built, number: int) -> Callable[[tf.Tensor], float]:
-    seed = root_seed(0, "sampling")
-
-    @tf.function(jit_compile=True, autograph=False)
-    def draw(own: tf.Tensor) -> tf.Tensor:
-        _, likelihood = made.model.generate(number, Context(seed + own, tf.constant(0, tf.int64)))
-        return tf.reduce_mean(likelihood.mean())
-
-    return lambda own: float(draw(own))
-
-
-def maf_samples(size: Size) -> Work:
-    return sampling("digits/vae_maf.gin", size.of(1_000, 10))
-
-
-def autoregressive_samples(size: Size) -> Work:
-    return sampling("photos/vqvae.gin", size.of(16, 2), VQVAE, "posterior.vq.num_codes = 256")
