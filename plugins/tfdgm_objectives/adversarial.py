@@ -1,8 +1,8 @@
 """What objectives with a critic share: the samples it compares, unrolling, and the balance with the ELBO."""
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal
 
 import keras
 import tensorflow as tf
@@ -31,6 +31,12 @@ class Adversarial(Objective):
     adversarial = True
     default_unrolling_rate = 0.1
     penalty_on_slopes: str = ""
+
+    units: ClassVar[Mapping[str, str]] = {
+        f"{prefix}{name}": f"scores per unit of {space}"
+        for prefix, space in (("", "x"), ("latent_", "z"))
+        for name in ("critic_slope", "critic_lipschitz")
+    }
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """The Jensen-Shannon divergence, by a discriminator: the GAN of Goodfellow et al. 2014 and its descendants."""
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import keras
 import tensorflow as tf
@@ -46,6 +47,12 @@ class JSD(Adversarial):
         of this loss (Esser et al. 2021, equation 7), for each shard its own. Only beside a term that minimises
         -log p(x|z), such as the ELBO.
     """
+
+    units: ClassVar[Mapping[str, str]] = {
+        **Adversarial.units,
+        **dict.fromkeys(("jsd_estimate", "latent_jsd_estimate", "jsd_bound"), "nats"),
+        **dict.fromkeys(("discriminator_real", "discriminator_fake"), "probability"),
+    }
 
     def __init__(
         self,

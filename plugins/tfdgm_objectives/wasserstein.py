@@ -1,6 +1,7 @@
 """The Wasserstein distance, by its Kantorovich-Rubinstein dual (Arjovsky et al. 2017)."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import keras
 import tensorflow as tf
@@ -45,6 +46,12 @@ class Wasserstein(Adversarial):
         of this loss (Esser et al. 2021, equation 7), for each shard its own. Only beside a term that minimises
         -log p(x|z), such as the ELBO.
     """
+
+    units: ClassVar[Mapping[str, str]] = {
+        **Adversarial.units,
+        "wasserstein_estimate": "units of x",
+        "latent_wasserstein_estimate": "units of z",
+    }
 
     def __init__(
         self,

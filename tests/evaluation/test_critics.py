@@ -15,7 +15,7 @@ from tfdgm import ArraySource, Objective
 from tfdgm.contracts.component import raw
 from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.evaluate import evaluate
-from tfdgm.evaluation.scores import unit
+from tfdgm.evaluation.scores import unit, units_of
 from tfdgm.evaluation.validation import Validation
 from tfdgm.model.forward_pass import ForwardPass
 
@@ -93,7 +93,7 @@ def test_what_two_critics_say_of_one_space_is_kept_apart(kind, settings, others)
     for name, objective in (("critic_slope", first), (another, second)):
         slope = np.linalg.norm(objective.critic.kernels()[0].numpy())  # of an affine critic
         assert found[name] == pytest.approx(slope, rel=1e-5)  # float32
-        assert unit(name, found[name]) == "scores per unit of x"
+        assert unit(name, found[name], units_of([objective])) == "scores per unit of x"
     assert found["critic_slope"] != pytest.approx(found[another], rel=1e-2)
 
 

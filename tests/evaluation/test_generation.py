@@ -206,7 +206,7 @@ def test_features_are_computed_a_block_at_a_time():
 
 def test_scores_of_samples_have_units_of_their_own_and_numbers_of_samples_have_none():
     counts = COUNTS | {"mode_samples"}
-    assert {unit(name, 2_500) for name in counts} == {""}
-    units = {unit(name, 0.5) for name in (ALWAYS | MODES | {"frechet_distance"}) - counts}
+    assert {unit(name, 2_500, {}) for name in counts} == {""}
+    units = {unit(name, 0.5, {}) for name in (ALWAYS | MODES | {"frechet_distance"}) - counts}
     assert not units & {"", "nats per example"}
-    assert unit("reverse_kl", 0.5) == "nats"
+    assert unit("reverse_kl", 0.5, {}) == "nats"

@@ -11,7 +11,6 @@ from absl import flags
 
 from tfdgm.cli.folder_flags import define_trust_flag
 from tfdgm.errors import UserError
-from tfdgm.evaluation.scores import unit
 from tfdgm.runs.workdir import Workdir
 from tfdgm.system.console import print_table, say
 from tfdgm.system.files import replacing
@@ -78,12 +77,14 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dic
     from tfdgm.evaluation.code_scores import code_tables
     from tfdgm.evaluation.evaluate import evaluate
     from tfdgm.evaluation.modes import too_narrow
+    from tfdgm.evaluation.scores import units_of
 
     scores = evaluate(built, split, num_samples)
     tables = code_tables(built, split) if built.model.latent.discrete else {}
     if not built.devices.is_chief:
         return scores
-    print_scores(scores)  # first: what a full disk or a read-only workdir does not keep is seen at least
+    units = units_of(built.experiment.objectives.values())
+    print_scores(scores, units)  # first: what a full disk or a read-only workdir does not keep is seen at least
     if remark := too_narrow(scores, built.experiment.data.modes()):
         say(remark)
     try:
@@ -97,10 +98,18 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dic
     return scores
 
 
-def print_scores(scores: Mapping[str, Any]) -> None:
+def print_scores(scores: Mapping[str, Any], units: Mapping[str, str]) -> None:
+    """Print a table of scores, and notes below it.
+
+    Args:
+      scores: by name.
+      units: of the scores that the objectives estimate.
+    """
+    from tfdgm.evaluation.scores import unit
+
     notes = {name: value for name, value in scores.items() if isinstance(value, str) and name != "data_split"}
     rows = [
-        (name, f"{value:.4f}" if isinstance(value, float) else value, unit(name, value))
+        (name, f"{value:.4f}" if isinstance(value, float) else value, unit(name, value, units))
         for name, value in scores.items()
         if name not in ("step", "num_examples", "data_split", *notes)
     ]

@@ -135,6 +135,7 @@ def _as_arguments(values: flags.FlagValues) -> list[str]:
 def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
     """Trains, or goes on; then scores, draws pictures and writes the report. Only the chief writes and speaks."""
     from tfdgm.cli.results import finish
+    from tfdgm.evaluation.scores import units_of
     from tfdgm.runs.data_scale import data_scale_warnings
     from tfdgm.training.trainer import Trainer
 
@@ -146,7 +147,9 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
         finish(workdir, built)
         return 0
     trainer = Trainer(built, workdir.path, say, config.text)
-    record = describe_run(config.plugins, experiment.seed, experiment.data.describe(), workdir.run_record())
+    units = units_of(experiment.objectives.values())
+    data = experiment.data.describe()
+    record = describe_run(config.plugins, experiment.seed, data, units, workdir.run_record())
     workdir.write_json("run.json", record)
     describe(built, config)
     for line in data_scale_warnings(built):

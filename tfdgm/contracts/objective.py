@@ -2,6 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -34,6 +35,7 @@ class Objective(Component):
 
     Attributes:
       adversarial: True where the term brings an adversary.
+      units: units of its metrics and estimates, by name.
       needs_posterior: True where the term has no meaning without q(z|x).
       needs_posterior_for: the setting that asks for it, where it is one; the refusal names it.
       balanced_for: a setting that weighs the term against one that minimises -log p(x|z); refused where no other term
@@ -42,6 +44,7 @@ class Objective(Component):
     """
 
     adversarial: ClassVar[bool] = False
+    units: ClassVar[Mapping[str, str]] = {}
     needs_posterior: bool = False
     needs_posterior_for: str = ""
     balanced_for: str = ""

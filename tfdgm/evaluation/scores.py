@@ -1,20 +1,15 @@
-"""What the scores, and what training logs, are measured in."""
+"""Units of the scores, and of what training logs."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from tfdgm.contracts.objective import Objective
 
 #: Units of the scores that are not nats per example.
 _UNITS = {
     "code_perplexity": "codes",
     "code_usage": "share of the codes",
     "code_bits": "bits per code",
-    "jsd_estimate": "nats",
-    "latent_jsd_estimate": "nats",
-    "wasserstein_estimate": "units of x",
-    "latent_wasserstein_estimate": "units of z",
-    "critic_slope": "scores per unit of x",
-    "critic_lipschitz": "scores per unit of x",
-    "latent_critic_slope": "scores per unit of z",
-    "latent_critic_lipschitz": "scores per unit of z",
     "modes": "modes",
     "high_quality": "share of the samples",
     "reverse_kl": "nats",
@@ -27,25 +22,28 @@ _UNITS = {
     "wasserstein": "units of x",
     "sliced_wasserstein": "units of x",
 }
-
-
 #: Of what training logs besides; a loss has the unit of its terms, which the configuration chooses.
-_LOGGED = {
-    "elbo": "nats per example",
-    "reconstruction": "nats per example",
-    "rate": "nats per example",
-    "jsd_bound": "nats",
-    "discriminator_real": "probability",
-    "discriminator_fake": "probability",
-}
+_LOGGED = dict.fromkeys(("elbo", "reconstruction", "rate"), "nats per example")
 
 
-def unit(name: str, value: Any) -> str:
-    """The unit of a score; counts and names have none. That of `OBJECTIVE/NAME` is that of `NAME`."""
-    return _UNITS.get(name.rsplit("/", 1)[-1], "nats per example" if isinstance(value, float) else "")
+def units_of(objectives: Iterable[Objective]) -> dict[str, str]:
+    """Return the units of what objectives log and estimate, by name."""
+    return {name: unit for objective in objectives for name, unit in objective.units.items()}
 
 
-def logged_unit(name: str) -> str:
-    """The unit of a metric in `metrics.jsonl`; nothing where it has none, or where that is not known."""
+def unit(name: str, value: Any, units: Mapping[str, str]) -> str:
+    """Return the unit of a score; counts and names have none.
+
+    Args:
+      name: of the score; `OBJECTIVE/NAME` has the unit of `NAME`.
+      value: of the score.
+      units: of the scores that the objectives estimate.
+    """
     last = name.rsplit("/", 1)[-1]
-    return _LOGGED.get(last, _UNITS.get(last, ""))
+    return units.get(last) or _UNITS.get(last, "nats per example" if isinstance(value, float) else "")
+
+
+def logged_unit(name: str, units: Mapping[str, str]) -> str:
+    """Return the unit of a metric in `metrics.jsonl`; nothing where it has none, or where that is not known."""
+    last = name.rsplit("/", 1)[-1]
+    return units.get(last) or _LOGGED.get(last) or _UNITS.get(last, "")

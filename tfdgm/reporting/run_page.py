@@ -28,10 +28,12 @@ def write_report(
     workdir: Workdir, scores: Mapping[str, Any], pictures: Mapping[Path, str], remark: str | None = None
 ) -> Path:
     """Writes the page from the files of the workdir, the scores, pictures with what they show, and a remark."""
+    facts = workdir.run_record()
+    units = facts.get("units", {})
     rows = "".join(
         f"<tr><td>{html.escape(name)}</td><td class=number>"
         f"{f'{value:.4f}' if isinstance(value, float) else html.escape(str(value))}</td>"
-        f"<td>{html.escape(unit(name, value))}</td></tr>"
+        f"<td>{html.escape(unit(name, value, units))}</td></tr>"
         for name, value in scores.items()
     )
     figures = "".join(
@@ -39,8 +41,7 @@ def write_report(
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         for path, caption in pictures.items()
     )
-    curves = f"<h2>Training</h2><img alt='curves' src='{_embed(draw_curves(workdir.metrics()))}'>"
-    facts = workdir.run_record()
+    curves = f"<h2>Training</h2><img alt='curves' src='{_embed(draw_curves(workdir.metrics(), units))}'>"
     versions = ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
     plugins = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{html.escape(' '.join(plugin.values()))}</td></tr>"
@@ -68,15 +69,15 @@ def _commit(facts: Mapping[str, Any]) -> str:
     return html.escape(f", git commit {', then '.join(commits)}") if commits else ""
 
 
-def draw_curves(lines: Sequence[Mapping[str, float]]) -> bytes:
+def draw_curves(lines: Sequence[Mapping[str, float]], units: Mapping[str, str]) -> bytes:
     """A PNG of every metric against the step."""
     buffer = io.BytesIO()
     with plain_style():
-        curves(lines).savefig(buffer)
+        curves(lines, units).savefig(buffer)
     return buffer.getvalue()
 
 
-def curves(lines: Sequence[Mapping[str, float]]) -> "Figure":
+def curves(lines: Sequence[Mapping[str, float]], units: Mapping[str, str]) -> "Figure":
     """A panel for every quantity that a loop or a validation logged, or both."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -92,7 +93,7 @@ def curves(lines: Sequence[Mapping[str, float]]) -> "Figure":
             points = [(line["step"], line[key]) for line in lines if key in line]
             if points:
                 axes.plot(*zip(*points, strict=True), style, markersize=3, linewidth=1, label=key)
-        axes.set(xlabel="step", ylabel=f"{name} ({logged_unit(name)})".removesuffix(" ()"))
+        axes.set(xlabel="step", ylabel=f"{name} ({logged_unit(name, units)})".removesuffix(" ()"))
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
     return figure

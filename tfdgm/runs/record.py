@@ -58,7 +58,7 @@ _RECORD: dict[str, Check] = {
     "platform": _is_text,
 }
 #: Objects whose values are checked one by one.
-_MAPPINGS: dict[str, Check] = {"versions": _is_text_or_none, "plugins": _is_plugin}
+_MAPPINGS: dict[str, Check] = {"versions": _is_text_or_none, "plugins": _is_plugin, "units": _is_text}
 
 
 def checked_record(value: Any, warn: Callable[[str], None]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _sound(value: Mapping[str, Any], checks: Mapping[str, Check], warn: Callable
 
 
 def describe_run(
-    plugins: list[Plugin], seed: int, data: Mapping[str, Any], history: Mapping[str, Any]
+    plugins: list[Plugin], seed: int, data: Mapping[str, Any], units: Mapping[str, str], history: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the content of `run.json` for a start that happens now.
 
@@ -103,6 +103,7 @@ def describe_run(
       plugins: those that the run uses.
       seed: of the run.
       data: what its data says of itself.
+      units: of what its objectives log and estimate, by name.
       history: the record before this start, empty for a new run.
     """
     start = {
@@ -115,6 +116,7 @@ def describe_run(
         **starts[0],
         "seed": seed,
         "data": dict(data),
+        "units": dict(units),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _VERSIONS},

@@ -57,6 +57,11 @@ class Folder:
     def workdir(self, cell: Cell) -> Path:
         return self.path / "cells" / cell.name
 
+    def units(self, results: Iterable[Result]) -> dict[str, str]:
+        """Return the units of what objectives estimate in finished cells, by name."""
+        records = (Workdir(self.workdir(result.cell)).run_record() for result in results if result.status == DONE)
+        return {name: unit for record in records for name, unit in record.get("units", {}).items()}
+
     def log(self, cell: Cell) -> Path:
         return self.path / "logs" / f"{cell.name}.log"
 

@@ -5,7 +5,7 @@ import html
 import re
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -50,6 +50,7 @@ def page(folder: Folder, results: Sequence[Result]) -> str:
     told = ", ".join(f"{found[status]} {status}" for status in (DONE, RUNNING, FAILED, UNFINISHED, REFUSED)
                      if status in found)  # fmt: skip
     title = html.escape(folder.path.resolve().name)
+    units = folder.units(results)
     tried = {key: group for key, group in groups.items() if any(result.status != REFUSED for result in group)}
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
@@ -58,8 +59,8 @@ def page(folder: Folder, results: Sequence[Result]) -> str:
 {_subtitle(folder, results)}
 <p>Runs: {told or "none"}, as of {time.strftime("%Y-%m-%d %H:%M:%S")}. Means over seeds, with standard deviations;
 ↑ is better when higher, ↓ when lower. <a href="matrix.csv">Each run</a>.</p>
-<div class=wide>{_summary(tried, main_scores(results))}</div>
-{_folded("all scores", f"<div class=wide>{_summary(tried, shown_scores(results))}</div>")}
+<div class=wide>{_summary(tried, main_scores(results), units)}</div>
+{_folded("all scores", f"<div class=wide>{_summary(tried, shown_scores(results), units)}</div>")}
 {_cards(folder, tried)}
 {_refusals(groups)}
 </html>
@@ -76,17 +77,17 @@ def _folded(heading: str, content: str) -> str:
     return f"<details><summary>{heading}</summary>{content}</details>"
 
 
-def _header(score: str) -> str:
+def _header(score: str, units: Mapping[str, str]) -> str:
     """A score with the direction in which it is better, and its unit."""
-    measured = {"active_units": "dimensions", "modes": ""}.get(score, unit(score, 1.0))
+    measured = {"active_units": "dimensions", "modes": ""}.get(score, unit(score, 1.0, units))
     name = score.replace("_", "_<wbr>")
     direction = f"&nbsp;{BETTER[score]}" if score in BETTER else ""
     return f"<th class=number>{name}{direction}<br><small>{html.escape(measured)}</small></th>"
 
 
-def _summary(groups: Groups, scores: Sequence[str]) -> str:
+def _summary(groups: Groups, scores: Sequence[str], units: Mapping[str, str]) -> str:
     head = "".join(f"<th>{name}</th>" for name in ("posterior", "prior", "objectives"))
-    head += "<th class=number>seeds</th>" + "".join(_header(name) for name in scores)
+    head += "<th class=number>seeds</th>" + "".join(_header(name, units) for name in scores)
     rows = []
     for combination, group in groups.items():
         done = [result for result in group if result.status == DONE]

@@ -21,7 +21,7 @@ MAIN_SCORES = (
     "recall",
     "frechet_distance",
 )
-#: Every score for reading, in order; a CSV has all that there are.
+#: Scores in the order in which tables show them; others, which objectives estimate, follow.
 SCORES = (
     "nll_iwae",
     "elbo",
@@ -43,8 +43,6 @@ SCORES = (
     "mmd",
     "wasserstein",
     "sliced_wasserstein",
-    "jsd_estimate",
-    "wasserstein_estimate",
 )
 #: In which direction a score is better, where one is.
 BETTER = {
@@ -104,9 +102,9 @@ def without_scores(group: Iterable[Result]) -> list[tuple[str, str, str]]:
 
 
 def shown_scores(results: Iterable[Result]) -> list[str]:
-    """The scores for reading that any result has."""
-    results = list(results)
-    return [name for name in SCORES if any(name in result.scores for result in results)]
+    """Return the scores for reading that any result has: those of `SCORES`, then what objectives estimate."""
+    found = {name for result in results for name in result.scores}
+    return [*(name for name in SCORES if name in found), *sorted(name for name in found if name.endswith("_estimate"))]
 
 
 def main_scores(results: Iterable[Result]) -> list[str]:
