@@ -37,6 +37,7 @@ _HOME = {
     "Concatenated": "tfdgm.contracts.context",
     "Schedule": "tfdgm.contracts.schedule",
     "scheduled": "tfdgm.contracts.schedule",
+    "CustomDistribution": "tfdgm.numerics.custom_distribution",
     "code_log_probabilities": "tfdgm.model.code_densities",
     "gaussian_log_densities": "tfdgm.numerics.gaussians",
     "full_precision_product": "tfdgm.numerics.products",

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import BuildContext, Context, Prior
+from tfdgm import BuildContext, Context, CustomDistribution, Prior
 from tfdgm_priors.decoder import Block, Cache, dense, empty_cache
 
 
@@ -98,31 +98,12 @@ class Autoregressive(Prior):
         return AutoregressiveCodes(self, context)
 
 
-class AutoregressiveCodes(tfd.Distribution):
+class AutoregressiveCodes(CustomDistribution):
     """The distribution over grids of codes that the prior's network describes."""
 
     def __init__(self, prior: Autoregressive, context: Context) -> None:
-        parameters = dict(locals())
+        super().__init__(dict(locals()), dtype=tf.int32, event_shape=prior.positions)
         self._prior, self._context = prior, context
-        super().__init__(
-            dtype=tf.int32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-        )
-
-    def _event_shape(self) -> tf.TensorShape:
-        return tf.TensorShape(self._prior.positions)
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant(self._prior.positions, tf.int32)
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _batch_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([], tf.int32)
 
     def _log_prob(self, codes: tf.Tensor) -> tf.Tensor:
         codes = tf.convert_to_tensor(codes)
@@ -142,6 +123,3 @@ class AutoregressiveCodes(tfd.Distribution):
         known = tf.get_static_value(n)  # shapes are static where they can be
         codes = self._prior.draw(n if known is None else int(known), seed, self._context)
         return tf.reshape(codes, [n, *self._prior.positions])
-
-    def _default_event_space_bijector(self) -> None:
-        return None

@@ -5,12 +5,12 @@ import math
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import mixture_densities
+from tfdgm import CustomDistribution, mixture_densities
 
 _PAIRS_AT_ONCE = 1 << 26
 
 
-class CategoricalMixture(tfd.Distribution):
+class CategoricalMixture(CustomDistribution):
     """(1/M) sum_m prod_i Categorical(c_i; p_mi) over grids of codes.
 
     Args:
@@ -19,27 +19,8 @@ class CategoricalMixture(tfd.Distribution):
     """
 
     def __init__(self, log_probabilities: tf.Tensor, *, exclude: tf.Tensor | None = None) -> None:
-        parameters = dict(locals())
+        super().__init__(dict(locals()), dtype=tf.int32, event_shape=log_probabilities.shape[1:-1])
         self._log_probabilities, self._exclude = log_probabilities, exclude
-        super().__init__(
-            dtype=tf.int32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-        )
-
-    def _event_shape(self) -> tf.TensorShape:
-        return self._log_probabilities.shape[1:-1]
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.shape(self._log_probabilities)[1:-1]
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _batch_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([], tf.int32)
 
     def relaxed_log_prob(self, grids: tf.Tensor) -> tf.Tensor:
         """log (1/M) sum_m exp sum_ik y_ik log p_mi(k) at y `[batch, *positions, K]`: multilinear in y below the sum.
@@ -90,6 +71,3 @@ class CategoricalMixture(tfd.Distribution):
 
     def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return self.sample_with_probabilities(n, seed)[0]
-
-    def _default_event_space_bijector(self) -> None:
-        return None

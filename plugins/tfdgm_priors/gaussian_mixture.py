@@ -10,9 +10,8 @@ components keep memory from growing with batch x components.
 import math
 
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
-from tfdgm import full_precision_product, gaussian_log_densities
+from tfdgm import CustomDistribution, full_precision_product, gaussian_log_densities
 
 _PAIRS_AT_ONCE = 1 << 18
 #: 32 MB in float32: 128 points and 60,000 components.
@@ -91,7 +90,7 @@ def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude
     return density(z)
 
 
-class GaussianMixture(tfd.Distribution):
+class GaussianMixture(CustomDistribution):
     """The equally weighted mixture of M diagonal Gaussians, event shape `[d]`.
 
     Args:
@@ -101,44 +100,22 @@ class GaussianMixture(tfd.Distribution):
     """
 
     def __init__(self, mean: tf.Tensor, scale: tf.Tensor, *, learned: bool, exclude: tf.Tensor | None = None) -> None:
-        parameters = dict(locals())
-        self._mean, self._scale, self._learned, self._exclude = mean, scale, learned, exclude
-        super().__init__(
-            dtype=mean.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-        )
-
-    def _event_shape(self) -> tf.TensorShape:
-        return self._mean.shape[1:]
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.shape(self._mean)[1:]
-
-    def _batch_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _batch_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([], tf.int32)
+        super().__init__(dict(locals()), dtype=mean.dtype, event_shape=mean.shape[1:])
+        self._means, self._scales, self._learned, self._exclude = mean, scale, learned, exclude
 
     def _log_prob(self, z: tf.Tensor) -> tf.Tensor:
-        flat = tf.reshape(z, [-1, self._mean.shape[-1]])
+        flat = tf.reshape(z, [-1, self._means.shape[-1]])
         if self._learned:
-            count = self._mean.shape[0]
-            densities = gaussian_log_densities(flat, self._mean, self._scale)
+            count = self._means.shape[0]
+            densities = gaussian_log_densities(flat, self._means, self._scales)
             log_prob = tf.reduce_logsumexp(densities, axis=-1) - math.log(count)
         else:
-            log_prob = log_mixture_density(flat, self._mean, self._scale, self._exclude)
+            log_prob = log_mixture_density(flat, self._means, self._scales, self._exclude)
         return tf.reshape(log_prob, tf.shape(z)[:-1])
 
     def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         which_seed, noise_seed = tf.unstack(tf.random.split(seed, 2))
-        count, size = self._mean.shape
+        count, size = self._means.shape
         which = tf.random.stateless_uniform([n], which_seed, 0, count, tf.int32)
         noise = tf.random.stateless_normal([n, size], noise_seed, dtype=self.dtype)
-        return tf.gather(self._mean, which) + tf.gather(self._scale, which) * noise
-
-    def _default_event_space_bijector(self) -> None:
-        return None
+        return tf.gather(self._means, which) + tf.gather(self._scales, which) * noise
