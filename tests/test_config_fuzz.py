@@ -191,7 +191,7 @@ def every_parameter():
     """(bindings, key) of every parameter that can be set; with the bindings the default config reads the key."""
     found = [("", f"experiment.{p.name}") for p in parameters(experiment)]
     for plugin in find():
-        if plugin.distribution == "tfdgm":
+        if plugin.package == "tfdgm":
             use = USES[plugin.kind].format(plugin.gin_name)
             found += [(use, f"{plugin.gin_name}.{p.name}") for p in parameters(load(plugin))]
     for selector, made in usable().items():

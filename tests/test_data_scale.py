@@ -101,7 +101,7 @@ def test_examples_that_the_data_makes_infinite_are_refused_by_number():
         data_scale_warnings(points_experiment(data=Scaled(rows=rows)).build())
 
 
-PACKAGED = [plugin for plugin in find() if plugin.kind == "data" and plugin.distribution == "tfdgm"]
+PACKAGED = [plugin for plugin in find() if plugin.kind == "data" and plugin.package == "tfdgm"]
 WITHOUT_FILES = [plugin for plugin in PACKAGED if plugin.name not in ("npz", "image_folder", "tfds")]
 
 

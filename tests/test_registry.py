@@ -10,16 +10,16 @@ import tfdgm
 from tfdgm import UserError
 from tfdgm.contracts.registry import KINDS, Plugin, find, load, select
 
-FIRST_PARTY = [plugin for plugin in find() if plugin.distribution == "tfdgm"]
+FIRST_PARTY = [plugin for plugin in find() if plugin.package == "tfdgm"]
 
 
-def offered(kind="prior", name="student_t", distribution="pkg-a", version="1.2", target="pkg_a:StudentT"):
-    return Plugin(kind, name, distribution, version, target)
+def student_t(kind="prior", name="student_t", package="pkg-a", version="1.2", target="pkg_a:StudentT"):
+    return Plugin(kind, name, package, version, target)
 
 
 @pytest.fixture
 def module(monkeypatch):
-    """A module of a third party, to be filled by the test."""
+    """An empty third-party module, for the test to fill."""
     made = types.ModuleType("third_party")
     monkeypatch.setitem(sys.modules, "third_party", made)
     return made
@@ -49,67 +49,68 @@ def test_plugins_are_listed_by_kind_then_name():
     assert order == sorted(order)
 
 
-def test_an_unknown_name_is_answered_with_the_nearest():
+def test_an_unknown_name_is_refused_with_the_most_similar():
     with pytest.raises(UserError, match=r"no prior named 'gausian'\. Did you mean 'gaussian'\?.*installed"):
         select("prior.gausian")
 
 
-def test_an_unknown_name_near_to_none_is_answered_with_all_of_its_kind():
-    plugins = [offered(name="maf"), offered(name="gaussian"), offered(kind="data", name="digits")]
+def test_an_unknown_name_similar_to_none_is_refused_with_all_of_its_kind():
+    plugins = [student_t(name="maf"), student_t(name="gaussian"), student_t(kind="data", name="digits")]
     with pytest.raises(UserError, match="Known: gaussian, maf") as raised:
         select("prior.zzzzzz", plugins)
     assert "digits" not in str(raised.value)
 
 
-def test_an_unknown_kind_is_answered_with_the_nearest():
+def test_an_unknown_kind_is_refused_with_the_most_similar():
     with pytest.raises(UserError, match=r"no plugin kind 'priors'\. Did you mean 'prior'"):
         select("priors.gaussian")
 
 
-def test_a_name_offered_twice_is_refused_with_both_and_their_qualified_names_resolve():
-    first, second = offered(), offered(distribution="pkg.b", version="3.4", target="pkg_b:T")
+def test_an_ambiguous_name_is_refused_with_both_packages_and_their_qualified_names_resolve():
+    first, second = student_t(), student_t(package="pkg.b", version="3.4", target="pkg_b:T")
     with pytest.raises(UserError) as raised:
         select("prior.student_t", [first, second])
+    assert "prior.student_t is ambiguous" in str(raised.value)
     for words in ("pkg-a 1.2", "pkg.b 3.4", "prior.pkg_a.student_t", "prior.pkg_b.student_t"):
         assert words in str(raised.value)
     assert select("prior.pkg_a.student_t", [first, second]) is first
     assert select("prior.pkg_b.student_t", [first, second]) is second
 
 
-def test_a_name_offered_once_resolves_bare_and_qualified():
-    plugin = offered()
+def test_a_unique_name_resolves_bare_and_qualified():
+    plugin = student_t()
     assert select("prior.student_t", [plugin]) is select("prior.pkg_a.student_t", [plugin]) is plugin
 
 
 @pytest.mark.parametrize(
-    "target, told",
+    "target, error",
     [("there_is_no_such:Thing", "ModuleNotFoundError"), ("third_party:Missing", "AttributeError")],
 )
-def test_what_cannot_be_imported_is_told_with_distribution_and_version(module, target, told):
-    message = refused(offered(target=target))
-    assert "prior.student_t of pkg-a 1.2 cannot be loaded" in message and told in message
+def test_an_import_error_is_reported_with_package_and_version(module, target, error):
+    message = refused(student_t(target=target))
+    assert "prior.student_t of pkg-a 1.2 cannot be loaded" in message and error in message
 
 
-def test_a_module_that_raises_when_imported_is_told_with_distribution_and_version(tmp_path, monkeypatch):
+def test_an_error_raised_on_import_is_reported_with_package_and_version(tmp_path, monkeypatch):
     (tmp_path / "raising_plugin.py").write_text("raise RuntimeError('no such device')")
     monkeypatch.syspath_prepend(tmp_path)
-    message = refused(offered(target="raising_plugin:Thing"))
+    message = refused(student_t(target="raising_plugin:Thing"))
     assert "pkg-a 1.2 cannot be loaded: RuntimeError: no such device" in message
 
 
 def test_a_class_of_another_kind_is_refused(module):
     module.Thing = type("Thing", (tfdgm.Network,), {})
-    assert "is not a subclass of tfdgm.Prior" in refused(offered(target="third_party:Thing"))
+    assert "is not a subclass of tfdgm.Prior" in refused(student_t(target="third_party:Thing"))
 
 
 def test_a_function_is_refused(module):
     module.thing = lambda: None
-    assert "is not a subclass of tfdgm.Prior" in refused(offered(target="third_party:thing"))
+    assert "is not a subclass of tfdgm.Prior" in refused(student_t(target="third_party:thing"))
 
 
 def test_a_class_that_lacks_a_method_of_its_contract_is_refused(module):
     module.Thing = type("Thing", (tfdgm.Prior,), {})
-    assert "does not define distribution, which tfdgm.Prior requires" in refused(offered(target="third_party:Thing"))
+    assert "does not define distribution, which tfdgm.Prior requires" in refused(student_t(target="third_party:Thing"))
 
 
 @pytest.mark.parametrize(
@@ -125,19 +126,19 @@ def test_a_class_that_lacks_a_method_of_its_contract_is_refused(module):
         "Callback": set(),
     }.items(),
 )
-def test_a_contract_asks_for_these_methods(contract, methods):
+def test_a_contract_requires_these_methods(contract, methods):
     assert getattr(tfdgm, contract).__abstractmethods__ == methods
 
 
 def test_another_version_of_the_contracts_is_refused(module):
     module.Thing = type("Thing", (tfdgm.Prior,), {"plugin_api": tfdgm.PLUGIN_API + 1})
-    message = refused(offered(target="third_party:Thing"))
+    message = refused(student_t(target="third_party:Thing"))
     assert f"written for version {tfdgm.PLUGIN_API + 1}" in message and f"has version {tfdgm.PLUGIN_API}" in message
 
 
 def test_the_present_version_of_the_contracts_is_accepted(module):
     module.Thing = type("Thing", (tfdgm.Prior,), {"plugin_api": tfdgm.PLUGIN_API, "distribution": None})
-    assert load(offered(target="third_party:Thing")) is module.Thing
+    assert load(student_t(target="third_party:Thing")) is module.Thing
 
 
 def test_arbitrary_keywords_are_refused(module):
@@ -148,10 +149,10 @@ def test_arbitrary_keywords_are_refused(module):
             pass
 
     module.Thing = Thing
-    assert "takes **settings" in refused(offered(target="third_party:Thing"))
+    assert "takes **settings" in refused(student_t(target="third_party:Thing"))
 
 
 def test_a_target_inside_a_class_is_found(module):
     inner = type("Inner", (tfdgm.Prior,), {"distribution": None})
     module.Outer = type("Outer", (), {"Inner": inner})
-    assert load(offered(target="third_party:Outer.Inner")) is inner
+    assert load(student_t(target="third_party:Outer.Inner")) is inner

@@ -21,7 +21,7 @@ def test_the_list_names_every_plugin_with_its_distribution(arguments, capsys):
     out = capsys.readouterr().out
     for plugin in find():
         assert plugin.gin_name in out
-        assert plugin.distribution in out and plugin.version in out
+        assert plugin.package in out and plugin.version in out
 
 
 @pytest.mark.parametrize("plugin", find(), ids=lambda plugin: plugin.gin_name)

@@ -82,7 +82,7 @@ def test_a_component_without_its_required_hyperparameter_is_refused():
         Needy()
 
 
-def test_paths_of_variables_tell_where_they_stand():
+def test_the_path_of_a_variable_follows_the_attributes():
     built = points_experiment(prior=GaussianPrior(learned_mean=True)).build()
     assert set(named_variables(built.model, "model")) == {
         "model/prior/mean", "model/prior/log_scale", "model/likelihood/log_scale",
@@ -92,10 +92,10 @@ def test_paths_of_variables_tell_where_they_stand():
     assert "model/prior/mean" in built.parameters() and "model/prior/log_scale" not in built.parameters()
 
 
-def test_names_in_a_checkpoint_do_not_depend_on_what_was_built_before():
+def test_names_in_a_checkpoint_do_not_depend_on_layers_built_before():
     first = list(points_experiment().build().state.variables)
     for _ in range(3):
-        keras.layers.Dense(2).build((None, 2))  # Keras numbers layers through the whole process
+        keras.layers.Dense(2).build((None, 2))  # Keras numbers layers across the whole process
     assert list(points_experiment().build().state.variables) == first
 
 
@@ -159,16 +159,20 @@ def test_building_moves_no_generator_of_the_process():
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
-def test_a_schedule_is_read_at_the_step_and_a_number_is_itself():
+def test_a_schedule_is_evaluated_at_the_step_and_a_number_is_constant():
     assert float(scheduled(SCHEDULE, tf.constant(5, tf.int64))) == 0.5
     assert float(scheduled(0.25, tf.constant(5, tf.int64))) == 0.25
 
 
-def test_objectives_of_one_class_get_names_of_their_own():
+def test_objectives_of_one_class_get_distinct_names():
     made = points_experiment(objectives=[ELBO(), ELBO(beta=0.5), ELBO()])
     assert list(made.objectives) == ["elbo", "elbo_2", "elbo_3"]
 
 
-def test_a_network_without_a_build_says_so():
-    with pytest.raises(NotImplementedError):
-        Network().build((1,), (1,), None)
+def test_a_network_without_a_build_cannot_be_instantiated():
+    class Half(Network):
+        def __call__(self, x, context):
+            return x
+
+    with pytest.raises(TypeError, match="build"):
+        Half()

@@ -31,7 +31,7 @@ def test_a_third_partys_prior_is_chosen_by_itself_and_a_shared_name_is_told_apar
     assert {"student_t", "other_priors.gaussian", "tfdgm.gaussian"} < set(chosen("prior", []))
     assert "gaussian" not in chosen("prior", [])
     assert chosen("prior", ["other_priors/gaussian", "student_t"]) == ["other_priors.gaussian", "student_t"]
-    with pytest.raises(UserError, match=r"gaussian is offered by other_priors 1\.2"):
+    with pytest.raises(UserError, match=r"gaussian is ambiguous: it is provided by other_priors 1\.2"):
         chosen("prior", ["gaussian"])
 
 

@@ -170,7 +170,7 @@ def test_objectives_tell_their_traits_and_first_party_ones_pair():
 @pytest.mark.slow
 def test_first_party_combinations_on_the_digits_are_refused_for_what_they_are_and_not_for_want_of_a_setting(folder):
     settings = CellSettings(SETTINGS.files, SETTINGS.bindings, read_added(["digits/matrix"]))
-    priors = [plugin.name for plugin in find() if plugin.kind == "prior" and plugin.distribution == "tfdgm"]
+    priors = [plugin.name for plugin in find() if plugin.kind == "prior" and plugin.package == "tfdgm"]
     cells = combine(chosen("posterior", []), priors, objective_lists(traits_of_objectives(answer)), [0])
 
     def ask(request):

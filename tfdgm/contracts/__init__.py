@@ -1,1 +1,1 @@
-"""The six contracts that plugins fill: prior, posterior, likelihood, objective, network, data."""
+"""The seven contracts that plugins implement: prior, posterior, likelihood, objective, network, data, callback."""

@@ -1,4 +1,4 @@
-"""Callbacks: what happens on the host between the compiled loops of a training."""
+"""Callbacks: actions on the host between the compiled loops of a training."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,13 +8,13 @@ from tfdgm.contracts.component import Component
 
 
 class Training(Protocol):
-    """What a callback may read of the training that it belongs to, and ask of it.
+    """The interface of a training to its callbacks.
 
     Attributes:
-      built: the experiment with its variables; a callback reads them and never assigns them.
+      built: the experiment with its variables, which a callback may read and must not assign.
       workdir: folder of the run.
-      step: number of steps made.
-      callbacks: of the training, in the order in which they are called.
+      step: number of steps taken.
+      callbacks: all callbacks of the training, in the order in which they are called.
     """
 
     built: Any
@@ -28,25 +28,34 @@ class Training(Protocol):
         """Print one line to the user."""
 
     def report(self, scores: Mapping[str, float]) -> None:
-        """Add validation scores to the metrics of the loop at hand; every callback's `on_validation` gets them."""
+        """Add validation scores to the current loop's metrics, and pass them to every callback's `on_validation`."""
 
     def stop(self, reason: str, signal: int | None = None) -> None:
-        """End the training after this loop, with a checkpoint. With several workers, one that asks stops all."""
+        """End the training after this loop, with a checkpoint. One worker that calls it stops all workers."""
 
     def save(self, score: float | None = None) -> None:
-        """Write a checkpoint after this loop; with a score also as the best one."""
+        """Write a checkpoint after this loop; if given a score, also as the best one."""
 
 
 class Callback(Component):
-    """Watches a training; every method is called on the host and may be left out.
+    """Observes a training. Every method is called on the host, and every method is optional.
 
-    A callback must not change the numbers: it assigns no variable and draws from no generator of the run's. What it
-    remembers goes into checkpoints through `state` and `restore`, so that a resumed run goes on as an uninterrupted
-    one.
+    A callback must not change the results: it assigns no variable and draws from none of the run's random streams.
+    `state` and `restore` keep its memory in checkpoints, so that a resumed run continues as an uninterrupted one.
+
+    The events of a run of 200 steps with `steps_per_loop = 100` and `validate_every = 200`:
+
+        on_start(training)                             # training.step == 0
+        on_checkpoint(0)                               # the first checkpoint is written before the first loop
+        on_loop_end(100, {"loss": 31.2, ...})          # means over steps 0 to 99
+        on_loop_end(200, {"loss": 27.9, ...})
+        on_validation(200, {"validation_elbo": -27.5, ...})
+        on_checkpoint(200)
+        on_end(200)
 
     Attributes:
-      everywhere: whether every worker calls it; else the chief alone does.
-      reads_score: name of a validation score that it reads, as in `metrics.jsonl`; a run that has none is refused
+      everywhere: whether every worker calls it; if False, only the chief does.
+      reads_score: name of a validation score that it reads, as in `metrics.jsonl`; a run without that score is refused
         before it begins.
       reports: names of the scores that it reports.
     """
@@ -56,23 +65,23 @@ class Callback(Component):
     reports: Sequence[str] = ()
 
     def on_start(self, training: Training) -> None:
-        """The training is about to make steps from `training.step`; again after it went back to a checkpoint."""
+        """Called before the first step, from `training.step`, and again after a recovery from a checkpoint."""
 
     def on_loop_end(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A loop ended at `step`; `metrics` are its means, and the scores reported so far."""
+        """Called when a loop ended at `step`, with its mean metrics and the scores reported so far."""
 
     def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
-        """Validation scores of `step` were reported."""
+        """Called after `on_loop_end` if validation scores of `step` were reported."""
 
     def on_checkpoint(self, step: int) -> None:
-        """The checkpoint of `step` is about to be written."""
+        """Called before the checkpoint of `step` is written."""
 
     def on_end(self, step: int) -> None:
-        """The training ended at `step`: at its last step, early, or by an exception."""
+        """Called when the training ended at `step`: at its last step, early, or by an exception."""
 
     def state(self) -> dict[str, Any]:
-        """Return what to keep in the checkpoint: numbers, strings and lists of them by name."""
+        """Return the state to keep in the checkpoint, by name: anything that JSON can hold."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` returned when the checkpoint was written; before `on_start`."""
+        """Restore the state that `state` returned when the checkpoint was written; called before `on_start`."""

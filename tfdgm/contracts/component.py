@@ -1,4 +1,4 @@
-"""What all plugins share: checked hyperparameters, named variables, two hooks for learning without gradients."""
+"""The base of all plugins: checked hyperparameters, named variables, two hooks for learning without gradients."""
 
 import functools
 import inspect
@@ -20,8 +20,8 @@ from tfdgm.errors import UserError
 class Component(ABC):  # noqa: B024  (each contract has its own abstract methods)
     """Base class of every contract.
 
-    Hyperparameters arrive as keyword arguments of `__init__` and are checked against its annotations; variables are
-    made later, in `build`; calls are pure functions of their arguments and the variables.
+    Hyperparameters are keyword arguments of `__init__`, checked against its annotations. Variables are created later,
+    in `build`. Calls are pure functions of their arguments and the variables.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -29,38 +29,38 @@ class Component(ABC):  # noqa: B024  (each contract has its own abstract methods
         if "__init__" in cls.__dict__:
             cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
 
-    #: `KIND.NAME` once the registry has loaded the class; messages use it.
+    #: `KIND.NAME`, set when the registry loads the class; messages use it.
     plugin_name: ClassVar[str | None] = None
 
     @classmethod
     def display_name(cls) -> str:
-        """How a message calls this component: the name that a config uses, else the class's."""
+        """Return the name to use in messages: the plugin's name in a config, or else the class's."""
         return cls.plugin_name or cls.__name__
 
     def require(self, condition: bool, message: str) -> None:
-        """Refuses a hyperparameter: raises `tfdgm.UserError` naming this plugin unless `condition` holds."""
+        """Raise `tfdgm.UserError`, naming this plugin, unless `condition` holds."""
         if not condition:
             raise UserError(f"{self.display_name()}: {message}")
 
     def require_positive(
         self, name: str, value: Schedule, *, low: float = 1e-6, high: float = 1e6, steps: int | None = None
     ) -> None:
-        """Refuses a hyperparameter outside of [`low`, `high`], for a `low` above 0.
+        """Raise `tfdgm.UserError` if a hyperparameter is outside [`low`, `high`], with `low` > 0.
 
-        The defaults suit a number that is multiplied, divided by, squared or put into an exponential's argument once:
-        with it at either bound, and the rest of the order of 1, float32 and the optimizers' squared gradients stay
+        The default bounds suit a number that is once a factor, a divisor, squared, or in an exponential's argument: at
+        either bound, with all other factors of order 1, float32 values and the optimizers' squared gradients stay
         finite.
 
         Args:
-          name: the parameter's, for the message.
-          value: a number, or a schedule, which is looked at only where `steps` is given.
-          low, high: the bounds, both allowed.
-          steps: number of steps of the run (`BuildContext.steps`), over which a schedule is checked at 101 of them.
+          name: the parameter's name, for the message.
+          value: a number, or a schedule, which is checked only if `steps` is given.
+          low, high: the bounds, inclusive.
+          steps: number of steps of the run (`BuildContext.steps`); a schedule is checked at 101 of them.
         """
         self._require_between(name, value, low, high, steps)
 
     def require_not_negative(self, name: str, value: Schedule, *, high: float = 1e6, steps: int | None = None) -> None:
-        """Refuses a hyperparameter outside of [0, `high`]; see `require_positive`."""
+        """Raise `tfdgm.UserError` if a hyperparameter is outside [0, `high`]; see `require_positive`."""
         self._require_between(name, value, 0.0, high, steps)
 
     def _require_between(self, name: str, value: Schedule, low: float, high: float, steps: int | None) -> None:
@@ -74,18 +74,18 @@ class Component(ABC):  # noqa: B024  (each contract has its own abstract methods
                 )
 
     def trainable_variables(self) -> list[Any]:
-        """The variables below this component that a gradient moves, in a fixed order."""
+        """Return the trainable variables below this component, in a fixed order."""
         return list(trainable(named_variables(self)).values())
 
     def update_statistics(self, totals: dict[str, tf.Tensor], context: Context) -> None:  # noqa: B027
-        """Applies statistics handed to `context.collect`, now totals over the global batch; once a step."""
+        """Update variables once a step, from the global batch's totals of statistics passed to `context.collect`."""
 
     def project(self) -> None:  # noqa: B027
-        """Brings variables back into their allowed set after an optimizer's step (weight clipping, data range)."""
+        """Project variables onto their feasible set after an optimizer's step (weight clipping, data range)."""
 
 
 def _bound(value: float, low: float, high: float) -> str:
-    """Which of the two bounds a value breaks."""
+    """Return which of the two bounds a value violates."""
     if not math.isfinite(value):
         return "must be finite"
     if value > high:
@@ -110,12 +110,12 @@ def _checked(init: Any) -> Any:
                 check_type(f"{self.display_name()}.{name}", value, hints[name])
         init(self, *args, **kwargs)
 
-    # gin reads the parameters and their defaults off this; it does not look behind a wrapper.
+    # gin reads parameters and defaults from this signature; it does not unwrap.
     checked_init.__signature__ = signature  # type: ignore[attr-defined]
     return checked_init
 
 
-#: The annotation of a float that may be NaN, infinite or beyond float32.
+#: The annotation of a float that may be NaN, infinite or outside the range of float32.
 AnyFloat: TypeAlias = Annotated[float, "not finite too"]
 
 _INT64 = range(-(2**63), 2**63)
@@ -123,10 +123,10 @@ _LARGEST_FLOAT32 = 3.4028234663852886e38
 
 
 def check_type(what: str, value: Any, hint: Any) -> None:
-    """Raises `UserError` unless `value` fits the annotation `hint`.
+    """Raise `UserError` unless `value` fits the annotation `hint`.
 
-    An int is accepted where a float is asked for. Ints must fit into int64 and floats into float32, which NaN and
-    infinities do not, unless the annotation is `AnyFloat`.
+    An int is accepted as a float. Ints must fit into int64. Floats must be finite in float32, unless the annotation is
+    `AnyFloat`.
     """
     if not fits(value, hint):
         raise UserError(f"{what} must be {_spell(hint)}, got {value!r} ({type(value).__name__}){_beyond(value)}")
@@ -160,7 +160,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def _beyond(value: Any) -> str:
-    """Why a number of the right type is refused, if that is so."""
+    """Return why a number of the right type is refused, or an empty string."""
     if isinstance(value, float) and not abs(value) <= _LARGEST_FLOAT32:
         return ", which is not finite in float32"
     if isinstance(value, int) and value not in _INT64:
@@ -187,10 +187,10 @@ Variable = Any  # keras.Variable or tf.Variable
 
 
 def named_variables(root: Any, prefix: str = "") -> dict[str, Variable]:
-    """All variables below `root`, by a structural path that does not depend on the order of creation elsewhere.
+    """Return all variables below `root`, by a structural path that is independent of creation order elsewhere.
 
-    Looks into components, Keras layers and optimizers, lists, tuples and dicts. A variable reached by two paths
-    is listed under the first.
+    Searches components, Keras layers and optimizers, lists, tuples and dicts. A variable with several paths is listed
+    under the first.
     """
     found: dict[str, Variable] = {}
     seen: set[int] = set()
@@ -206,7 +206,7 @@ def _walk(node: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Variab
         yield path, node
         return
     if isinstance(node, keras.optimizers.Optimizer):
-        # Keras names these after its layers, which it numbers through the whole process.
+        # Keras names these after its layers, which it numbers across the whole process.
         for position, variable in enumerate(node.variables):
             yield f"{path}/{position}", variable
         return
@@ -231,17 +231,17 @@ def _walk(node: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Variab
 
 
 def trainable(variables: dict[str, Variable]) -> dict[str, Variable]:
-    """Those that a gradient moves."""
+    """Return the variables that are trainable."""
     return {path: variable for path, variable in variables.items() if variable.trainable}
 
 
 def raw(variable: Variable) -> tf.Variable:
-    """The TensorFlow variable behind a Keras one."""
+    """Return the TensorFlow variable behind a Keras one."""
     return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 def components(root: Any) -> list[Component]:
-    """All components below `root`, `root` included, each once."""
+    """Return all components below `root`, including `root`, each once."""
     found: list[Component] = []
 
     def visit(node: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a component may know while it computes: the step, its seed, whether it trains, and the batch at hand."""
+"""The context of a component's call: step, seed, mode and batch."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tfdgm.numerics.seeds import Seed
 
 @dataclasses.dataclass(frozen=True)
 class Summed:
-    """A statistic to be added up over the shards of the global batch."""
+    """A statistic to be summed over the shards of the global batch."""
 
     tensor: tf.Tensor
 
@@ -27,19 +27,19 @@ Statistic = Summed | Concatenated
 
 
 class Collector:
-    """Gathers the statistics of one pass, by component. Core code makes it; plugins call `Context.collect`."""
+    """Gathers the statistics of one pass, by component. The core creates it; plugins call `Context.collect`."""
 
     def __init__(self) -> None:
         self.statistics: dict[Any, dict[str, Statistic]] = {}
 
     def add(self, owner: Any, statistics: dict[str, Statistic]) -> None:
-        mine = self.statistics.setdefault(owner, {})
+        collected = self.statistics.setdefault(owner, {})
         for name, new in statistics.items():
-            mine[name] = merge(mine[name], new) if name in mine else new
+            collected[name] = merge(collected[name], new) if name in collected else new
 
 
 def merge(first: Statistic, second: Statistic) -> Statistic:
-    """Two contributions to one statistic, as one."""
+    """Combine two contributions to one statistic."""
     if isinstance(first, Summed) and isinstance(second, Summed):
         return Summed(first.tensor + second.tensor)
     if isinstance(first, Concatenated) and isinstance(second, Concatenated):
@@ -52,13 +52,15 @@ class Context:
     """Passed to every call of a component.
 
     Attributes:
-      seed: the stream of this step and shard; a stateless seed, int32 `[2]`, is taken as its root. Take
+      seed: the stream of seeds of this step and shard, or its root, a stateless seed int32 `[2]`. Draw with
         `seed_for(purpose)`, one purpose per draw.
-      step: int64 scalar, the number of model moves made before this one.
+      step: int64 scalar, the number of model updates before this one.
       training: True inside a training step.
-      x: the batch `[batch, *shape]`, where there is one.
-      index: int64 `[batch]`, positions of the batch in the training split; None outside training.
-      infer: x -> q(z|x) as a tfd.Distribution, where the model has a posterior. On the batch itself it costs nothing.
+      x: the batch `[batch, *shape]`, or None if there is none.
+      index: int32 `[batch]`, positions of the batch in the training split; None outside training.
+      infer: x -> q(z|x) as a tfd.Distribution; None in a model without a posterior. It costs nothing on the batch
+        itself.
+      collector: receives the statistics of `collect`; None outside training.
     """
 
     seed: Seed
@@ -74,17 +76,17 @@ class Context:
             object.__setattr__(self, "seed", Seed(self.seed))
 
     def seed_for(self, purpose: str) -> tf.Tensor:
-        """A stateless seed for one draw; TFP's `seed=` and `tf.random.stateless_*` take it."""
+        """Return a stateless seed, int32 `[2]`, for TFP's `seed=` and `tf.random.stateless_*`."""
         return self.seed.purpose(purpose).tensor
 
     def within(self, purpose: str) -> "Context":
-        """The same context with a stream of seeds of its own."""
+        """Return the same context with a separate stream of seeds."""
         return dataclasses.replace(self, seed=self.seed.purpose(purpose))
 
     def collect(self, owner: Any, **statistics: Statistic) -> None:
-        """Hands statistics over, to come back once a step as totals over the global batch in `owner.update_statistics`.
+        """Submit statistics, whose totals over the global batch `owner.update_statistics` receives once a step.
 
-        Does nothing outside training, so components call it unconditionally.
+        Does nothing outside training, so that components can call it unconditionally.
         """
         if self.collector is not None:
             self.collector.add(owner, statistics)

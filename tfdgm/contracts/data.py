@@ -15,22 +15,22 @@ from tfdgm.contracts.specs import DataSpec
 
 
 class Source(ABC):
-    """Rows that can be fetched by position, in any order, any number of times."""
+    """Rows with random access: any positions, in any order, any number of times."""
 
     shape: tuple[int, ...]
     dtype: Any
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
 
     @abstractmethod
     def gather(self, indices: np.ndarray) -> np.ndarray:
-        """Rows `[len(indices), *shape]`. Must be safe to call from another thread."""
+        """Return rows `[len(indices), *shape]`. Must be thread-safe."""
 
     @property
     def nbytes(self) -> int:
-        """Size of all rows together."""
+        """Size of all rows in bytes."""
         return len(self) * math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
@@ -51,14 +51,14 @@ class ArraySource(Source):
 
 @dataclasses.dataclass(frozen=True)
 class Modes:
-    """A finite set of modes of pi(x), all of the same probability.
+    """A finite set of equally probable modes of pi(x).
 
     Attributes:
-      count: how many there are.
-      assign: x `[n, *shape]` -> (mode of each `[n]` in 0..count-1, whether it is of high quality `[n]` bool). What high
-        quality means is the data's to say; for Gaussian modes it is a distance of at most 3 sigma from the mode.
-      expected_high_quality: share of pi(x)'s own draws that are of high quality, or None where it is not known. Samples
-        with a larger share vary too little.
+      count: their number.
+      assign: x `[n, *shape]` -> (mode of each `[n]` in 0..count-1, whether it is of high quality `[n]` bool). The data
+        defines high quality; for Gaussian modes it is a distance of at most 3 sigma from the mode.
+      expected_high_quality: share of draws from pi(x) that are of high quality, or None if unknown. Samples with a
+        larger share vary too little.
     """
 
     count: int
@@ -69,39 +69,48 @@ class Modes:
 class Data(Component):
     """pi(x), as splits named "train", "validation" and "test".
 
-    `spec` describes x as the model sees it, after `observe`.
+    Shapes for 28 x 28 grey images stored as bytes, in a batch of 128:
+
+        data.spec                                 # DataSpec((28, 28, 1), 0.0, 1.0, levels=256, image_shape=(28, 28))
+        source = data.splits()["train"]           # len(source) == 50_000, source.shape == (28, 28, 1), uint8
+        rows = source.gather(indices)             # [128, 28, 28, 1] uint8, for indices [128]
+        data.observe(tf.constant(rows), context)  # [128, 28, 28, 1] float32 in [0, 1]
+
+    Attributes:
+      spec: describes x as the model sees it, after `observe`.
     """
 
     spec: DataSpec
 
     @abstractmethod
     def splits(self) -> dict[str, Source]:
-        """The splits by name; "train" is needed, the others as far as they exist."""
+        """Return the splits by name; "train" is required, "validation" and "test" are optional."""
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
-        """Rows of a source -> x `[batch, *spec.shape]` float32: scaling, dynamic binarisation, augmentation. Traced."""
+        """Map rows of a source to x `[batch, *spec.shape]` float32 (scaling, binarisation, augmentation). Traced."""
         return tf.cast(rows, tf.float32)
 
     def density(self) -> Any:
-        """The true pi(x) as a tfd.Distribution, or None where it is not known."""
+        """Return the true pi(x) as a tfd.Distribution, or None if it is unknown."""
         return None
 
     def modes(self) -> Modes | None:
-        """The modes of pi(x), or None where it has no finite set of them."""
+        """Return the modes of pi(x), or None if it has no finite set of modes."""
         return None
 
     def features(self) -> Callable[[np.ndarray], np.ndarray] | None:
-        """x `[n, *spec.shape]` -> features `[n, f]` in which samples are compared, or None where x itself is.
+        """Return a function from x `[n, *spec.shape]` to features `[n, f]`, or None to compare samples in x itself.
 
-        Features of a classifier trained on this data, for the Frechet distance and for precision and recall.
+        The Frechet distance, precision and recall are computed in these features, such as a hidden layer of a
+        classifier trained on this data.
         """
         return None
 
     def describe(self) -> dict[str, Any]:
-        """Facts about the data for `run.json`: source, protocol of the split, binarisation."""
+        """Return facts about the data for `run.json`: source, protocol of the split, binarisation."""
         return {}
 
 
 def evenly(size: int, count: int) -> np.ndarray:
-    """`count` positions in 0..size-1, evenly spread; all of them in order where `count` is `size`."""
+    """Return `count` positions in 0..size-1, evenly spaced; all of them in order if `count` is `size`."""
     return np.linspace(0, size - 1, count).round().astype(np.int64)

@@ -1,4 +1,4 @@
-"""What an objective reads of one pass of the model over a batch."""
+"""One pass of the model over a batch, as objectives see it."""
 
 from typing import Any, Protocol
 
@@ -9,13 +9,13 @@ from tfdgm.contracts.posterior import Latent
 
 
 class Forward(Protocol):
-    """One pass of the model over a batch `x`. Each quantity is computed when it is first read, and once.
+    """One pass of the model over a batch `x`. Each quantity is computed once, when it is first read.
 
-    An objective reads what its loss needs, and nothing else is computed. In a model without a posterior the first group
-    raises.
+    Only the quantities that an objective reads are computed. In a model without a posterior, `features`, `latent`,
+    `outputs`, `observation`, `reconstructed`, `reconstruction` and `rate` raise.
 
     Attributes:
-      model: the model, whose parts an objective may call (`prior`, `likelihood`, `decoder`, `posterior`, `encoder`).
+      model: the model; an objective may call its `prior`, `likelihood`, `decoder`, `posterior` and `encoder`.
       context: step, seeds and batch of this pass.
       x: the batch, `[batch, *shape]`.
       features: the encoder's output at x.

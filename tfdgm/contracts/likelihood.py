@@ -10,18 +10,26 @@ from tfdgm.contracts.specs import BuildContext, DataSpec
 
 
 class Likelihood(Component):
-    """p(x | z, theta), given the decoder's output."""
+    """p(x | z, theta), given the decoder's output.
+
+    Shapes, for images x `[batch, 28, 28, 1]` in a batch of 128:
+
+        likelihood.output_shape(data)             # (28, 28, 1) for one logit a pixel, (28, 28, 1, 256) for a softmax
+        p = likelihood.distribution(outputs)      # outputs [128, 28, 28, 1] -> batch shape [128], event [28, 28, 1]
+        p.log_prob(x)                             # [128], nats
+        p = likelihood.distribution(draws)        # draws [50, 128, 28, 28, 1] -> batch shape [50, 128]
+    """
 
     def check(self, data: DataSpec) -> None:
-        """Raises `tfdgm.UserError` where x is not in this likelihood's support."""
+        """Raise `tfdgm.UserError` if x is outside this likelihood's support."""
 
     @abstractmethod
     def output_shape(self, data: DataSpec) -> tuple[int, ...]:
-        """Shape of one example's decoder outputs that this likelihood wants."""
+        """Return the shape of the decoder's output for one example."""
 
     def build(self, context: BuildContext) -> None:
-        """Makes the variables."""
+        """Create the variables."""
 
     @abstractmethod
     def distribution(self, outputs: tf.Tensor) -> Any:
-        """p(x|z) as a tfd.Distribution: `outputs` `[..., *output_shape]` gives batch shape `[...]`."""
+        """Return p(x|z) as a tfd.Distribution of batch shape `[...]`, for `outputs` `[..., *output_shape]`."""

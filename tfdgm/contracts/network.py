@@ -13,18 +13,29 @@ from tfdgm.contracts.specs import BuildContext
 
 
 class Network(Component):
-    """A function approximator from one shape to another, both without the batch.
+    """A function approximator from one shape to another, both without the batch dimension.
+
+    Shapes for an encoder of 8 x 8 digits with d = 8, where a Gaussian posterior reads 16 features, in a batch of 128:
+
+        network.build((64,), (16,), context)
+        network(x, context)    # [128, 64] -> [128, 16]
+
+    and for a decoder from a 4 x 4 grid of codes, each embedded in R^64, to 32 x 32 images with 3 channels:
+
+        network.build((4, 4, 64), (32, 32, 3), context)
+        network(z, context)    # [128, 4, 4, 64] -> [128, 32, 32, 3]
 
     Use `context.seed_for` for dropout, and `context.collect` with `update_statistics` for moving statistics. Keras's
-    own random generator and BatchNormalization are wrong on several devices.
+    own random generator and BatchNormalization give wrong results on several devices.
 
     Under `experiment.precision = "bfloat16"` Keras layers made in `build` compute in bfloat16 and keep their weights in
-    float32; what a call returns is float32 in any case.
+    float32; the output of a call is always float32.
 
     Attributes:
       mixes_examples: whether in training the output for one example depends on the other examples of its shard, as it
-        does under batch normalisation. The gradient of one output with respect to its own input is then not all there
-        is, and an objective that penalises it refuses the network. A network made of others answers for them too.
+        does under batch normalisation. An objective that penalises the gradient of each output with respect to its own
+        input refuses such a network, because that gradient is then incomplete. A network composed of others sets it if
+        one of them does.
     """
 
     mixes_examples: bool = False
@@ -38,11 +49,11 @@ class Network(Component):
 
     @abstractmethod
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
-        """Makes the variables; initialisers take `context.seed_for(...)`."""
+        """Create the variables; give initialisers the seed `context.seed_for(...)`."""
 
     @abstractmethod
     def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
-        """`[batch, *input_shape]` -> `[batch, *output_shape]`."""
+        """Map `[batch, *input_shape]` to `[batch, *output_shape]`."""
 
 
 def _in_precision(build: Any) -> Any:

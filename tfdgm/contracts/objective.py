@@ -1,4 +1,4 @@
-"""Objectives: what training minimises, with an adversary where one is needed."""
+"""Objectives: the terms that training minimises, with an adversary where one is needed."""
 
 import dataclasses
 from abc import abstractmethod
@@ -15,11 +15,11 @@ from tfdgm.contracts.specs import BuildContext
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """A loss and what to log beside it.
+    """A loss and the metrics to log with it.
 
     Attributes:
-      value: `[batch]`, minimised in the mean.
-      metrics: by name, tensors whose mean over the global batch is logged.
+      value: `[batch]`, whose mean is minimised.
+      metrics: tensors whose mean over the global batch is logged, by name.
     """
 
     value: tf.Tensor
@@ -27,20 +27,33 @@ class Loss:
 
 
 class Objective(Component):
-    """One term of what training minimises.
+    """One term of the loss that training minimises.
 
-    With an adversary, set `critic_steps` to the number of its updates for each of the model's, and `optimizer` to a
-    Keras optimizer; the trainable variables below this component (its critic) are then the adversary's, and
+    Shapes, for x `[128, 64]`, latent vectors with d = 8 and a batch of 128:
+
+        forward.reconstruction, forward.rate                 # [128] each, nats
+        loss = objective.model_loss(forward, context)
+        loss.value                                           # [128]; the mean is minimised
+        objective.adversary_loss(forward, context).value     # [128], from x and forward.generated, [128, 64] each
+        objective.scores(x, context)                         # [128]
+        objective.estimates(forward, context)                # {"wasserstein_estimate": scalar}
+
+    With an adversary, set `critic_steps` to the number of its updates for each update of the model, and `optimizer` to
+    a Keras optimizer; the trainable variables below this component (its critic) then belong to the adversary, and
     `adversary_loss` trains them before each update of the model.
 
     Attributes:
-      adversarial: True where the term brings an adversary.
+      adversarial: True if the term has an adversary.
       units: units of its metrics and estimates, by name.
-      needs_posterior: True where the term has no meaning without q(z|x).
-      needs_posterior_for: the setting that asks for it, where it is one; the refusal names it.
-      balanced_for: a setting that weighs the term against one that minimises -log p(x|z); refused where no other term
+      needs_posterior: True if the term is undefined without q(z|x).
+      needs_posterior_for: the setting that requires q(z|x), if only one does; the error message names it.
+      balanced_for: a setting that weighs the term against one that minimises -log p(x|z); refused if no other term
         without an adversary trains the decoder.
-      trains_encoder, trains_decoder: whether gradients of `model_loss` reach them; a player nothing trains is refused.
+      trains_encoder, trains_decoder: whether gradients of `model_loss` reach them; an encoder or decoder that no term
+        trains is refused.
+      weight: the factor of this term in the weighted sum of the objectives.
+      critic_steps: updates of the adversary for each update of the model; 0 without an adversary.
+      optimizer: the adversary's Keras optimizer.
     """
 
     adversarial: ClassVar[bool] = False
@@ -55,27 +68,27 @@ class Objective(Component):
     optimizer: Any = None
 
     def build(self, context: BuildContext) -> None:
-        """Makes the critic's variables, where there is one."""
+        """Create the critic's variables, if there is a critic."""
 
     @abstractmethod
     def model_loss(self, forward: Forward, context: Context) -> Loss:
-        """This term of the model player's loss."""
+        """Return this term of the model's loss."""
 
     def adversary_loss(self, forward: Forward, context: Context) -> Loss:
-        """What the adversary minimises; only asked for where `critic_steps` > 0."""
+        """Return the adversary's loss; only called if `critic_steps` > 0."""
         raise NotImplementedError
 
     def scores(self, x: tf.Tensor, context: Context) -> tf.Tensor:
-        """What the adversary says of samples x `[batch, *shape]` as they are, `[batch]`; of a discriminator, logits.
+        """Return the critic's value at each of the samples x `[batch, *shape]`, `[batch]`; logits for a discriminator.
 
         Raises:
-          NotImplementedError: there is no adversary, or it has no score for a single sample.
+          NotImplementedError: there is no adversary, or it does not score samples one by one.
         """
         raise NotImplementedError(f"{self.display_name()} has no scores")
 
     def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
-        """What the adversary can tell of unseen data: scalars by name, estimated on this batch.
+        """Return the adversary's estimates from this batch of unseen data, scalars by name.
 
-        Asked for in validation, where the names are prefixed by `validation_`, and in evaluation.
+        Called in validation, which prefixes the names with `validation_`, and in evaluation.
         """
         return {}

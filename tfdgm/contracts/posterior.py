@@ -13,18 +13,18 @@ from tfdgm.contracts.specs import BuildContext, DataSpec, LatentSpec
 
 @dataclasses.dataclass(frozen=True)
 class Latent:
-    """What a posterior makes of one batch.
+    """The posterior of one batch, with a draw from it.
 
     Attributes:
       distribution: q(z|x), batch shape `[batch]`, event shape `LatentSpec.event_shape`.
-      value: one draw from it `[batch, *event_shape]`, at which log q and log p are evaluated; integers if discrete.
-      z: what the decoder reads `[batch, *decoder_input_shape]`; differentiable with respect to the features.
-      relaxed: for codes that gradients go through, points of the simplex `[batch, *positions, K]` near the one-hot
-        codes; None where no gradient does.
-      codebook: E `[K, C]` through which the gradient of a density restricted to it goes; None takes
-        `Posterior.codebook`.
-      losses: what the model minimises beside its objectives, by name, each `[batch]` (commitment).
-      metrics: by name, tensors whose mean is logged (perplexity).
+      value: one draw from it, `[batch, *event_shape]`, at which log q and log p are evaluated; integers if discrete.
+      z: the decoder's input, `[batch, *decoder_input_shape]`; differentiable with respect to the features.
+      relaxed: for codes with gradients, points of the simplex `[batch, *positions, K]` near the one-hot codes; else
+        None.
+      codebook: E `[K, C]`, to which a density on vectors is restricted, and which its gradient reaches; None stands
+        for `Posterior.codebook()`.
+      losses: terms that the model minimises in addition to its objectives (commitment), by name, each `[batch]`.
+      metrics: tensors whose mean is logged (perplexity), by name.
     """
 
     distribution: Any
@@ -37,34 +37,49 @@ class Latent:
 
 
 class Posterior(Component):
-    """q(z | x, phi), from the features that the encoder computes of x."""
+    """q(z | x, phi), computed from the encoder's features of x.
+
+    Shapes for a Gaussian with diagonal covariance, d = 8 and a batch of 128:
+
+        posterior.feature_shape(latent)               # (16,): a mean and a scale for each dimension
+        q = posterior.distribution(features, context) # features [128, 16] -> batch shape [128], event shape [8]
+        latent = posterior(features, context)         # value and z [128, 8]
+
+    and for vector quantisation with a 4 x 4 grid of 512 codes, each embedded in R^64:
+
+        posterior.feature_shape(latent)               # (4, 4, 64): one vector for each position
+        q = posterior.distribution(features, context) # features [128, 4, 4, 64] -> batch [128], event [4, 4]
+        latent = posterior(features, context)         # value [128, 4, 4] integers, z [128, 4, 4, 64]
+        posterior.codebook()                          # [512, 64]
+        posterior.embed(latent.value)                 # [128, 4, 4, 64]
+    """
 
     @abstractmethod
     def latent_spec(self, latent_size: int, data: DataSpec) -> LatentSpec:
-        """The latent that this posterior infers, given `experiment.latent_size`."""
+        """Return the shape of the latent, given `experiment.latent_size`."""
 
     @abstractmethod
     def feature_shape(self, latent: LatentSpec) -> tuple[int, ...]:
-        """Shape of one example's features that this posterior wants of the encoder."""
+        """Return the shape of the encoder's output for one example."""
 
     def build(self, context: BuildContext) -> None:
-        """Makes the variables."""
+        """Create the variables."""
 
     @abstractmethod
     def distribution(self, features: tf.Tensor, context: Context) -> Any:
-        """q(z|x) as a tfd.Distribution; exact (never relaxed), as evaluation uses it.
+        """Return q(z|x) as a tfd.Distribution: the exact one, never its relaxation, since evaluation uses it.
 
-        A discrete one is a `tfd.Independent` over the positions of the grid, with integer draws.
+        If the latent is discrete, it is a `tfd.Independent` over the positions of the grid, with integer draws.
         """
 
     @abstractmethod
     def __call__(self, features: tf.Tensor, context: Context) -> Latent:
-        """q(z|x), a draw from it, and the decoder's input; relaxed only where `context.training`."""
+        """Return q(z|x), a draw from it, and the decoder's input; the input is relaxed only if `context.training`."""
 
     def embed(self, value: tf.Tensor) -> tf.Tensor:
-        """The decoder's input for a value of z: the value itself for vectors, the codebook's rows for codes."""
+        """Return the decoder's input for a value of z: the value itself for vectors, rows of the codebook for codes."""
         return tf.gather(self.codebook(), value) if value.dtype.is_integer else value
 
     def codebook(self) -> tf.Tensor:
-        """The codebook E `[K, C]` of a discrete posterior, to which the core restricts densities."""
+        """Return the codebook E `[K, C]` of a discrete posterior; the core restricts densities on vectors to it."""
         raise NotImplementedError(f"{type(self).__name__} has no codebook")

@@ -13,26 +13,38 @@ class Prior(Component):
 
     A density on R^C also serves discrete posteriors: the core restricts it to their codebook.
 
+    Shapes, for latent vectors with d = 8 and a batch of 128:
+
+        p = prior.distribution(context)   # batch shape [], event shape [8]
+        p.sample(64, seed=seed)           # [64, 8]
+        p.log_prob(z)                     # [128], nats, of z [128, 8]
+
+    and for a prior over a 4 x 4 grid of 512 codes:
+
+        p = prior.distribution(context)   # batch shape [], event shape [4, 4]
+        p.sample(64, seed=seed)           # [64, 4, 4] int32, each code in 0..511
+        p.log_prob(codes)                 # [128], nats, of codes [128, 4, 4]
+
     Attributes:
-      over: "vectors" for a density on R^d, "codes" for a distribution over grids of codes, "latent" for a prior that
-        takes the shape of whatever the posterior infers.
-      needs_posterior: True where the prior is made of q(z|x), as the aggregated posterior is.
+      over: "vectors" for a density on R^d, "codes" for a distribution over grids of codes, "latent" for a prior with
+        the event shape of the posterior's draws, vectors or codes.
+      needs_posterior: True if the prior is computed from q(z|x), as the aggregated posterior is.
     """
 
     over: ClassVar[str] = "vectors"
     needs_posterior: ClassVar[bool] = False
 
     def build(self, context: BuildContext) -> None:
-        """Makes the variables. `context.latent` tells the shape of z."""
+        """Create the variables. `context.latent` describes z."""
 
     @abstractmethod
     def distribution(self, context: Context) -> Any:
-        """A tfd.Distribution with no batch shape.
+        """Return p(z) as a tfd.Distribution with empty batch shape.
 
         Its event shape is `[context.latent.size]` for a density on vectors, and `context.latent.event_shape` for the
-        other kinds; draws of codes are int32. Make it inside the call, from variables read there.
+        other kinds; draws of codes are int32. Construct it inside the call, from variables read there.
 
-        Where TFP has a closed-form KL(q || p) it is used for the rate, else log q(z|x) - log p(z) at one draw. A
-        distribution over codes may offer `relaxed_log_prob(y)`, its log-probability continued to points y of the
-        simplex `[batch, *positions, K]`: gradients of the rate then reach a relaxed posterior through it.
+        The rate is TFP's closed-form KL(q || p) if one is registered, else log q(z|x) - log p(z) at one draw. A
+        distribution over codes may define `relaxed_log_prob(y)`, its log-probability extended to points y of the
+        simplex `[batch, *positions, K]`; gradients of the rate then reach a relaxed posterior through it.
         """

@@ -1,7 +1,7 @@
 """Plugins: found by entry-point metadata, loaded by name.
 
-Finding reads metadata only, so it is fast and a broken plugin costs nothing until it is used. First-party plugins take
-the same path as a third party's.
+Finding reads metadata only, so it is fast, and a broken plugin has no effect until it is used. First-party plugins take
+the same path as third-party ones.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from typing import Any
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.version import PLUGIN_API
 
-#: Plugin kinds, and the public name of the contract that each must subclass.
+#: The contract of each plugin kind, by its public name.
 KINDS = {
     "prior": "Prior",
     "posterior": "Posterior",
@@ -36,31 +36,31 @@ class Plugin:
     Attributes:
       kind: one of `KINDS`.
       name: the entry point's name.
-      distribution, version: what it was installed by.
+      package, version: the installed package that provides it.
       target: "module:attribute".
     """
 
     kind: str
     name: str
-    distribution: str
+    package: str
     version: str
     target: str
 
     @property
     def gin_name(self) -> str:
-        """How a config names it: `KIND.NAME`."""
+        """The name in a config: `KIND.NAME`."""
         return f"{self.kind}.{self.name}"
 
     @property
     def qualified_name(self) -> str:
-        """How a config names it where two distributions offer the name: `KIND.DISTRIBUTION.NAME`."""
-        return f"{self.kind}.{gin_identifier(self.distribution)}.{self.name}"
+        """The name in a config if several packages provide it: `KIND.PACKAGE.NAME`."""
+        return f"{self.kind}.{gin_identifier(self.package)}.{self.name}"
 
     def __str__(self) -> str:
-        return f"{self.gin_name} of {self.distribution} {self.version}"
+        return f"{self.gin_name} of {self.package} {self.version}"
 
     def problem(self) -> str | None:
-        """Why it cannot load as far as that shows without importing it, or None."""
+        """Return why it cannot be loaded, or None; checks only that its module exists, without importing it."""
         module = self.target.partition(":")[0]
         try:
             found = importlib.util.find_spec(module.partition(".")[0])
@@ -69,52 +69,52 @@ class Plugin:
         return None if found else f"there is no module {module!r}"
 
 
-def gin_identifier(distribution: str) -> str:
-    """A distribution's name as gin can write it: `my-package` as `my_package`."""
-    return re.sub(r"[^0-9a-zA-Z_]", "_", distribution)
+def gin_identifier(package: str) -> str:
+    """Return a package's name as an identifier of gin: `my_package` for `my-package`."""
+    return re.sub(r"[^0-9a-zA-Z_]", "_", package)
 
 
 @functools.cache
 def find() -> tuple[Plugin, ...]:
-    """All installed plugins, by kind and name; reads metadata only."""
+    """Return all installed plugins, sorted by kind and name; reads metadata only."""
     found = {
         Plugin(kind, entry.name, entry.dist.name, entry.dist.version, entry.value)
         for kind in KINDS
         for entry in importlib.metadata.entry_points(group=f"tfdgm.{kind}")
         if entry.dist is not None
     }
-    return tuple(sorted(found, key=lambda p: (list(KINDS).index(p.kind), p.name, p.distribution)))
+    return tuple(sorted(found, key=lambda p: (list(KINDS).index(p.kind), p.name, p.package)))
 
 
 def select(gin_name: str, plugins: Iterable[Plugin] | None = None) -> Plugin:
-    """The plugin that a config means by `KIND.NAME` or `KIND.DISTRIBUTION.NAME`.
+    """Return the plugin that a config names `KIND.NAME` or `KIND.PACKAGE.NAME`.
 
     Raises:
-      UserError: there is none, or several distributions offer the name.
+      UserError: there is none, or several packages provide the name.
     """
     plugins = find() if plugins is None else tuple(plugins)
     matches = [p for p in plugins if gin_name in (p.gin_name, p.qualified_name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        offers = " and ".join(f"{p.distribution} {p.version} (write {p.qualified_name})" for p in matches)
-        raise UserError(f"the name {gin_name} is offered by {offers}")
+        providers = " and ".join(f"{p.package} {p.version} (write {p.qualified_name})" for p in matches)
+        raise UserError(f"{gin_name} is ambiguous: it is provided by {providers}")
     kind, _, name = gin_name.partition(".")
     if kind not in KINDS:
         raise UserError(f"there is no plugin kind {kind!r}. {did_you_mean(kind, KINDS)}")
     of_kind = [p.name for p in plugins if p.kind == kind]
     raise UserError(
         f"there is no {kind} named {name!r}. {did_you_mean(name, of_kind)} "
-        "Have you installed the package that offers it? `tfdgm plugins` lists what is installed."
+        "Have you installed the package that provides it? `tfdgm plugins` lists what is installed."
     )
 
 
 def load(plugin: Plugin) -> type:
-    """Imports the plugin's class and checks it against its contract.
+    """Import the plugin's class and check it against its contract.
 
     Raises:
-      UserError: it cannot be imported, is not of its kind, lacks a method of its contract, or was written for another
-        version of the contracts.
+      UserError: it cannot be imported, does not subclass the contract of its kind, leaves an abstract method undefined,
+        was written for another version of the contracts, or takes `**kwargs`.
     """
     module, _, attribute = plugin.target.partition(":")
     try:

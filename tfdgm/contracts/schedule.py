@@ -1,4 +1,4 @@
-"""A scalar hyperparameter that may change with the step."""
+"""Scalar hyperparameters that may depend on the step."""
 
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ Schedule: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
 def scheduled(value: Schedule, step: tf.Tensor) -> tf.Tensor:
-    """The value of a schedule at `step`, as a float32 scalar; a plain number is itself."""
+    """Return the value at `step` as a float32 scalar; a number is constant."""
     if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
         return tf.cast(value(step), tf.float32)
     return tf.constant(value, tf.float32)

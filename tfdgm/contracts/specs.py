@@ -1,4 +1,4 @@
-"""What components are told when they are built: shapes of the data and of the latent."""
+"""Specifications that components get when they are built: of the data and of the latent."""
 
 import dataclasses
 import math
@@ -10,14 +10,14 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
-    """One example x.
+    """The shape and range of one example x.
 
     Attributes:
       shape: shape of x without the batch, for example `(64,)` or `(32, 32, 3)`.
       low, high: closed range of the values of x, as the likelihood sees them; infinities where unbounded.
-      levels: number of distinct grey levels in [low, high] where x is discrete, else None.
-      binarized: how x was made binary ("dynamic", "static"), else None.
-      image_shape: shape to draw x as, `(height, width)` or `(height, width, 3)`, or None where x is no picture.
+      levels: number of distinct grey levels in [low, high] if x is discrete, else None.
+      binarized: how x was binarised ("dynamic", "static"), else None.
+      image_shape: shape in which to draw x, `(height, width)` or `(height, width, 3)`; None if x is not an image.
     """
 
     shape: tuple[int, ...]
@@ -34,12 +34,12 @@ class DataSpec:
 
 @dataclasses.dataclass(frozen=True)
 class LatentSpec:
-    """One latent.
+    """The shape of one latent: a vector in R^d, or a grid of codes.
 
     Attributes:
-      size: d, the dimension of a latent vector; for codes, C, that of one code's embedding.
-      positions: shape of the grid of codes (N,) or (h, w); None where the latent is a vector in R^d.
-      categories: K, the number of codes; None where the latent is a vector.
+      size: d, the dimension of a latent vector; for codes C, the dimension of a code's embedding.
+      positions: shape of the grid of codes, `(N,)` or `(h, w)`; None for a vector.
+      categories: K, the number of codes; None for a vector.
       deterministic: whether q(z|x) puts all its mass on one point, as vector quantisation does.
     """
 
@@ -65,29 +65,30 @@ class LatentSpec:
 
     @property
     def decoder_input_shape(self) -> tuple[int, ...]:
-        """Shape of what the decoder reads: `(d,)`, or `positions + (C,)`."""
+        """Shape of the decoder's input: `(d,)`, or `positions + (C,)`."""
         return (*(self.positions or ()), self.size)
 
 
 def _no_decoder() -> Any:
-    raise ValueError("outside an experiment there is no decoder to make a network like")
+    raise ValueError("outside an experiment there is no decoder to copy")
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildContext:
-    """What every component gets in `build`.
+    """The context in which a component creates its variables.
 
     Attributes:
-      data: the spec of x.
-      latent: the spec of z.
+      data: specification of x.
+      latent: specification of z.
       num_train: number of training examples.
-      train_rows: indices -> observed training examples x as a NumPy array `[len(indices), *data.shape]`; for
-        pseudo-inputs and other initialisations from data.
-      train_features: indices -> the untrained encoder's features of those examples; None where there is no encoder.
-      steps: number of model moves of the whole run; for checking schedules.
-      like_decoder: makes a network of the decoder's kind, not built yet: what a critic is where none is given.
-      precision: in which networks compute; weights and densities are float32.
-      seed: an integer; `keras.initializers` take it. Derive one per purpose with `seed_for`.
+      train_rows: indices -> observed training examples x as a NumPy array `[len(indices), *data.shape]`, for
+        initialisations from data, such as pseudo-inputs.
+      train_features: indices -> the untrained encoder's features of those examples; None without an encoder.
+      steps: number of model updates in the whole run, over which to check schedules.
+      like_decoder: returns a new network with the decoder's class and hyperparameters, not built yet: the default
+        critic.
+      precision: the precision in which networks compute; weights and densities are float32.
+      seed: integer seed for `keras.initializers`. Derive one per purpose with `seed_for`.
     """
 
     data: DataSpec
@@ -101,11 +102,11 @@ class BuildContext:
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def seed_for(self, purpose: str) -> int:
-        """A non-negative integer seed that depends on the run's seed and on `purpose` alone."""
+        """Return a non-negative integer seed, a function of the run's seed and of `purpose`."""
         from tfdgm.numerics.randomness import integer_seed
 
         return integer_seed(self.seed, purpose)
 
     def within(self, name: str) -> "BuildContext":
-        """The same, with seeds of its own: what a component gives to a part of it."""
+        """Return the same context with separate seeds, to pass to a part of a component."""
         return dataclasses.replace(self, seed=self.seed_for(name))

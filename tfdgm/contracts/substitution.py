@@ -1,4 +1,4 @@
-"""Tensors in the place of variables: a component as a function of its weights."""
+"""Tensors in place of variables: a component as a function of its weights."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,16 +13,16 @@ _outer: ContextVar[_Mapping] = ContextVar("substituted", default=())
 
 @contextmanager
 def substituted(variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) -> Iterator[None]:
-    """Within it each Keras variable reads as a tensor, through which gradients flow.
+    """Replace Keras variables by tensors within the block, so that gradients flow to the tensors.
 
-    It nests: variables that an outer substitution names, and this one does not, stay as the outer one has them.
+    Substitutions nest: the inner block keeps the outer block's tensors for all other variables.
     (`keras.StatelessScope` alone forgets them.)
 
     Args:
-      variables: what to replace.
+      variables: the variables to replace.
       values: tensors of the same shapes, in the same order.
     """
-    # of one variable's entries the last counts
+    # the last entry of a variable wins
     mapping = (*_outer.get(), *zip(variables, values, strict=True))
     token = _outer.set(mapping)
     try:

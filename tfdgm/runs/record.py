@@ -120,7 +120,7 @@ def describe_run(
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _VERSIONS},
-        "plugins": {p.gin_name: {"distribution": p.distribution, "version": p.version} for p in plugins},
+        "plugins": {p.gin_name: {"distribution": p.package, "version": p.version} for p in plugins},
         "starts": starts,
     }
 

@@ -107,7 +107,7 @@ def chosen(kind: str, wanted: Iterable[str]) -> list[str]:
       wanted: `NAME`, or `DISTRIBUTION/NAME`.
 
     Raises:
-      UserError: a name is not installed, or is offered by several distributions.
+      UserError: a name is not installed, or is provided by several packages.
     """
     known = [*([NONE] if kind == "posterior" else []), *installed(kind)]
     return list(dict.fromkeys(_named(kind, name, known) for name in wanted)) or known
@@ -116,7 +116,7 @@ def chosen(kind: str, wanted: Iterable[str]) -> list[str]:
 def _named(kind: str, name: str, known: Sequence[str]) -> str:
     if name in known:
         return name
-    matches = [p for p in find() if p.kind == kind and name in (p.name, f"{p.distribution}/{p.name}")]
+    matches = [p for p in find() if p.kind == kind and name in (p.name, f"{p.package}/{p.name}")]
     if not matches:
         raise UserError(f"there is no {kind} named {name!r}. {did_you_mean(name, known)}")
     return _spelled(matches[0] if len(matches) == 1 else select(f"{kind}.{name}"))
