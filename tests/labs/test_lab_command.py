@@ -109,7 +109,7 @@ def test_all_makes_one_page_with_every_picture_text_and_check(fakes, tmp_path):
         "a lab that is right",
         "a lab that is off",
         "1 &lt; 2",
-        "<td class=off>OFF</td>",
+        '<td class="off">OFF</td>',
         "right.csv",
         "off.png",
     ):

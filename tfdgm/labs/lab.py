@@ -95,14 +95,18 @@ def above(what: str, got: float, limit: float) -> Check:
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
     """Writes the rows as CSV; columns in the order of their first use, empty where a row has no value."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, columns_of(rows), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: as_text(value) for name, value in row.items()} for row in rows)
     write_text(path, text.getvalue())
 
 
-def cell(value: Any) -> str:
-    """A value of a table as text: six digits of a float."""
+def columns_of(rows: Sequence[Row]) -> list[str]:
+    """Return the names of the columns, in the order of their first use."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def as_text(value: Any) -> str:
+    """Return a value of the table as text: a float to six digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,15 +1,15 @@
-"""`index.html`: one self-contained page with every combination's samples and scores, and why others have none."""
+"""`index.html`: one self-contained page with the samples and scores of every combination, or why it has none."""
 
-import base64
-import html
 import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tfdgm.evaluation.scores import unit
+from tfdgm.reporting.html import render
 from tfdgm.studies.exit_status import DONE, FAILED, REFUSED, RUNNING, UNFINISHED
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.shared_settings import data_and_sizes, shared_settings
@@ -25,160 +25,106 @@ from tfdgm.studies.table import (
     without_scores,
 )
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; } .wide { overflow-x: auto; }
-td, th { padding: .15rem .5rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
-.number { text-align: right; font-variant-numeric: tabular-nums; } td.number { white-space: nowrap; }
-.cells { display: flex; flex-wrap: wrap; gap: 1rem; }
-.cell { border: 1px solid #ddd; border-radius: 6px; padding: .6rem .8rem; width: 19rem; }
-.cell h3 { margin: 0 0 .4rem; font-size: 1rem; }
-.cell.failed { border-color: #c33; } .cell.unfinished { border-style: dashed; } .cell.running { border-color: #28a; }
-th small { font-weight: normal; color: #555; } summary { cursor: pointer; color: #28a; }
-.samples { display: grid; grid-template-columns: repeat(auto-fit, minmax(6rem, 1fr)); gap: .3rem; }
-.samples img { width: 100%; image-rendering: pixelated; display: block; }
-.reason { white-space: pre-wrap; overflow-wrap: anywhere; } .failed .reason { color: #a22; }
-.seed { color: #555; font-size: 13px; }
-pre { background: #f6f6f6; padding: .6rem; font-size: 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
-"""
+#: The status of a card, if several runs of its combination differ: the first of these that occurs.
+_MOST_URGENT = (FAILED, RUNNING, UNFINISHED, DONE, REFUSED)
 
 
 def page(folder: Folder, results: Sequence[Result]) -> str:
-    """The page; links in it are relative to the folder."""
+    """Return the page; its links are relative to the folder."""
     groups = by_combination(results)
-    found = counts(results)
-    told = ", ".join(f"{found[status]} {status}" for status in (DONE, RUNNING, FAILED, UNFINISHED, REFUSED)
-                     if status in found)  # fmt: skip
-    title = html.escape(folder.path.resolve().name)
-    units = folder.units(results)
     tried = {key: group for key, group in groups.items() if any(result.status != REFUSED for result in group)}
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>{_STYLE}</style>
-<h1>{title}</h1>
-{_subtitle(folder, results)}
-<p>Runs: {told or "none"}, as of {time.strftime("%Y-%m-%d %H:%M:%S")}. Means over seeds, with standard deviations;
-↑ is better when higher, ↓ when lower. <a href="matrix.csv">Each run</a>.</p>
-<div class=wide>{_summary(tried, main_scores(results), units)}</div>
-{_folded("all scores", f"<div class=wide>{_summary(tried, shown_scores(results), units)}</div>")}
-{_cards(folder, tried)}
-{_refusals(groups)}
-</html>
-"""
+    found = counts(results)
+    order = (DONE, RUNNING, FAILED, UNFINISHED, REFUSED)
+    units = folder.units(results)
+    return render(
+        "study.html",
+        title=folder.path.resolve().name,
+        subtitles=_subtitles(folder, results),
+        counts=", ".join(f"{found[status]} {status}" for status in order if status in found),
+        time=time.strftime("%Y-%m-%d %H:%M:%S"),
+        main=_summary(tried, main_scores(results), units),
+        all=_summary(tried, shown_scores(results), units),
+        sections=_sections(folder, tried),
+        refusals=_refusals(groups),
+    )
 
 
-def _subtitle(folder: Folder, results: Sequence[Result]) -> str:
+def _subtitles(folder: Folder, results: Sequence[Result]) -> list[str]:
     settings = shlex.join(shared_settings(results))
     lines = [data_and_sizes(folder, results), f"each with {settings}" if settings else ""]
-    return "".join(f"<p class=reason>{html.escape(line[0].upper() + line[1:])}</p>" for line in lines if line)
+    return [line[0].upper() + line[1:] for line in lines if line]
 
 
-def _folded(heading: str, content: str) -> str:
-    return f"<details><summary>{heading}</summary>{content}</details>"
-
-
-def _header(score: str, units: Mapping[str, str]) -> str:
-    """A score with the direction in which it is better, and its unit."""
-    measured = {"active_units": "dimensions", "modes": ""}.get(score, unit(score, 1.0, units))
-    name = score.replace("_", "_<wbr>")
-    direction = f"&nbsp;{BETTER[score]}" if score in BETTER else ""
-    return f"<th class=number>{name}{direction}<br><small>{html.escape(measured)}</small></th>"
-
-
-def _summary(groups: Groups, scores: Sequence[str], units: Mapping[str, str]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in ("posterior", "prior", "objectives"))
-    head += "<th class=number>seeds</th>" + "".join(_header(name, units) for name in scores)
+def _summary(groups: Groups, scores: Sequence[str], units: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Return columns as (score, direction in which it is better, unit) and rows as (combination, seeds, values)."""
+    known = {"active_units": "dimensions", "modes": ""}
+    columns = [(name, BETTER.get(name, ""), known.get(name, unit(name, 1.0, units))) for name in scores]
     rows = []
     for combination, group in groups.items():
         done = [result for result in group if result.status == DONE]
         if done:
-            values = [spread([result.scores[name] for result in done if name in result.scores]) for name in scores]
-            names = "".join(f"<td>{html.escape(name)}</td>" for name in combination)
-            numbers = "".join(f"<td class=number>{value}</td>" for value in (str(len(done)), *values))
-            rows.append(f"<tr>{names}{numbers}</tr>")
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>" if rows else ""
+            rows.append((combination, len(done), [_spread(done, name) for name in scores]))
+    return {"columns": columns, "rows": rows}
 
 
-def _cards(folder: Folder, groups: Groups) -> str:
-    """The cells by posterior and objectives, a card for each prior."""
-    sections: dict[str, list[str]] = {}
+def _spread(done: Sequence[Result], score: str) -> str:
+    return spread([result.scores[score] for result in done if score in result.scores])
+
+
+def _sections(folder: Folder, groups: Groups) -> dict[str, list[dict[str, Any]]]:
+    """Return a section for each posterior and list of objectives, with a card for each prior."""
+    sections: dict[str, list[dict[str, Any]]] = {}
     for (posterior, prior, objectives), group in groups.items():
-        heading = f"posterior {posterior}, {objectives}"
-        sections.setdefault(heading, []).append(_card(folder, f"prior {prior}", group))
-    return "\n".join(
-        f"<h2>{html.escape(heading)}</h2><div class=cells>{''.join(cards)}</div>" for heading, cards in sections.items()
-    )
+        sections.setdefault(f"posterior {posterior}, {objectives}", []).append(_card(folder, prior, group))
+    return sections
 
 
-def _card(folder: Folder, heading: str, group: Sequence[Result]) -> str:
+def _card(folder: Folder, prior: str, group: Sequence[Result]) -> dict[str, Any]:
     statuses = {result.status for result in group}
-    status = next(status for status in (FAILED, RUNNING, UNFINISHED, DONE, REFUSED) if status in statuses)
     done = [result for result in group if result.status == DONE]
-    pictures = "".join(_picture(folder, result) for result in done)
-    reasons = "".join(
-        f"<p><b>{status}</b>, seed {seeds}<br><span class=reason>{html.escape(reason)}</span></p>"
-        for status, reason, seeds in without_scores(group)
-    )
     main = main_scores(done)
-    others = _scores(done, [name for name in shown_scores(done) if name not in main])
-    links = "".join(_links(folder, result) for result in group if result.status != REFUSED)
-    commands = html.escape("\n".join(result.command for result in group))
-    return (
-        f"<section class='cell {status}'><h3>{html.escape(heading)}</h3><div class=samples>{pictures}</div>{reasons}"
-        f"{_scores(done, main)}{_folded('other scores', others) if others else ''}{links}"
-        f"{_folded('command', f'<pre>{commands}</pre>')}</section>"
-    )
+    return {
+        "prior": prior,
+        "status": next(status for status in _MOST_URGENT if status in statuses),
+        "pictures": [picture for result in done for picture in _picture(folder, result)],
+        "missing": without_scores(group),
+        "main_scores": [(name, _spread(done, name)) for name in main],
+        "other_scores": [(name, _spread(done, name)) for name in shown_scores(done) if name not in main],
+        "runs": [_run(folder, result) for result in group if result.status != REFUSED],
+        "commands": [result.command for result in group],
+    }
 
 
-def _scores(done: Sequence[Result], names: Sequence[str]) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td class=number>"
-        f"{spread([result.scores[name] for result in done if name in result.scores])}</td></tr>"
-        for name in names
-    )
-    return f"<table>{rows}</table>" if rows else ""
-
-
-def _picture(folder: Folder, result: Result) -> str:
-    path = newest_samples(folder.workdir(result.cell))
-    if path is None:
-        return ""
-    source = base64.b64encode(path.read_bytes()).decode()
-    return (
-        f"<a href='{_relative(folder, folder.workdir(result.cell) / 'report.html')}'>"
-        f"<img alt='samples of {html.escape(str(result.cell), quote=True)}' src='data:image/png;base64,{source}'></a>"
-    )
+def _picture(folder: Folder, result: Result) -> list[tuple[str, str, bytes]]:
+    """Return [(link to the report, name of the cell, PNG of its samples)], or [] if it has no picture."""
+    workdir = folder.workdir(result.cell)
+    path = newest_samples(workdir)
+    return [(_relative(folder, workdir / "report.html"), str(result.cell), path.read_bytes())] if path else []
 
 
 def newest_samples(workdir: Path) -> Path | None:
-    """The picture of samples of the last step, where the data has pictures."""
+    """Return the picture of samples of the last step, or None if the data has no pictures."""
     steps = {path: re.fullmatch(r"samples-(\d+)", path.stem) for path in (workdir / "samples").glob("samples-*.png")}
     found = {path: int(match[1]) for path, match in steps.items() if match}
     return max(found, key=lambda path: found[path], default=None)
 
 
-def _links(folder: Folder, result: Result) -> str:
+def _run(folder: Folder, result: Result) -> tuple[int, str, list[tuple[str, str]]]:
+    """Return the seed, the minutes, and links as (text, target) of one run."""
     workdir = folder.workdir(result.cell)
     targets = {"report": workdir / "report.html", "workdir": workdir, "log": folder.log(result.cell)}
-    links = ", ".join(
-        f"<a href='{_relative(folder, path)}'>{name}</a>" for name, path in targets.items() if path.exists()
-    )
-    seconds = f", {number(result.seconds / 60)} min" if result.seconds else ""
-    return f"<div class=seed>seed {result.cell.seed}{seconds}{': ' if links else ''}{links}</div>"
+    links = [(name, _relative(folder, path)) for name, path in targets.items() if path.exists()]
+    return result.cell.seed, number(result.seconds / 60) if result.seconds else "", links
 
 
 def _relative(folder: Folder, path: Path) -> str:
     return quote(path.relative_to(folder.path).as_posix())
 
 
-def _refusals(groups: Groups) -> str:
-    rows = []
-    for combination, group in groups.items():
-        for status, reason, _ in without_scores(group):
-            if status == REFUSED:
-                names = "".join(f"<td>{html.escape(name)}</td>" for name in combination)
-                rows.append(f"<tr>{names}<td class=reason>{html.escape(reason)}</td></tr>")
-    if not rows:
-        return ""
-    head = "".join(f"<th>{name}</th>" for name in ("posterior", "prior", "objectives", "reason"))
-    return f"<h2>Refused</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
+def _refusals(groups: Groups) -> list[tuple[tuple[str, str, str], str]]:
+    return [
+        (combination, reason)
+        for combination, group in groups.items()
+        for status, reason, _ in without_scores(group)
+        if status == REFUSED
+    ]
