@@ -1,4 +1,4 @@
-"""A Gaussian bent to a parabola."""
+"""A Gaussian bent along a parabola."""
 
 import math
 from typing import Any
@@ -7,39 +7,22 @@ import numpy as np
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
+from tfdgm_data.sampled_splits import with_split_sizes
 from tfdgm_data.toy import Toy
 
 #: H(x2) + H(x1 | x2) = log(2 pi e 4) / 2 + log(2 pi e) / 2 nats.
 ENTROPY = 1 + math.log(4 * math.pi)
 
 
+@with_split_sizes()
 class Banana(Toy):
     """x2 ~ N(0, 4), x1 | x2 ~ N(x2^2 / 4, 1), variances 4 and 1 (Papamakarios et al. 2017, figure 1).
 
     The entropy is 1 + log 4 pi = 3.5310 nats: no model has a smaller expected negative log-likelihood.
-
-    Args:
-      num_train: points to train on.
-      num_validation: points to validate on; 0 for none.
-      num_test: points to test on; 0 for none.
-      sample_seed: seed of the points.
     """
 
-    def __init__(
-        self,
-        *,
-        num_train: int = 100_000,
-        num_validation: int = 2_000,
-        num_test: int = 10_000,
-        sample_seed: int = 0,
-    ) -> None:
-        super().__init__(
-            dimensions=2,
-            num_train=num_train,
-            num_validation=num_validation,
-            num_test=num_test,
-            sample_seed=sample_seed,
-        )
+    def __init__(self) -> None:
+        super().__init__(dimensions=2)
 
     def draw(self, random: np.random.RandomState, count: int) -> np.ndarray:
         e1, e2 = random.standard_normal((2, count))
@@ -47,7 +30,7 @@ class Banana(Toy):
         return np.stack([bend(x2) + e1, x2], axis=1)
 
     def density(self) -> tfd.Distribution:
-        """N(x2; 0, 4) N(x1; x2^2 / 4, 1), event shape `[2]`, float32; moving a Gaussian along x1 keeps volumes."""
+        """Return N(x2; 0, 4) N(x1; x2^2 / 4, 1), event shape `[2]`, float32; the shift along x1 preserves volume."""
         straight = tfd.MultivariateNormalDiag([0.0, 0.0], [1.0, 2.0])
         bent = tfb.RealNVP(num_masked=-1, shift_and_log_scale_fn=lambda x2, *_: (bend(x2), None))
         return tfd.TransformedDistribution(straight, bent)
@@ -61,5 +44,5 @@ class Banana(Toy):
 
 
 def bend(x2: Any) -> Any:
-    """E[x1 | x2]."""
+    """Return E[x1 | x2]."""
     return x2**2 / 4

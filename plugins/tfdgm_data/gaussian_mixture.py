@@ -11,40 +11,24 @@ from tensorflow_probability import distributions as tfd
 from tfdgm import Modes
 from tfdgm_data.toy import Toy
 
-#: Distance of two centres, in sigma, from which on the one's draws count for nothing near the other.
+#: Distance between two centres, in sigma, beyond which draws from one are negligible near the other.
 _APART = 8
 
 
 class GaussianMixture(Toy):
     """pi(x) = (1/M) sum_m N(x; c_m, sigma^2 I).
 
-    A sample belongs to the mode whose centre is nearest, and is of high quality within 3 sigma of it (Srivastava et al.
-    2017; Lin et al. 2018, section 4.1). Where the Gaussians do not overlap, P(chi^2_d <= 9) of the draws from pi itself
-    are, in two dimensions 1 - exp(-9/2) = 98.89 %; a sampler with a larger share is too narrow.
+    A sample belongs to the mode with the nearest centre, and is of high quality within 3 sigma of it (Srivastava et al.
+    2017; Lin et al. 2018, section 4.1). Where the Gaussians do not overlap, the share of high-quality draws from pi is
+    P(chi^2_d <= 9), in two dimensions 1 - exp(-9/2) = 98.89 %; a sampler with a larger share is too narrow.
 
     Args:
       centres: c `[M, d]`.
       sigma: standard deviation of each Gaussian in every direction.
-      num_train, num_validation, num_test, sample_seed: as for everything that is drawn.
     """
 
-    def __init__(
-        self,
-        *,
-        centres: np.ndarray,
-        sigma: float,
-        num_train: int,
-        num_validation: int,
-        num_test: int,
-        sample_seed: int,
-    ) -> None:
-        super().__init__(
-            dimensions=centres.shape[1],
-            num_train=num_train,
-            num_validation=num_validation,
-            num_test=num_test,
-            sample_seed=sample_seed,
-        )
+    def __init__(self, *, centres: np.ndarray, sigma: float) -> None:
+        super().__init__(dimensions=centres.shape[1])
         self.require_positive("sigma", sigma)
         self.centres = centres
         self.sigma = sigma
@@ -54,7 +38,7 @@ class GaussianMixture(Toy):
         return self.centres[mode] + self.sigma * random.standard_normal((count, self.centres.shape[1]))
 
     def density(self) -> tfd.Distribution:
-        """pi(x), event shape `[d]`, float32."""
+        """Return pi(x), event shape `[d]`, float32."""
         centres = tf.constant(self.centres, tf.float32)
         scale = tf.fill(centres.shape, tf.constant(self.sigma, tf.float32))
         equal = tfd.Categorical(logits=tf.zeros(len(self.centres)))

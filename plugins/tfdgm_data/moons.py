@@ -1,41 +1,25 @@
-"""Two half circles that reach into each other."""
+"""Two interleaving half circles."""
 
 from typing import Any
 
 import numpy as np
 
+from tfdgm_data.sampled_splits import with_split_sizes
 from tfdgm_data.toy import Toy
 
 
+@with_split_sizes()
 class Moons(Toy):
     """(cos t, sin t) or (1 - cos t, 1/2 - sin t), each with probability 1/2, + noise e; t ~ U[0, pi], e ~ N(0, I).
 
-    The two moons of scikit-learn's `make_moons`. There t takes evenly spaced values; here the points are independent.
+    The two moons of scikit-learn's `make_moons`, which spaces t evenly; here the points are independent.
 
     Args:
       noise: standard deviation of the noise in both directions; with 0 the points lie on the half circles.
-      num_train: points to train on.
-      num_validation: points to validate on; 0 for none.
-      num_test: points to test on; 0 for none.
-      sample_seed: seed of the points.
     """
 
-    def __init__(
-        self,
-        *,
-        noise: float = 0.05,
-        num_train: int = 100_000,
-        num_validation: int = 2_000,
-        num_test: int = 10_000,
-        sample_seed: int = 0,
-    ) -> None:
-        super().__init__(
-            dimensions=2,
-            num_train=num_train,
-            num_validation=num_validation,
-            num_test=num_test,
-            sample_seed=sample_seed,
-        )
+    def __init__(self, *, noise: float = 0.05) -> None:
+        super().__init__(dimensions=2)
         self.require_not_negative("noise", noise)
         self.noise = noise
 

@@ -10,9 +10,10 @@ from tfdgm import Context, DataSpec, Modes, Source
 from tfdgm_data.binarization import Binarization
 from tfdgm_data.digit_classifier import DigitClassifier, split_channels
 from tfdgm_data.digits import Digits
-from tfdgm_data.sampled_splits import SampledSplits
+from tfdgm_data.sampled_splits import SampledSplits, with_split_sizes
 
 
+@with_split_sizes(num_train=50_000)
 class StackedDigits(SampledSplits):
     """Images `[8, 8, 3]` whose red, green and blue are three digits of `data.digits`: 1,000 modes.
 
@@ -28,22 +29,9 @@ class StackedDigits(SampledSplits):
 
     Args:
       binarization: as for `data.digits`; binary pixels that are fixed are those of its split.
-      num_train: triples to train on.
-      num_validation: triples to validate on; 0 for none.
-      num_test: triples to test on; 0 for none.
-      sample_seed: seed of the triples.
     """
 
-    def __init__(
-        self,
-        *,
-        binarization: Binarization = "none",
-        num_train: int = 50_000,
-        num_validation: int = 2_000,
-        num_test: int = 10_000,
-        sample_seed: int = 0,
-    ) -> None:
-        super().__init__(num_train=num_train, num_validation=num_validation, num_test=num_test, sample_seed=sample_seed)
+    def __init__(self, *, binarization: Binarization = "none") -> None:
         self.digits = Digits(binarization=binarization)
         single = self.digits.spec
         self.spec = DataSpec(

@@ -1,44 +1,27 @@
-"""A spiral, flat or rolled out in depth."""
+"""A spiral in the plane, or extruded to three dimensions."""
 
 from typing import Any, Literal
 
 import numpy as np
 from sklearn.datasets import make_swiss_roll
 
+from tfdgm_data.sampled_splits import with_split_sizes
 from tfdgm_data.toy import Toy
 
 
+@with_split_sizes()
 class SwissRoll(Toy):
     """(t cos t, 21 v, t sin t) + noise e, t = 3 pi (1 + 2 u) / 2, u and v ~ U[0, 1], e ~ N(0, I) (Marsland 2009).
 
-    SampledSplits by scikit-learn's `make_swiss_roll`, in its units: the spiral's radius goes from 4.7 to 14.1.
+    Drawn by scikit-learn's `make_swiss_roll`, in its units: the spiral's radius goes from 4.7 to 14.1.
 
     Args:
-      dimensions: 2 for the spiral alone, without the middle coordinate; 3 for the roll.
+      dimensions: 2 for the spiral alone, which drops the middle coordinate; 3 for the roll.
       noise: standard deviation of the noise in every direction; with 0 the points lie on the roll.
-      num_train: points to train on.
-      num_validation: points to validate on; 0 for none.
-      num_test: points to test on; 0 for none.
-      sample_seed: seed of the points.
     """
 
-    def __init__(
-        self,
-        *,
-        dimensions: Literal[2, 3] = 2,
-        noise: float = 0.5,
-        num_train: int = 100_000,
-        num_validation: int = 2_000,
-        num_test: int = 10_000,
-        sample_seed: int = 0,
-    ) -> None:
-        super().__init__(
-            dimensions=dimensions,
-            num_train=num_train,
-            num_validation=num_validation,
-            num_test=num_test,
-            sample_seed=sample_seed,
-        )
+    def __init__(self, *, dimensions: Literal[2, 3] = 2, noise: float = 0.5) -> None:
+        super().__init__(dimensions=dimensions)
         self.require_not_negative("noise", noise)
         self.dimensions = dimensions
         self.noise = noise

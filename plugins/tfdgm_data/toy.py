@@ -1,4 +1,4 @@
-"""Points of a known law: what all toys share."""
+"""Points of a known distribution in R^d."""
 
 from abc import abstractmethod
 
@@ -9,25 +9,21 @@ from tfdgm_data.sampled_splits import SampledSplits
 
 
 class Toy(SampledSplits):
-    """Points x of R^d, float32.
+    """Independent points x of R^d, float32; base class, whose subclasses define `draw` and use `with_split_sizes`.
 
-    Lengths are from 1e-6 to 1e6, and those that may be 0 at most 1e6: of points that far out float32 keeps the first
-    decimal, and densities of them stay finite.
+    Lengths are between 1e-6 and 1e6, or between 0 and 1e6 where 0 is allowed: float32 keeps one decimal of points that
+    far out, and their densities stay finite.
 
     Args:
       dimensions: d.
-      num_train, num_validation, num_test, sample_seed: as for everything that is drawn.
     """
 
-    def __init__(
-        self, *, dimensions: int, num_train: int, num_validation: int, num_test: int, sample_seed: int
-    ) -> None:
-        super().__init__(num_train=num_train, num_validation=num_validation, num_test=num_test, sample_seed=sample_seed)
+    def __init__(self, *, dimensions: int) -> None:
         self.spec = DataSpec(shape=(dimensions,))
 
     @abstractmethod
     def draw(self, random: np.random.RandomState, count: int) -> np.ndarray:
-        """`count` points x `[count, d]`."""
+        """Draw `count` points, `[count, d]`."""
 
     def draw_split(self, name: str, random: np.random.RandomState, count: int) -> Source:
         return ArraySource(self.draw(random, count).astype(np.float32))

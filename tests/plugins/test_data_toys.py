@@ -1,5 +1,6 @@
 """Toys: moments, densities and modes against their formulas; splits that never change."""
 
+import inspect
 import math
 
 import numpy as np
@@ -13,7 +14,9 @@ from tfdgm_data.grid import Grid
 from tfdgm_data.moons import Moons
 from tfdgm_data.parallel_lines import ParallelLines
 from tfdgm_data.ring import Ring
+from tfdgm_data.sampled_splits import SampledSplits, with_split_sizes
 from tfdgm_data.swiss_roll import SwissRoll
+from tfdgm_data.toy import Toy
 
 from tfdgm import UserError
 from tfdgm.evaluation.modes import mode_scores
@@ -249,7 +252,7 @@ def test_noise_is_of_the_given_scale():
 
 
 @pytest.mark.parametrize(
-    "toy, settings, told",
+    "toy, settings, message",
     [
         (Ring, {"modes": 0}, "modes must be at least 1, got 0"),
         (Ring, {"radius": 0.0}, "radius must be positive, got 0.0"),
@@ -268,6 +271,38 @@ def test_noise_is_of_the_given_scale():
         *[(toy, {"sample_seed": -1}, r"sample_seed must be from 0 to 2\^32 - 1, got -1") for toy in TOYS],
     ],
 )
-def test_settings_out_of_range_are_refused(toy, settings, told):
-    with pytest.raises(UserError, match=told):
+def test_settings_out_of_range_are_refused(toy, settings, message):
+    with pytest.raises(UserError, match=message):
         toy(**settings)
+
+
+@EVERY_TOY
+def test_split_sizes_are_parameters_with_one_documentation(toy):
+    parameters = inspect.signature(toy).parameters
+    sizes = {name: parameters[name].default for name in inspect.signature(SampledSplits).parameters}
+    assert sizes == {"num_train": 100_000, "num_validation": 2_000, "num_test": 10_000, "sample_seed": 0}
+    shared = inspect.cleandoc(SampledSplits.__doc__).partition("\nArgs:\n")[2]
+    assert toy.__doc__.count("\nArgs:\n") == 1 and toy.__doc__.endswith(shared)
+
+
+def test_a_class_may_change_the_defaults_of_its_split_sizes():
+    @with_split_sizes(num_train=7, num_test=0)
+    class Uniform(Toy):
+        """U[0, 1]."""
+
+        def __init__(self, *, width: float = 1.0) -> None:
+            super().__init__(dimensions=1)
+            self.width = width
+
+        def draw(self, random, count):
+            return self.width * random.uniform(size=(count, 1))
+
+    assert {name: len(source) for name, source in Uniform(width=2.0).splits().items()} == {
+        "train": 7,
+        "validation": 2_000,
+    }
+    assert Uniform(num_train=3, num_test=1).counts == {"train": 3, "validation": 2_000, "test": 1}
+    with pytest.raises(UserError, match="unexpected keyword argument 'num_trian'"):
+        Uniform(num_trian=3)
+    with pytest.raises(UserError, match=r"num_train must be int, got 3\.5"):
+        Uniform(num_train=3.5)

@@ -8,7 +8,7 @@ from tensorflow_probability import distributions as tfd
 
 
 class CustomDistribution(tfd.Distribution):
-    """A distribution written by hand: a subclass defines `_log_prob(x)` and `_sample_n(n, seed)`, and `_mean` if needed.
+    """A distribution written by hand: subclasses define `_log_prob(x)` and `_sample_n(n, seed)`, and `_mean` if needed.
 
     `_log_prob` maps `[..., *batch, *event]` to `[..., *batch]`, in nats. `_sample_n` returns `[n, *batch, *event]` from
     a stateless seed `[2]`. No gradient passes through draws. For example, a von Mises distribution of an angle:
