@@ -12,7 +12,7 @@ class ExampleCallback(Callback):
       bound: of the mean loss of a loop, in the unit of the objectives.
     """
 
-    plugin_api = 1
+    plugin_api = 2
 
     def __init__(self, *, bound: float = 0.0) -> None:
         self.bound = bound

@@ -12,7 +12,7 @@ class ExampleData(Data):
       noise: standard deviation around the circle.
     """
 
-    plugin_api = 1
+    plugin_api = 2
 
     def __init__(self, *, noise: float = 0.05) -> None:
         self.require(noise > 0, f"noise must be positive, got {noise}")

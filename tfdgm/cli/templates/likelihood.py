@@ -13,7 +13,7 @@ class ExampleLikelihood(Likelihood):
       scale: their scale, in the units of x.
     """
 
-    plugin_api = 1
+    plugin_api = 2
 
     def __init__(self, *, scale: float = 0.1) -> None:
         self.require(scale > 0, f"scale must be positive, got {scale}")

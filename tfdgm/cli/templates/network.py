@@ -15,7 +15,7 @@ class ExampleNetwork(Network):
       use_bias: whether it has a bias.
     """
 
-    plugin_api = 1
+    plugin_api = 2
 
     def __init__(self, *, use_bias: bool = True) -> None:
         self.use_bias = use_bias

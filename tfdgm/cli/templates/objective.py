@@ -10,7 +10,7 @@ class ExampleObjective(Objective):
       capacity: the rate to hold, nats per example.
     """
 
-    plugin_api = 1
+    plugin_api = 2
     needs_posterior = True
 
     def __init__(self, *, capacity: float = 5.0) -> None:

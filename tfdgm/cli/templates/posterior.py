@@ -13,7 +13,7 @@ class ExamplePosterior(Posterior):
       min_scale: lower bound on every scale.
     """
 
-    plugin_api = 1
+    plugin_api = 2
 
     def __init__(self, *, min_scale: float = 1e-4) -> None:
         self.require(min_scale > 0, f"min_scale must be positive, got {min_scale}")

@@ -13,7 +13,7 @@ class ExamplePrior(Prior):
       df: degrees of freedom; the Gaussian prior is the limit of large values.
     """
 
-    plugin_api = 1
+    plugin_api = 2
 
     def __init__(self, *, df: float = 5.0) -> None:
         self.require(df > 0, f"df must be positive, got {df}")
