@@ -1,0 +1,81 @@
+"""Every code block of docs/plugins.md runs."""
+
+import ast
+import inspect
+import math
+import re
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small import command, points_experiment, silent
+from tensorflow_probability import distributions as tfd
+from tfdgm_callbacks.early_stopping import EarlyStopping
+
+import tfdgm
+from tfdgm.training.trainer import Trainer
+
+PAGE = (Path(tfdgm.__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
+BLOCKS = [textwrap.dedent(block).strip() for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", PAGE, re.MULTILINE)]
+CLASSES = {re.search(r"class (\w+)", block)[1]: block for block in BLOCKS if "class " in block}
+MODULES = {"Any": Any, "Mapping": Mapping, "keras": keras, "math": math, "np": np, "tf": tf, "tfd": tfd}
+NAMES = {**MODULES, **{name: getattr(tfdgm, name) for name in tfdgm.__all__}}
+
+
+def defined(block):
+    namespace = dict(NAMES)
+    exec(block, namespace)
+    return namespace
+
+
+def instance(name):
+    return defined(CLASSES[name])[name]()
+
+
+def trained(tmp_path, **parts):
+    result = Trainer(points_experiment(steps=20, **parts).build(), tmp_path, silent).train()
+    assert result.step == 20 and result.reason is None
+
+
+@pytest.mark.parametrize(
+    "name, setting",
+    {
+        "StudentT": "prior",
+        "Logistic": "posterior",
+        "Laplace": "likelihood",
+        "Capacity": "objectives",
+        "Affine": "decoder",
+        "Circle": "data",
+        "RateCrossing": "callbacks",
+        "Moments": "prior",
+    }.items(),
+)
+def test_the_example_trains(name, setting, tmp_path):
+    example = instance(name)
+    trained(tmp_path, **{setting: [example] if setting in ("objectives", "callbacks") else example})
+
+
+def test_no_example_is_left_out():
+    (parametrized,) = (mark for mark in test_the_example_trains.pytestmark if mark.name == "parametrize")
+    assert {name for name, _ in parametrized.args[1]} == set(CLASSES)
+
+
+def test_the_example_of_modes_assigns_points_to_the_nearest_gaussian():
+    (block,) = (block for block in BLOCKS if block.startswith("def modes"))
+    modes = defined(block)["modes"](None)
+    nearest, good = modes.assign(np.array([[-1.2], [0.9], [0.1]]))
+    assert modes.count == 2 and nearest.tolist() == [0, 1, 1] and good.tolist() == [True, True, False]
+    assert modes.expected_high_quality == pytest.approx(math.erf(3 / math.sqrt(2)), abs=1e-4)
+
+
+def test_the_example_of_early_stopping_shows_every_parameter_with_its_default():
+    (block,) = (block for block in BLOCKS if block.startswith("experiment.callbacks"))
+    assert command("train", "--dry_run", f"--gin_bindings={block}") == 0
+    shown = re.findall(r"^callback\.early_stopping\.(\w+) = ([^#]*?) *(?:#|$)", block, re.MULTILINE)
+    defaults = inspect.signature(EarlyStopping).parameters.values()
+    assert {name: ast.literal_eval(value) for name, value in shown} == {each.name: each.default for each in defaults}
