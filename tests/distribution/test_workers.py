@@ -90,7 +90,7 @@ def test_a_lost_worker_or_chief_starts_all_again_and_sigterm_stops_all_at_one_st
         assert answers("127.0.0.1", port) and not (filters_allowed() and answers("127.0.0.2", port))
     for times, index in ((1, 1), (2, 0)):  # the second worker, then the chief
         os.kill(workers(workdir)[index][0], signal.SIGKILL)
-        wait_for(lambda times=times: f"starting again, {times} of at most 3" in (tmp_path / "log").read_text(), process)
+        wait_for(lambda times=times: f"restarting, {times} of at most 3" in (tmp_path / "log").read_text(), process)
         reached = checkpoints.steps()[-1]
         wait_for(lambda reached=reached: checkpoints.steps()[-1] > reached + 20, process)
     process.send_signal(signal.SIGTERM)

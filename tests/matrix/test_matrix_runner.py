@@ -18,6 +18,7 @@ from tfdgm.studies import runner
 from tfdgm.studies.cells import Cell, CellSettings
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.runner import Runner
+from tfdgm.system import children
 from tfdgm.system.processes import environment
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_train.py")))
@@ -31,8 +32,8 @@ def folder(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def quick_looks(monkeypatch):
-    monkeypatch.setattr(runner, "_SECONDS_BETWEEN_LOOKS", 0.01)
+def quick_polls(monkeypatch):
+    monkeypatch.setattr(children, "_POLL_SECONDS", 0.01)
 
 
 def run(folder, *priors, jobs=1):

@@ -40,15 +40,15 @@ def test_after_a_crash_all_are_started_again_each_in_its_environment(tmp_path):
     wait = f"while [ ! -e {tmp_path}/crashed ]; do sleep 0.05; done; sleep 0.3"
     code, said = run(start + crash, start + wait, max_restarts=2)
     assert code == 0
-    assert said == ["process 0 of 2 was killed by SIGKILL; starting again, 1 of at most 2"]
+    assert said == ["process 0 of 2 was killed by SIGKILL; restarting, 1 of at most 2"]
     assert sorted((tmp_path / "starts").read_text().split()) == ["0", "0", "1", "1"]
 
 
 def test_the_crash_is_named_and_not_the_losses_that_follow_from_it():
     code, said = run(f"sleep 3; exit {LOST}", "kill -11 $$")
     assert code == 128 + signal.SIGSEGV
-    assert said == ["process 1 of 2 was killed by SIGSEGV; it was restarted 0 time(s), which is all that "
-                    "--max_restarts allows"]  # fmt: skip
+    assert said == ["process 1 of 2 was killed by SIGSEGV; it was restarted 0 time(s), the limit set by "
+                    "--max_restarts"]  # fmt: skip
 
 
 def test_restarts_are_bounded(tmp_path):

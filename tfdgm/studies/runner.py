@@ -1,7 +1,6 @@
-"""Trains cells, each in a process of its own, some at a time."""
+"""Train cells in parallel, each in its own process."""
 
 import dataclasses
-import signal
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
@@ -14,20 +13,17 @@ from tfdgm.studies.exit_status import DONE, numbers, outcome
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.study_progress import StudyProgress
 from tfdgm.studies.write_reports import write_outputs
+from tfdgm.system.children import Children
 from tfdgm.system.locks import is_locked
-from tfdgm.system.processes import environment, python_command, start
-from tfdgm.system.signals import signals_noted
+from tfdgm.system.processes import environment, python_command
 
 TRAIN = (*python_command("tfdgm"), "train")
-
-_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 @dataclasses.dataclass
 class _Job:
-    """A process that trains a cell; what it says begins at `offset` of its log."""
+    """A process that trains a cell; its output begins at `offset` of its log."""
 
-    process: subprocess.Popen
     log: Path
     offset: int
     began: float
@@ -37,13 +33,13 @@ class _Job:
 
 
 class Runner:
-    """Runs `tfdgm train` for every waiting cell, `jobs` at a time; one that fails costs the others nothing.
+    """Runs `tfdgm train` for every waiting cell, `jobs` at a time; a cell that fails does not affect the others.
 
     Args:
       folder: held by this process.
-      results: of every cell in it; brought up to date, and written after each cell.
-      settings: what the cells share.
-      jobs: processes at a time.
+      results: of every cell in it; updated and written after each cell.
+      settings: shared by the cells.
+      jobs: number of processes at a time.
       program: the command before a cell's flags.
     """
 
@@ -60,38 +56,32 @@ class Runner:
         self.settings = settings
         self.jobs = jobs
         self.program = program
+        self.children = Children[Cell]()
         self.waiting: list[Cell] = []
         self.running: dict[Cell, _Job] = {}
-        self.waited_for: set[Cell] = set()
+        self.announced: set[Cell] = set()
 
     def run(self, cells: Iterable[Cell]) -> int | None:
-        """Trains the cells; returns the signal that stopped it, or None where all had their turn.
+        """Train the cells; return the signal that stopped it, or None if every cell was trained.
 
         The first signal is passed on, so that every process saves and ends; a second one kills them.
         """
         self.waiting = list(cells)
         self.progress = StudyProgress(len(self.waiting), self.jobs)
-        passed_on = 0
         self.environment = environment(self.jobs)
-        with signals_noted(interruptible=False) as received:
-            try:
-                while self.running or (self.waiting and not received):
-                    if len(received) > passed_on:
-                        self._signal(received[0] if passed_on == 0 else signal.SIGKILL)
-                        passed_on = len(received)
-                    self._reap(stopped=bool(received))
-                    if not received:
+        try:
+            with self.children as children:
+                while children.running or (self.waiting and not children.received):
+                    if not children.received:
                         self._start()
                     self._show()
-                    time.sleep(_SECONDS_BETWEEN_LOOKS)
-            except OSError as error:
-                raise UserError(f"the matrix in {self.folder.path} could not go on: {error}") from None
-            finally:
-                self._signal(signal.SIGTERM)
-                for job in self.running.values():
-                    job.process.wait()
-                self.progress.close()
-        return received[0] if received else None
+                    for cell, code in children.wait().items():
+                        self._end(cell, code)
+        except OSError as error:
+            raise UserError(f"the matrix in {self.folder.path} could not go on: {error}") from None
+        finally:
+            self.progress.close()
+        return children.received[0] if children.received else None
 
     def _start(self) -> None:
         while self.waiting and len(self.running) < self.jobs:
@@ -99,20 +89,20 @@ class Runner:
             if cell is None:
                 return
             self.waiting.remove(cell)
-            self.running[cell] = self._job(cell)
+            self._start_cell(cell)
             write_outputs(self.folder, self.results.values(), self.running)
 
     def _free(self, cell: Cell) -> bool:
-        """Whether no process trains in the cell's workdir: one of a command that was killed may still be saving."""
+        """Return whether no process trains in the cell's workdir; one whose matrix was killed may still be saving."""
         workdir = self.folder.workdir(cell)
         if not is_locked(workdir):
             return True
-        if cell not in self.waited_for:
-            self.waited_for.add(cell)
+        if cell not in self.announced:
+            self.announced.add(cell)
             self.progress.say(f"{cell}: waiting for another process that trains in {workdir}")
         return False
 
-    def _job(self, cell: Cell) -> _Job:
+    def _start_cell(self, cell: Cell) -> None:
         log = self.folder.log(cell)
         with open(log, "ab") as file:
             file.write(f"$ {self.results[cell].command}\n".encode())
@@ -120,26 +110,25 @@ class Runner:
             file.flush()
             command = [*self.program, *self.settings.flags(cell, self.folder.workdir(cell))]
             streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": subprocess.STDOUT}
-            return _Job(start(command, self.environment, **streams), log, offset, time.monotonic())
+            self.children.start(cell, command, self.environment, **streams)
+        self.running[cell] = _Job(log, offset, time.monotonic())
 
-    def _reap(self, stopped: bool) -> None:
-        for cell, job in list(self.running.items()):
-            if job.process.poll() is None:
-                continue
-            del self.running[cell]
-            if job.process.returncode == 2 and not self._free(cell):  # another process was there first
-                self.waiting.append(cell)
-                continue
-            with open(job.log, "rb") as file:
-                file.seek(job.offset)
-                said = file.read().decode(errors="replace")
-            workdir, result = self.folder.workdir(cell), self.results[cell]
-            ended = outcome(job.process.returncode, said, workdir, stopped)
-            result.status, result.reason = ended.status, ended.reason
-            result.seconds += job.seconds()
-            result.scores = numbers(workdir) if result.status == DONE else {}
-            write_outputs(self.folder, self.results.values(), self.running)
-            self.progress.end(result, job.seconds(), self.results.values(), self._elapsed())
+    def _end(self, cell: Cell, code: int) -> None:
+        """Record the result of a cell whose process has ended."""
+        job = self.running.pop(cell)
+        if code == 2 and not self._free(cell):  # another process took its workdir first
+            self.waiting.append(cell)
+            return
+        with open(job.log, "rb") as file:
+            file.seek(job.offset)
+            output = file.read().decode(errors="replace")
+        workdir, result = self.folder.workdir(cell), self.results[cell]
+        ended = outcome(code, output, workdir, stopped=bool(self.children.received))
+        result.status, result.reason = ended.status, ended.reason
+        result.seconds += job.seconds()
+        result.scores = numbers(workdir) if result.status == DONE else {}
+        write_outputs(self.folder, self.results.values(), self.running)
+        self.progress.end(result, job.seconds(), self.results.values(), self._elapsed())
 
     def _show(self) -> None:
         workdirs = {cell: self.folder.workdir(cell) for cell in self.running}
@@ -147,8 +136,3 @@ class Runner:
 
     def _elapsed(self) -> dict[Cell, float]:
         return {cell: job.seconds() for cell, job in self.running.items()}
-
-    def _signal(self, number: int) -> None:
-        for job in self.running.values():
-            if job.process.poll() is None:
-                job.process.send_signal(number)
