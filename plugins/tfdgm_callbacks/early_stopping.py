@@ -1,4 +1,4 @@
-"""Stop a training that no longer improves."""
+"""Early stopping."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -7,16 +7,16 @@ from tfdgm import Callback, Training
 
 
 class EarlyStopping(Callback):
-    """Ends the training once a validation score has not improved for `patience` validations (Prechelt 1998).
+    """Stops training when a validation score has not improved for `patience` validations (Prechelt 1998).
 
-    The best value and the number of validations since then are part of every checkpoint, so a resumed run stops at the
-    step where an uninterrupted one stops; and a run that was stopped stays stopped.
+    Every checkpoint holds the best value and the number of validations since then, so a resumed run stops at the same
+    step as an uninterrupted one, and a stopped run stays stopped.
 
     Args:
-      score: name of a validation score, as metrics.jsonl has it.
-      best_is: which values of the score are good.
-      patience: validations without an improvement after which the training ends.
-      at_least: the least change of the score, in its unit, that counts as an improvement.
+      score: name of a validation score, as in metrics.jsonl.
+      best_is: whether larger or smaller scores are better.
+      patience: number of validations without improvement before training stops.
+      at_least: smallest change, in the score's unit, that counts as an improvement; a change must exceed it.
     """
 
     def __init__(

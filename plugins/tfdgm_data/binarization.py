@@ -1,4 +1,4 @@
-"""Grey levels as binary pixels."""
+"""Binary pixels drawn from grey levels."""
 
 import math
 from typing import Literal
@@ -12,13 +12,13 @@ Binarization = Literal["none", "dynamic", "static"]
 
 
 def draw_pixels(grey: tf.Tensor, context: Context) -> tf.Tensor:
-    """Bernoulli(grey) for every pixel, grey in [0, 1]; pixels that are 0 or 1 stay as they are."""
+    """Draw every pixel from Bernoulli(grey), grey in [0, 1]; pixels that are 0 or 1 do not change."""
     uniform = uniform_draws(math.prod(grey.shape), context.seed_for("binarization"))
     return tf.cast(tf.reshape(uniform, tf.shape(grey)) < grey, tf.float32)
 
 
 class Binarized(Source):
-    """Bytes 0 and 255, drawn once from grey: in row i `Generator(Philox(key=[seed, i])).random(shape) < grey`."""
+    """Bytes 0 and 255 drawn once from grey bytes: row i is `Generator(Philox(key=[seed, i])).random(shape) < grey`."""
 
     def __init__(self, source: Source, seed: int) -> None:
         self.source = source

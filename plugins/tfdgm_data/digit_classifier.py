@@ -1,4 +1,4 @@
-"""Which digit an image of 8 x 8 pixels shows."""
+"""A classifier of digits of 8 x 8 pixels."""
 
 from pathlib import Path
 
@@ -6,27 +6,27 @@ import numpy as np
 
 from tfdgm import Modes
 
-#: Probability of its class from which on an image counts as a digit. It lets at least 95 % of the triples of validation
-#: images through, grey or binary.
+#: Smallest class probability at which an image counts as a digit. At least 95 % of the triples of validation images
+#: reach it, grey or binary.
 SURE = 1 / 3
 
 
 class DigitClassifier:
-    """A perceptron of 64-128-64-10 units, trained by `tools/train_digit_classifier.py`.
+    """A multilayer perceptron of 64-128-64-10 units, trained by `tools/train_digit_classifier.py`.
 
         h1 = relu(x W1 + b1),  h2 = relu(h1 W2 + b2),  p(class | x) = softmax(h2 W3 + b3)
 
-    It reads grey levels in [0, 1] and binary pixels. It was trained on both, from the 1,297 training images of
-    `data.digits` alone, and on noise whose labels were drawn anew all the time, so that it is not sure of what is no
-    digit.
+    The input is grey levels in [0, 1] or binary pixels. The classifier was trained on both, made from the 1,297
+    training images of `data.digits` only, and on noise with labels redrawn at every step, so that it assigns low
+    confidence to images that are not digits.
 
     | on the 300 test images | grey | binary |
     | --- | ---: | ---: |
     | classified correctly | 99.0 % | 93.8 % |
     | a class has p >= SURE | 99.7 % | 99.1 % |
-    | the same of noise, each pixel from an image of its own | 3.6 % | 31.5 % |
+    | the same for noise, each pixel taken from a different image | 3.6 % | 31.5 % |
 
-    Binary columns are means over 100 draws of the pixels.
+    The binary column is a mean over 100 draws of the pixels.
     """
 
     def __init__(self) -> None:
@@ -35,23 +35,23 @@ class DigitClassifier:
             self.biases = [arrays[f"b{layer}"] for layer in (1, 2, 3)]
 
     def features(self, x: np.ndarray) -> np.ndarray:
-        """h2 `[n, 64]` of images x `[n, 64]`."""
+        """Return h2 `[n, 64]` for images x `[n, 64]`."""
         h = x
         for weight, bias in zip(self.weights[:2], self.biases[:2], strict=True):
             h = np.maximum(h @ weight + bias, 0)
         return h
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """p(class | x) `[n, 10]` of images x `[n, 64]`."""
+        """Return p(class | x) `[n, 10]` for images x `[n, 64]`."""
         logits = self.features(x) @ self.weights[2] + self.biases[2]
         unnormalised = np.exp(logits - logits.max(axis=1, keepdims=True))
         return unnormalised / unnormalised.sum(axis=1, keepdims=True)
 
     def modes(self, channels: int) -> Modes:
-        """The 10^channels combinations of digits in images `[n, ..., channels]`; one channel needs no axis.
+        """Return the 10^channels combinations of digits in images `[n, ..., channels]`; one channel needs no axis.
 
-        The digits of the channels, written one after the other, are the number of the mode. An image is of high quality
-        if every channel has a class of p >= SURE.
+        The number of a mode consists of the digits of its channels, in order. An image is of high quality if every
+        channel has a class with p >= SURE.
         """
 
         def assign(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,5 +63,5 @@ class DigitClassifier:
 
 
 def split_channels(x: np.ndarray, channels: int) -> np.ndarray:
-    """Images `[n, ..., channels]` -> `[n * channels, 64]`, the channels of an image one after the other."""
+    """Reshape images `[n, ..., channels]` to `[n * channels, 64]`, the channels of each image in order."""
     return np.moveaxis(x.reshape(len(x), 64, channels), 2, 1).reshape(-1, 64)

@@ -1,4 +1,4 @@
-"""Handwritten digits, embedded: no download."""
+"""Handwritten digits that scikit-learn ships; nothing is downloaded."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,18 +15,18 @@ from tfdgm_data.digit_classifier import DigitClassifier
 class Digits(Data):
     """The 1,797 digits of 8 x 8 pixels that scikit-learn ships (Alpaydin and Kaynak 1998, UCI).
 
-    Split by `numpy.random.RandomState(0).permutation(1797)`: the first 1,297 train, the next 200 validate, the last 300
-    test. Grey levels 0..16 are divided by 16.
+    Split by `numpy.random.RandomState(0).permutation(1797)`: the first 1,297 are the training split, the next 200
+    validation, the last 300 test. Grey levels 0..16 are divided by 16.
 
-    The modes are the 10 digits, and the features those of a classifier that finds the right digit in 99.0 % of the test
-    images and in 93.8 % with binary pixels. An image is of high quality if the classifier gives one digit at least 1/3;
-    it does for 99.7 % and 99.1 % of the test images.
+    The modes are the 10 digits. The features are those of a classifier that is right for 99.0 % of the test images, and
+    for 93.8 % of them with binary pixels. An image is of high quality if the classifier gives some digit a probability
+    of at least 1/3, which holds for 99.7 % and 99.1 % of the test images.
 
     Args:
-      binarization: "dynamic" draws each training pixel anew from Bernoulli(grey) at every step, with validation and
-        test fixed by `RandomState(2).rand(200, 64) < x` and `RandomState(1).rand(300, 64) < x`; "static" also fixes
-        training, by `RandomState(3).rand(1297, 64) < x`; "none" keeps the grey levels. Dynamic and static differ by
-        about 2 nats in test likelihood.
+      binarization: "dynamic" redraws each training pixel from Bernoulli(grey) at every step; validation and test are
+        fixed by `RandomState(2).rand(200, 64) < x` and `RandomState(1).rand(300, 64) < x`. "static" also fixes the
+        training split, by `RandomState(3).rand(1297, 64) < x`. "none" keeps the grey levels. Dynamic and static differ
+        by about 2 nats in test likelihood.
     """
 
     def __init__(self, *, binarization: Binarization = "dynamic") -> None:
@@ -51,7 +51,7 @@ class Digits(Data):
         return {name: ArraySource(rows.astype(np.float32)) for name, rows in splits.items()}
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
-        """Draws binary pixels from grey ones; rows that are binary already stay as they are."""
+        """Draw binary pixels from grey ones; rows that are already binary do not change."""
         if self.binarization != "dynamic":
             return rows
         return draw_pixels(rows, context)
@@ -60,7 +60,7 @@ class Digits(Data):
         return DigitClassifier().modes(channels=1)
 
     def features(self) -> Callable[[np.ndarray], np.ndarray]:
-        """The 64 units before the classifier's last layer."""
+        """Return the 64 units before the classifier's last layer."""
         return DigitClassifier().features
 
     def describe(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Digits(Data):
 
 
 def labelled_digits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Grey levels `[n, 64]` in [0, 1] and classes `[n]` of every split."""
+    """Return grey levels `[n, 64]` in [0, 1] and classes `[n]` of every split."""
     digits = load_digits()
     order = np.split(np.random.RandomState(0).permutation(1797), [1297, 1497])
     names = ("train", "validation", "test")

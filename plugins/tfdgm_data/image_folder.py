@@ -1,4 +1,4 @@
-"""Images of a folder."""
+"""Image files in a folder."""
 
 import warnings
 from pathlib import Path
@@ -15,20 +15,20 @@ _SPLITS = ("train", "validation", "test")
 
 
 class ImageFolder(Data):
-    """Image files below a folder, read from the disk as they are needed, each cropped to its middle square and resized.
+    """Image files below a folder, read from disk on demand, cropped to their centre square and resized.
 
-    Of an animation the first frame counts, and transparency is left out.
+    Of an animation the first frame is used; transparency is dropped.
 
-    With a subfolder `train` the splits are the subfolders `train`, `validation` and `test` that exist. Without one, all
-    images are shuffled once by `numpy.random.RandomState(0)` and divided. Every image's header is read when the run
-    starts.
+    If there is a subfolder `train`, the splits are the existing subfolders `train`, `validation` and `test`. Otherwise
+    all images are shuffled once by `numpy.random.RandomState(0)` and divided. The header of every image is read when
+    the run starts.
 
     Args:
       path: the folder.
-      size: pixels a side that every image is brought to.
+      size: side of every image after resizing, in pixels.
       channels: 3 for colour, 1 for grey.
-      validation_share: share of the images that validate, where there is no subfolder `train`.
-      test_share: share of the images that test.
+      validation_share: share of the images in the validation split, if there is no subfolder `train`.
+      test_share: share of the images in the test split, likewise.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class ImageFolder(Data):
         self.require(channels in (1, 3), f"channels must be 1 or 3, got {channels}")
         self.require(
             validation_share >= 0 and test_share >= 0 and validation_share + test_share < 1,
-            f"validation_share {validation_share} and test_share {test_share} must leave something to train on",
+            "validation_share and test_share must not be negative and must sum to less than 1, got "
+            f"{validation_share} and {test_share}",
         )
         self.path = Path(path)
         self.size = size
@@ -55,10 +56,10 @@ class ImageFolder(Data):
 
     def _find(self, validation_share: float, test_share: float) -> dict[str, list[Path]]:
         try:
-            self.require(self.path.is_dir(), f"there is no folder {self.path}")
+            self.require(self.path.is_dir(), f"folder not found: {self.path}")
             next(self.path.iterdir(), None)
         except OSError as error:
-            self.require(False, f"the folder {self.path} cannot be read: {error.strerror}")
+            self.require(False, f"cannot read the folder {self.path}: {error.strerror}")
         self.divided = (self.path / "train").is_dir()
         if self.divided:
             found = {name: _images(self.path / name) for name in _SPLITS if (self.path / name).is_dir()}
@@ -70,9 +71,9 @@ class ImageFolder(Data):
             found = {name: [files[i] for i in piece] for name, piece in pieces if len(piece)}
         for name in ("train", *found):
             where = self.path / name if self.divided else self.path
-            self.require(bool(found.get(name)), f"{where} has no image ({', '.join(_SUFFIXES)})")
+            self.require(bool(found.get(name)), f"{where} has no images ({', '.join(_SUFFIXES)})")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PIL's, of large images, which are refused, and of damaged metadata
+            warnings.simplefilter("ignore")  # PIL warns of large images, which are refused, and of damaged metadata
             for file in (file for files in found.values() for file in files):
                 check_header(file)
         return found
@@ -81,7 +82,7 @@ class ImageFolder(Data):
         return {name: ImageFiles(files, self.size, self.channels) for name, files in self._files.items()}
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
-        """Bytes divided by 255."""
+        """Scale bytes to [0, 1]."""
         return tf.cast(rows, tf.float32) / 255.0
 
     def describe(self) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class ImageFolder(Data):
 
 
 class ImageFiles(Source):
-    """Image files, read when they are asked for."""
+    """Image files, read on demand."""
 
     def __init__(self, files: list[Path], size: int, channels: int) -> None:
         self.files = files

@@ -1,4 +1,4 @@
-"""Arrays from a NumPy file."""
+"""Arrays in a NumPy archive."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +15,16 @@ _CHECKED_AT_ONCE = 1 << 24
 
 
 class Npz(Data):
-    """Arrays named `train`, and where they exist `validation` and `test`, from a `.npz` file.
+    """The array `train`, and `validation` and `test` if present, of a `.npz` file.
 
-    Each has shape `[examples, *shape]`. Integers in 0..255 are divided by 255; floating point is taken as it is. When
-    the run starts, the file is read through once: its checksums are compared, and every value must be finite in
+    Each has shape `[examples, *shape]`. Integers in 0..255 are divided by 255; floating-point values are not scaled.
+    When the run starts, the whole file is read once: its checksums are verified, and every value must be finite in
     float32.
 
     Args:
       path: the file.
       low: lower end of the range of x; None takes the smallest value of all splits.
-      high: upper end of the range; None takes the largest. No split may leave the range.
+      high: upper end of the range of x; None takes the largest. All values must lie in the range.
     """
 
     def __init__(self, *, path: str, low: float | None = None, high: float | None = None) -> None:
@@ -46,12 +46,12 @@ class Npz(Data):
         for name, (lowest, highest) in ranges.items():
             self.require(
                 self.spec.low <= lowest and highest <= self.spec.high,
-                f"{path}: the values of {name!r} lie in [{lowest:g}, {highest:g}], outside of the range "
-                f"[{self.spec.low:g}, {self.spec.high:g}]; low and high set the range",
+                f"{path}: the values of {name!r} lie in [{lowest:g}, {highest:g}], outside the range "
+                f"[{self.spec.low:g}, {self.spec.high:g}]; set it by low and high",
             )
         self.require(
             not self._integer or ranges["train"][1] > 1 / 255,
-            f"{path}: the integers of 'train' are 0 and 1 alone, and integers are divided by 255; multiply them by "
+            f"{path}: 'train' contains only the integers 0 and 1, but integers are divided by 255; multiply them by "
             "255, or store them as floats",
         )
         self._splits = arrays
@@ -60,30 +60,30 @@ class Npz(Data):
         where = f"{self.path}: the array {name!r}"
         self.require(rows.ndim >= 2, f"{where} must have shape [examples, ...], got {rows.shape}")
         self.require(len(rows) > 0, f"{where} has no examples")
-        self.require(rows[0].size > 0, f"{where} has examples without values, of shape {rows.shape[1:]}")
+        self.require(rows[0].size > 0, f"{where} has empty examples, of shape {rows.shape[1:]}")
         self.require(
             rows.shape[1:] == train.shape[1:],
-            f"{where} has examples of shape {rows.shape[1:]}, but 'train' of {train.shape[1:]}",
+            f"{where} has examples of shape {rows.shape[1:]}, but those of 'train' have {train.shape[1:]}",
         )
-        self.require(rows.dtype == train.dtype, f"{where} has dtype {rows.dtype}, but 'train' {train.dtype}")
+        self.require(rows.dtype == train.dtype, f"{where} has dtype {rows.dtype}, but 'train' has {train.dtype}")
         for start, piece in _pieces(rows):
             if self._integer:
                 self.require(
-                    piece.min() >= 0 and piece.max() <= 255, f"{where} has integers outside of 0..255; store floats"
+                    piece.min() >= 0 and piece.max() <= 255, f"{where} has integers outside 0..255; store floats"
                 )
                 continue
             with np.errstate(over="ignore"):
                 bad = np.argwhere(~np.isfinite(piece.astype(np.float32)))  # as the model sees it
             if len(bad):
                 value, at = piece[tuple(bad[0])], [int(bad[0][0]) + start, *map(int, bad[0][1:])]
-                what = f"{value}, which float32 cannot hold" if np.isfinite(value) else "NaN or infinity"
-                raise UserError(f"{self.display_name()}: {where} has {what}, the first at {at}")
+                problem = f"{value}, which float32 cannot hold" if np.isfinite(value) else "NaN or infinity"
+                raise UserError(f"{self.display_name()}: {where} has {problem}, the first at {at}")
 
     def splits(self) -> dict[str, Source]:
         return {name: ArraySource(rows) for name, rows in self._splits.items()}
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
-        """Float32, integers divided by 255."""
+        """Convert to float32; divide integers by 255."""
         x = tf.cast(rows, tf.float32)
         return x / 255.0 if self._integer else x
 
@@ -92,7 +92,7 @@ class Npz(Data):
 
 
 def _pieces(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """The rows in pieces of a few megabytes, each with its first position."""
+    """Yield (position of the first row, rows) in pieces of a few megabytes."""
     at_once = max(1, _CHECKED_AT_ONCE // max(1, rows[0].nbytes))
     for start in range(0, len(rows), at_once):
         yield start, rows[start : start + at_once]
@@ -104,7 +104,7 @@ def _range(rows: np.ndarray) -> tuple[float, float]:
 
 
 def _image_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """`(h, w)`, `(h, w, 3)`, `(h, w, 1)` as a picture, and nothing else."""
+    """Return the shape of a picture, for `(h, w)`, `(h, w, 3)` and `(h, w, 1)`; else None."""
     if len(shape) == 2:
         return shape
     if len(shape) == 3 and shape[-1] in (1, 3):

@@ -1,4 +1,4 @@
-"""Reading the arrays of a `.npz` file that may be damaged: whole, or refused with the reason."""
+"""Reading the arrays of a `.npz` file that may be damaged: complete arrays, or an error that says why."""
 
 import math
 import warnings
@@ -12,31 +12,31 @@ import numpy as np
 
 from tfdgm import UserError
 
-_HOW_TO_MAKE_ONE = "numpy.savez(path, train=rows) makes one"
-#: Deflate packs at most so many bytes into one; a member that claims more is damaged, or a bomb.
+_HOW_TO_MAKE_ONE = "numpy.savez(path, train=rows) writes one"
+#: Largest compression ratio of deflate; a member that claims more is damaged or malicious.
 _DEFLATE_LIMIT = 1032
 _READ_AT_ONCE = 1 << 20
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-#: What TensorFlow computes with, of either byte order.
+#: Accepted types, in either byte order.
 _DTYPES = "integers of 8 to 64 bits, or floating point of 16 to 64 bits"
 
 
 def load(path: Path, names: tuple[str, ...], needed: str) -> dict[str, np.ndarray]:
-    """The arrays of these names that the file has; ones stored without compression are mapped from disk, not read.
+    """Load the named arrays that are in the file; uncompressed ones are memory-mapped.
 
-    Sizes are checked before memory is taken, and the archive's checksums before values are used.
+    Sizes are checked before memory is allocated, and checksums before values are used.
 
     Args:
       path: the file.
-      names: of the arrays.
-      needed: the name that has to be there.
+      names: names of the arrays.
+      needed: the name that must be present.
 
     Raises:
-      UserError: the file is missing, unreadable, damaged or no `.npz` file; `needed` is absent; an array does not hold
-        numbers.
+      UserError: the file is missing, unreadable, damaged or not a `.npz` file; `needed` is absent; an array is not
+        numeric.
     """
     with _refusals(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of NumPy, that damaged headers were not written by it
+        warnings.simplefilter("ignore", UserWarning)  # NumPy warns that it did not write a damaged header
         _check_kind(path)
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -49,9 +49,9 @@ def load(path: Path, names: tuple[str, ...], needed: str) -> dict[str, np.ndarra
 
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
-    """Turns whatever a file can make zipfile, zlib and NumPy raise into one `UserError`.
+    """Turn every exception of zipfile, zlib and NumPy into a `UserError`.
 
-    Damaged bytes reach each of their branches (BadZipFile, zlib.error, RuntimeError for "encrypted",
+    Damaged bytes reach all their branches (BadZipFile, zlib.error, RuntimeError for "encrypted",
     NotImplementedError for "compression method 99", struct.error, TokenError, ...), so no list of them is complete.
     """
     try:
@@ -59,29 +59,29 @@ def _refusals(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except FileNotFoundError:
-        raise UserError(f"data.npz: there is no file {path}") from None
+        raise UserError(f"data.npz: file not found: {path}") from None
     except PermissionError:
         raise UserError(f"data.npz: permission denied: {path}") from None
     except MemoryError:
         raise UserError(
-            f"data.npz: the arrays of {path} do not fit in memory; numpy.savez stores them without compression, and "
-            "then they are mapped from disk"
+            f"data.npz: the arrays of {path} do not fit in memory; store them uncompressed by numpy.savez, which lets "
+            "them be mapped from disk"
         ) from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"data.npz: {path} cannot be read, it may be damaged: {reason}") from None
+        raise UserError(f"data.npz: cannot read {path}, which may be damaged: {reason}") from None
 
 
 def _check_kind(path: Path) -> None:
-    path.stat()  # unlike `exists`, it tells a missing file from one that may not be seen
+    path.stat()  # unlike `exists`, it distinguishes a missing file from one without permission
     if path.is_dir():
         raise UserError(f"data.npz: {path} is a folder, not an .npz file; {_HOW_TO_MAKE_ONE}")
-    if not path.is_file():  # reading a pipe would wait for ever
+    if not path.is_file():  # reading a pipe would block
         raise UserError(f"data.npz: {path} is not a regular file")
     with open(path, "rb") as file:
         beginning = file.read(6)
     if beginning == b"\x93NUMPY":
-        raise UserError(f"data.npz: {path} is not an .npz file: it holds a single array; {_HOW_TO_MAKE_ONE}")
+        raise UserError(f"data.npz: {path} is not an .npz file: it contains a single array; {_HOW_TO_MAKE_ONE}")
     if not beginning.startswith(b"PK"):
         raise UserError(f"data.npz: {path} is not an .npz file; {_HOW_TO_MAKE_ONE}")
 
@@ -104,29 +104,29 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: 
             flat = np.empty(size, np.uint8)
             _fill(stream, flat)
         else:
-            while stream.read(_READ_AT_ONCE):  # which compares the checksum
+            while stream.read(_READ_AT_ONCE):  # verifies the checksum
                 pass
             flat = np.memmap(path, np.uint8, "r", _data_offset(path, member) + header, (size,))
     return flat.view(dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether the array is in Fortran order, and dtype; the stream then stands at the values."""
+    """Read the header; return shape, whether the order is Fortran's, and dtype. The values follow in the stream."""
     version = np.lib.format.read_magic(stream)
-    if version not in _HEADERS:  # 3.0 is for names of fields beyond Latin-1, and numbers have none
-        raise UserError(f"{where} has a header of version {version[0]}.{version[1]}, which numbers do not need")
+    if version not in _HEADERS:  # 3.0 is for field names beyond Latin-1, which numeric arrays lack
+        raise UserError(f"{where} has an unsupported header version, {version[0]}.{version[1]}")
     shape, fortran, dtype = _HEADERS[version](stream)
     if dtype.hasobject:
-        raise UserError(f"{where} holds Python objects")
+        raise UserError(f"{where} contains Python objects")
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
-        raise UserError(f"{where} has dtype {dtype}; it must hold {_DTYPES}")
+        raise UserError(f"{where} has dtype {dtype}; it must contain {_DTYPES}")
     if any(isinstance(side, bool) or side < 0 for side in shape):
         raise UserError(f"{where} is damaged: its header claims shape {shape}")
     return shape, fortran, dtype
 
 
 def _fill(stream: IO[bytes], flat: np.ndarray) -> None:
-    """Reads a member to its end, where its checksum is compared."""
+    """Read a member to its end, where zipfile verifies its checksum."""
     start = 0
     while piece := stream.read(_READ_AT_ONCE):
         flat[start : start + len(piece)] = np.frombuffer(piece, np.uint8)
@@ -136,7 +136,7 @@ def _fill(stream: IO[bytes], flat: np.ndarray) -> None:
 
 
 def _data_offset(path: Path, member: zipfile.ZipInfo) -> int:
-    """Where a stored member begins in the file: behind a header of its own, whose lengths the directory lacks."""
+    """Return where a stored member begins: after its local header, whose length the directory does not give."""
     with open(path, "rb") as file:
         file.seek(member.header_offset + 26)
         name_length, extra_length = np.frombuffer(file.read(4), "<u2")

@@ -1,4 +1,4 @@
-"""Patches of two photographs, embedded: no download."""
+"""Patches of two photographs that scikit-learn ships; nothing is downloaded."""
 
 from typing import Any
 
@@ -9,23 +9,24 @@ from sklearn.datasets import load_sample_images
 
 from tfdgm import Context, Data, DataSpec, Source
 
-#: Columns of each photograph, 640 pixels wide, that a split is cut from; no two touch the same pixel.
+#: Columns of each photograph, 640 pixels wide, that a split is cut from; they are disjoint.
 _COLUMNS = {"train": [(0, 256), (320, 576)], "validation": [(576, 640)], "test": [(256, 320)]}
 
 
 class Photos(Data):
     """Square colour patches of the two photographs that scikit-learn ships, a temple and a flower (427 x 640 pixels).
 
-    Each photograph is cut into vertical strips: columns 0-255 and 320-575 train, 256-319 test, 576-639 validate. Every
-    patch lies in one strip, so that no pixel of a test patch is in training. The patches of a strip overlap.
+    Each photograph is cut into vertical strips: columns 0-255 and 320-575 for training, 256-319 for test, 576-639 for
+    validation. Every patch lies within one strip, so no pixel of a test patch is in the training split. The patches of
+    a strip overlap.
 
     Args:
-      size: pixels a side of a patch, at most 64.
-      stride: pixels between the corners of neighbouring patches in training; validation and test use 8.
+      size: side of a patch in pixels, at most 64.
+      stride: distance between neighbouring patches of the training split in pixels; validation and test use 8.
     """
 
     def __init__(self, *, size: int = 32, stride: int = 4) -> None:
-        self.require(1 <= size <= 64, f"size must be from 1 to 64, the width of a strip, got {size}")
+        self.require(1 <= size <= 64, f"size must be between 1 and 64, the width of a strip, got {size}")
         self.require(stride >= 1, f"stride must be at least 1, got {stride}")
         self.size = size
         self.stride = stride
@@ -43,7 +44,7 @@ class Photos(Data):
         }
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
-        """Bytes divided by 255."""
+        """Scale bytes to [0, 1]."""
         return tf.cast(rows, tf.float32) / 255.0
 
     def describe(self) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class Photos(Data):
 
 
 class Patches(Source):
-    """All patches of some images, in raster order, cut out when they are asked for."""
+    """All patches of some images, in raster order, cut out on demand."""
 
     def __init__(self, images: list[np.ndarray], size: int, stride: int) -> None:
         self.shape = (size, size, 3)
@@ -71,7 +72,7 @@ class Patches(Source):
         patches = np.empty((len(indices), *self.shape), self.dtype)
         which = np.searchsorted(self._counts, indices, side="right") - 1
         for number, window in enumerate(self._windows):
-            mine = np.flatnonzero(which == number)
-            rows, columns = np.divmod(np.asarray(indices)[mine] - self._counts[number], window.shape[1])
-            patches[mine] = window[rows, columns].transpose(0, 2, 3, 1)
+            selected = np.flatnonzero(which == number)
+            rows, columns = np.divmod(np.asarray(indices)[selected] - self._counts[number], window.shape[1])
+            patches[selected] = window[rows, columns].transpose(0, 2, 3, 1)
         return patches

@@ -1,4 +1,4 @@
-"""Three digits as the colours of one image."""
+"""Three digits as the colour channels of one image."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,15 +20,15 @@ class StackedDigits(SampledSplits):
     Stacked MNIST (Metz et al. 2017) from the digits of scikit-learn. The triples of a split are drawn with replacement
     from the digits of the same split, by `random.randint(n, size=(count, 3))` with n = 1297, 200 or 300 and
     `random = RandomState([sample_seed, k])`, k = 0 train, 1 validation, 2 test. Mode 100 r + 10 g + b shows r in red, g
-    in green and b in blue. The digits are not quite even: their modes have a KL from uniform of 0.004 nats in training
-    and 0.035 nats in test.
+    in green and b in blue. The digits are not exactly balanced: KL(modes || uniform) is 0.004 nats in the training
+    split and 0.035 nats in the test split.
 
-    The classifier of `data.digits` reads the channels. An image is of high quality if each of them gives one digit at
-    least 1/3. So do 99.1 % of the test images, and 97.1 % with binary pixels drawn anew. The mode is right for 97.2 %
-    and 82.6 %.
+    The classifier of `data.digits` assigns each channel. An image is of high quality if every channel has a digit with
+    a probability of at least 1/3, which holds for 99.1 % of the test images, and for 97.1 % with redrawn binary pixels.
+    The assigned mode is right for 97.2 % and 82.6 %.
 
     Args:
-      binarization: as for `data.digits`; binary pixels that are fixed are those of its split.
+      binarization: as in `data.digits`; a split's fixed binary pixels are those of the same split there.
     """
 
     def __init__(self, *, binarization: Binarization = "none") -> None:
@@ -48,14 +48,14 @@ class StackedDigits(SampledSplits):
         return Stacked(digits, random.randint(len(digits), size=(count, 3)))
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
-        """As for the digits: binary pixels are drawn from grey ones where asked for."""
+        """Draw binary pixels from grey ones, as `data.digits` does."""
         return self.digits.observe(rows, context)
 
     def modes(self) -> Modes:
         return DigitClassifier().modes(channels=3)
 
     def features(self) -> Callable[[np.ndarray], np.ndarray]:
-        """The 64 units before the classifier's last layer, of red, green and blue."""
+        """Return the 64 units before the classifier's last layer for red, green and blue, `[n, 192]`."""
         classifier = DigitClassifier()
         return lambda x: classifier.features(split_channels(x, 3)).reshape(len(x), -1)
 
@@ -64,7 +64,7 @@ class StackedDigits(SampledSplits):
 
 
 class Stacked(Source):
-    """Images `[8, 8, 3]` of three rows `[64]` of a source each, numbered by triples `[n, 3]`."""
+    """Images `[8, 8, 3]`, each stacked from three rows `[64]` of a source, whose positions are `triples` `[n, 3]`."""
 
     def __init__(self, digits: Source, triples: np.ndarray) -> None:
         self.digits = digits

@@ -1,4 +1,4 @@
-"""Images from a prepared directory of TensorFlow Datasets."""
+"""Images prepared by TensorFlow Datasets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,23 +10,23 @@ import tensorflow as tf
 from tfdgm import ArraySource, Context, Data, DataSpec, Source, UserError
 from tfdgm_data.binarization import Binarization, Binarized, draw_pixels
 
-#: Seeds of the draws that fix a split's binary pixels.
+#: Seeds of the fixed binary pixels of each split.
 _SEEDS = {"test": 1, "validation": 2, "train": 3}
 
 
 class TFDS(Data):
     """Images of a data set that `tensorflow_datasets` has prepared on this machine; nothing is downloaded.
 
-    Array records are read as they are needed, by position. Other file formats have no random access and are read into
-    memory when the run starts. Needs the extra `datasets` (`pip install "tfdgm[datasets]"`).
+    Array records are read by position, on demand. Other file formats have no random access and are read into memory
+    when the run starts. Requires the extra `datasets` (`pip install "tfdgm[datasets]"`).
 
     Args:
-      name: of the data set, for example "mnist" or "cifar10"; with a config and version where there are several.
-      data_dir: the directory that it was prepared in.
+      name: name of the data set, for example "mnist" or "cifar10"; with config and version if there are several.
+      data_dir: the directory in which it was prepared.
       key: name of the image in an example.
-      num_validation: so many of the last training examples are the validation split, where the data set has none.
-      binarization: "none" keeps the 256 grey levels; "dynamic" draws each training pixel anew from Bernoulli(grey) at
-        every step, with validation and test fixed; "static" also fixes training. Fixed pixels of row i are
+      num_validation: number of the last training examples that form the validation split, if the data set has none.
+      binarization: "none" keeps the 256 grey levels; "dynamic" redraws each training pixel from Bernoulli(grey) at
+        every step, with validation and test fixed; "static" also fixes the training split. Fixed pixels of row i are
         `Generator(Philox(key=[seed, i])).random(shape) < grey`, seed 1 for test, 2 validation, 3 training.
     """
 
@@ -61,33 +61,39 @@ class TFDS(Data):
         try:
             import tensorflow_datasets as datasets
         except ImportError:
-            raise UserError('data.tfds needs TensorFlow Datasets: pip install "tfdgm[datasets]"') from None
+            raise UserError('data.tfds requires TensorFlow Datasets: pip install "tfdgm[datasets]"') from None
         where = f"{self.data_dir} for {self.name!r}"
         with _refusals(f"cannot open {where}"):
             builder = datasets.builder(self.name, data_dir=self.data_dir, try_gcs=False)
             prepared = {name: info.num_examples for name, info in (builder.info.splits or {}).items()}
-        self.require("train" in prepared, f"there is no prepared training split in {where}; prepare it with tfds build")
+        self.require("train" in prepared, f"no prepared training split in {where}; prepare it by tfds build")
         self.require(
             self.key in builder.info.features,
-            f"an example of {self.name!r} has no {self.key!r}; it has {', '.join(sorted(builder.info.features))}",
+            f"examples of {self.name!r} have no {self.key!r}; they have {', '.join(sorted(builder.info.features))}",
         )
         shape = tuple(builder.info.features[self.key].shape)
         self.require(
             len(shape) == 3 and None not in shape and shape[-1] in (1, 3),
-            f"{self.key!r} of {self.name!r} has shape {shape}; images of one size with 1 or 3 channels are needed",
+            f"{self.key!r} of {self.name!r} has shape {shape}; images must have one size and 1 or 3 channels",
         )
         dtype = builder.info.features[self.key].np_dtype
         self.require(dtype == np.uint8, f"{self.key!r} of {self.name!r} has dtype {np.dtype(dtype)}, not uint8")
         ranges = {name: (0, prepared[name]) for name in ("train", "validation", "test") if name in prepared}
         if self.num_validation:
-            self.require("validation" not in ranges, f"{self.name!r} has a validation split; set num_validation to 0")
+            self.require(
+                "validation" not in ranges, f"{self.name!r} already has a validation split; set num_validation to 0"
+            )
             first = prepared["train"] - self.num_validation
-            self.require(first > 0, f"num_validation {self.num_validation} leaves nothing of {prepared['train']}")
+            self.require(
+                first > 0,
+                f"num_validation must be less than {prepared['train']}, the number of training examples, got "
+                f"{self.num_validation}",
+            )
             ranges |= {"train": (0, first), "validation": (first, prepared["train"])}
         sources: dict[str, Source] = {}
         for name, (first, last) in ranges.items():
-            inside = name if name in prepared else "train"
-            sources[name] = self._open(builder, f"{inside}[{first}:{last}]", shape)
+            stored = name if name in prepared else "train"
+            sources[name] = self._open(builder, f"{stored}[{first}:{last}]", shape)
             if self.binarization == "static" or (self.binarization == "dynamic" and name != "train"):
                 sources[name] = Binarized(sources[name], _SEEDS[name])
         return sources
@@ -100,8 +106,8 @@ class TFDS(Data):
             import tensorflow_datasets as datasets
 
             partial = datasets.decode.PartialDecoding({self.key: True, **others})
-            in_order = datasets.ReadConfig(interleave_cycle_length=1, try_autocache=False)  # as array records are read
-            with _refusals(f"{split} in {self.data_dir} cannot be read, it may be damaged"):
+            in_order = datasets.ReadConfig(interleave_cycle_length=1, try_autocache=False)  # the order of array records
+            with _refusals(f"cannot read {split} in {self.data_dir}, which may be damaged"):
                 loaded = builder.as_dataset(split=split, decoders=partial, shuffle_files=False, read_config=in_order)
                 return ArraySource(np.stack([example[self.key] for example in loaded.as_numpy_iterator()]))
 
@@ -109,7 +115,7 @@ class TFDS(Data):
         return dict(self._sources)
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
-        """Bytes divided by 255, then binary pixels where asked for."""
+        """Scale bytes to [0, 1], and draw binary pixels if binarization is dynamic."""
         grey = tf.cast(rows, tf.float32) / 255.0
         return draw_pixels(grey, context) if self.binarization == "dynamic" else grey
 
@@ -130,10 +136,10 @@ class Records(Source):
     """Array records of one split.
 
     Args:
-      records: the images under `key`, by position.
+      records: a sequence of dicts with an image under `key`.
       key: name of the image in a record.
-      shape: of every image.
-      where: names them in messages.
+      shape: shape of every image.
+      where: name of the records in messages.
     """
 
     def __init__(self, records: Any, key: str, shape: tuple[int, ...], where: str) -> None:
@@ -150,15 +156,15 @@ class Records(Source):
         return np.stack([self._image(int(index)) for index in indices])
 
     def _image(self, index: int) -> np.ndarray:
-        with _refusals(f"record {index} of {self.where} cannot be read, it may be damaged"):
+        with _refusals(f"cannot read record {index} of {self.where}, which may be damaged"):
             return self.records[index][self.key]
 
 
 @contextmanager
-def _refusals(what: str) -> Iterator[None]:
-    """Turns whatever missing or damaged files make TensorFlow Datasets and its decoders raise into one `UserError`."""
+def _refusals(problem: str) -> Iterator[None]:
+    """Turn every exception of TensorFlow Datasets and its decoders into a `UserError`."""
     try:
         yield
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise UserError(f"data.tfds: {what}: {reason}") from None
+        raise UserError(f"data.tfds: {problem}: {reason}") from None

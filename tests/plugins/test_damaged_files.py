@@ -92,16 +92,16 @@ LONG_HEADER = (
         (array_bytes(FLOATS, shape=(10**15, 3)), "12000000000000000 bytes, but 72 follow it"),
         (array_bytes(FLOATS, shape=(2**62, 2**62, 2**62)), "but 72 follow it"),
         (array_bytes(FLOATS, shape=(-6, -3)), "claims shape (-6, -3)"),
-        (array_bytes(FLOATS, descr="|O"), "holds Python objects"),
+        (array_bytes(FLOATS, descr="|O"), "contains Python objects"),
         (array_bytes(FLOATS, descr=[("a", "<f4")]), "has dtype [('a', '<f4')]"),
         (array_bytes(FLOATS, descr="<M8[s]"), "has dtype datetime64[s]"),
-        (array_bytes(FLOATS, descr="nonsense"), "cannot be read"),
-        (array_bytes(FLOATS)[:80], "cannot be read"),
-        (b"", "cannot be read"),
-        (b"\x93NUMPY\x03\x00" + array_bytes(FLOATS)[8:], "has a header of version 3.0"),
-        (b"\x93NUMPY\x09\x09" + array_bytes(FLOATS)[8:], "has a header of version 9.9"),
+        (array_bytes(FLOATS, descr="nonsense"), "may be damaged"),
+        (array_bytes(FLOATS)[:80], "may be damaged"),
+        (b"", "may be damaged"),
+        (b"\x93NUMPY\x03\x00" + array_bytes(FLOATS)[8:], "has an unsupported header version, 3.0"),
+        (b"\x93NUMPY\x09\x09" + array_bytes(FLOATS)[8:], "has an unsupported header version, 9.9"),
         # the header ends behind its member, in the next one's bytes
-        (LONG_HEADER + FLOATS.tobytes(), "cannot be read"),
+        (LONG_HEADER + FLOATS.tobytes(), "may be damaged"),
     ],
     ids=range(14),
 )
@@ -170,13 +170,13 @@ def png(width, height, *, depth=8, kind=2, pixels=b""):
 @pytest.mark.parametrize(
     "content, reason",
     [
-        (png(0, 5), "it is no image"),
+        (png(0, 5), "it is not an image"),
         (png(5, 5), "cannot be read: "),  # no pixel follows
         (png(5, 5, pixels=b"no stream of zlib"), "cannot be read: "),
-        (png(12_000, 10_000), "its size, 12000 x 10000, is too large to be read safely"),
+        (png(12_000, 10_000), "its size, 12000 x 10000, is too large to read safely"),
         (png(60_000, 60_000), "cannot be read: Image size (3600000000 pixels) exceeds limit"),
         (png(5, 5, depth=16, kind=0), "more than 8 bits"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is no image"),  # which PIL gives to Ghostscript
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is not an image"),  # which PIL gives to Ghostscript
     ],
     ids=["no width", "no pixels", "broken pixels", "large", "huge", "16 bits", "PostScript"],
 )
@@ -216,7 +216,7 @@ def test_a_folder_that_cannot_be_listed_is_told_as_that(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("pathlib.Path.iterdir", denied)
-    with pytest.raises(UserError, match=r"the folder .* cannot be read: Permission denied"):
+    with pytest.raises(UserError, match=r"cannot read the folder .*: Permission denied"):
         ImageFolder(path=str(tmp_path))
 
 

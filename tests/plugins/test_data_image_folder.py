@@ -154,16 +154,16 @@ def test_x_is_divided_by_255_and_described(tmp_path):
 
 
 def test_folders_without_images_are_refused(tmp_path):
-    assert "there is no folder" in refused(tmp_path / "nowhere")
+    assert "folder not found" in refused(tmp_path / "nowhere")
     (tmp_path / "file.png").write_bytes(b"")
-    assert "there is no folder" in refused(tmp_path / "file.png")
+    assert "folder not found" in refused(tmp_path / "file.png")
     (tmp_path / "empty").mkdir()
-    assert "has no image (.png, .jpg" in refused(tmp_path / "empty")
+    assert "has no images (.png, .jpg" in refused(tmp_path / "empty")
     saved(tmp_path / "split" / "train", numbered(2))
     (tmp_path / "split" / "test").mkdir()
-    assert f"{tmp_path / 'split' / 'test'} has no image" in refused(tmp_path / "split")
+    assert f"{tmp_path / 'split' / 'test'} has no images" in refused(tmp_path / "split")
     (tmp_path / "none" / "train").mkdir(parents=True)
-    assert f"{tmp_path / 'none' / 'train'} has no image" in refused(tmp_path / "none")
+    assert f"{tmp_path / 'none' / 'train'} has no images" in refused(tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_folders_without_images_are_refused(tmp_path):
     [
         ({"size": 0}, "size must be at least 1, got 0"),
         ({"channels": 2}, "channels must be 1 or 3, got 2"),
-        ({"validation_share": 0.5, "test_share": 0.5}, "must leave something to train on"),
-        ({"validation_share": -0.1}, "must leave something to train on"),
+        ({"validation_share": 0.5, "test_share": 0.5}, "must not be negative and must sum to less than 1"),
+        ({"validation_share": -0.1}, "must not be negative and must sum to less than 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(tmp_path, settings, told):
@@ -184,7 +184,7 @@ def test_settings_out_of_range_are_refused(tmp_path, settings, told):
 def test_a_file_that_is_no_image_is_refused_when_the_run_starts(tmp_path):
     saved(tmp_path, numbered(4))
     (tmp_path / "text.png").write_text("not an image")
-    assert f"{tmp_path / 'text.png'} cannot be read: it is no image" in refused(tmp_path)
+    assert f"{tmp_path / 'text.png'} cannot be read: it is not an image" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])

@@ -104,8 +104,8 @@ def test_the_run_records_where_the_patches_come_from():
 @pytest.mark.parametrize(
     "settings, told",
     [
-        ({"size": 65}, "size must be from 1 to 64.*got 65"),
-        ({"size": 0}, "size must be from 1 to 64.*got 0"),
+        ({"size": 65}, "size must be between 1 and 64.*got 65"),
+        ({"size": 0}, "size must be between 1 and 64.*got 0"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
     ],
 )

@@ -209,10 +209,10 @@ def test_what_is_not_there_is_refused_with_its_name_and_place(records, tmp_path)
 @pytest.mark.parametrize(
     "changes, told",
     [
-        ({"key": "picture"}, "'tfdgm_tiny' has no 'picture'; it has image, label, more"),
+        ({"key": "picture"}, "'tfdgm_tiny' have no 'picture'; they have image, label, more"),
         ({"key": "label"}, r"'label' of 'tfdgm_tiny' has shape ()"),
-        ({"key": "more"}, "images of one size with 1 or 3 channels are needed"),
-        ({"num_validation": 40}, "num_validation 40 leaves nothing of 40"),
+        ({"key": "more"}, "images must have one size and 1 or 3 channels"),
+        ({"num_validation": 40}, "num_validation must be less than 40, the number of training examples, got 40"),
         ({"num_validation": -1}, "num_validation must not be negative, got -1"),
         ({"binarization": "sometimes"}, "'sometimes'"),
     ],
@@ -224,8 +224,8 @@ def test_settings_that_do_not_fit_are_refused(records, changes, told):
 @pytest.mark.parametrize(
     "changes, told",
     [
-        ({"shape": (None, None, 3)}, "has shape (None, None, 3); images of one size"),
-        ({"shape": (4, 4, 4)}, "with 1 or 3 channels are needed"),
+        ({"shape": (None, None, 3)}, "has shape (None, None, 3); images must have one size"),
+        ({"shape": (4, 4, 4)}, "must have one size and 1 or 3 channels"),
         ({"dtype": np.uint16}, "has dtype uint16, not uint8"),
         ({"sizes": {"test": 3}}, "no prepared training split"),
     ],
@@ -245,7 +245,7 @@ def test_damaged_records_are_refused_by_place(tmp_path, file_format, reason, len
     file.write_bytes(file.read_bytes()[:length])
     with pytest.raises(UserError) as raised:
         rows_of(TFDS(**settings).splits()["train"])
-    assert str(raised.value).startswith(f"data.tfds: {reason} {tmp_path} cannot be read, it may be damaged: ")
+    assert str(raised.value).startswith(f"data.tfds: cannot read {reason} {tmp_path}, which may be damaged: ")
     assert "\n" not in str(raised.value)
 
 

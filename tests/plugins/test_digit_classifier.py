@@ -67,7 +67,7 @@ def test_the_documentation_has_its_accuracies():
         shares.append([right.mean(), np.mean(p.max(axis=1) >= SURE), fooled.mean()])
     # 30,000 other draws of the pixels and of the noise: at most 0.3 percentage points of standard error, and rounding
     for row, found in zip(
-        ["classified correctly", "a class has p", "the same of noise"], zip(*shares, strict=True), strict=True
+        ["classified correctly", "a class has p", "the same for noise"], zip(*shares, strict=True), strict=True
     ):
         assert documented(row) == pytest.approx(found, abs=0.012), row
 
