@@ -1,4 +1,4 @@
-"""What the user is told while the matrix runs."""
+"""What the user sees while the matrix runs."""
 
 import sys
 
@@ -6,8 +6,10 @@ import pytest
 
 from tfdgm.studies.cells import Cell
 from tfdgm.studies.folder import Result
-from tfdgm.studies.study_progress import StudyProgress, in_a_line, step_of
+from tfdgm.studies.study_progress import StudyProgress, counted, in_a_line, step_of
 
+#: The escape sequence that erases a line of a terminal.
+ERASE_LINE = "\x1b[2K"
 CELLS = [Cell("q", prior, ("o",), 0) for prior in "abcd"]
 
 
@@ -37,18 +39,48 @@ def test_a_refusal_says_nothing_of_the_time_that_a_cell_takes(capsys):
     )
 
 
-def test_a_terminal_has_a_line_with_the_steps_which_is_written_anew_when_it_changes(tmp_path, monkeypatch, capsys):
+def pretend_terminal(monkeypatch):
+    """No fixture, since the stream that `capsys` installs is another one in the setup of a test."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+
+
+def test_without_a_terminal_nothing_but_whole_lines_is_printed(tmp_path, capsys):
+    progress = StudyProgress(total=1, jobs=1)
+    progress.show([Result(CELLS[0])], {CELLS[0]: 1.0}, {CELLS[0]: tmp_path})
+    with counted("of 3 checked") as show:
+        show(2)
+    progress.say("a line")
+    progress.close()
+    assert capsys.readouterr() == ("a line\n", "")
+
+
+def test_a_terminal_has_a_status_with_the_steps_that_is_rewritten_when_it_changes(tmp_path, monkeypatch, capsys):
+    pretend_terminal(monkeypatch)
     progress = StudyProgress(total=1, jobs=1)
     shown = [Result(CELLS[0])], {CELLS[0]: 1.0}, {CELLS[0]: tmp_path}
     progress.show(*shown)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     progress.show(*shown)
-    progress.show(*shown)
-    assert capsys.readouterr().err == "\r\x1b[K1 running, 0 waiting: q-a-o-0 starting"
+    text = capsys.readouterr().err
+    assert text.count("1 running, 0 waiting") == text.count("  q-a-o-0 starting") == 1
     (tmp_path / "metrics.jsonl").write_text('{"step": 10}\n{"step": 20}\n')
     progress.show(*shown)
-    assert capsys.readouterr().err == "\r\x1b[K1 running, 0 waiting: q-a-o-0 at step 20"
+    assert "  q-a-o-0 at step 20" in capsys.readouterr().err
+    progress.say("a line")
+    printed = capsys.readouterr()
+    assert printed.out == "a line\n" and printed.err.rpartition("at step 20")[2].count(ERASE_LINE) == 2
+    progress.show(*shown)
+    below = capsys.readouterr().err
+    assert "at step 20" in below and ERASE_LINE not in below  # the line stays
+
+
+def test_a_count_is_cut_at_the_width_of_the_terminal_and_removed_in_the_end(monkeypatch, capsys):
+    pretend_terminal(monkeypatch)
+    with counted("x" * 100) as show:
+        show(2)
+    text = capsys.readouterr().err
+    assert f"2 {'x' * 57}…" in text and ERASE_LINE in text.partition("…")[2]
 
 
 def test_the_step_of_a_run_is_that_of_the_last_whole_line_of_its_metrics(tmp_path):
