@@ -1,1 +1,1 @@
-"""Where a run's shards are computed: one device, several, or several machines; on TensorFlow's tf.distribute."""
+"""Devices that compute a run's shards: one device, several, or several machines; built on tf.distribute."""

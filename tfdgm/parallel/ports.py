@@ -1,10 +1,10 @@
-"""TensorFlow's servers listen on all interfaces, whatever address they are given; here they answer at that one alone.
+"""Restrict TensorFlow's servers to the address they are given; by themselves they listen on all interfaces.
 
-The kernel drops what comes for other addresses, by a socket filter (`SO_ATTACH_FILTER` of Linux); connections that a
-listening socket accepts inherit it. Some kernels want CAP_NET_ADMIN for that; without it a server at loopback addresses
-is tied to the loopback interface. TensorFlow holds Python's interpreter lock from before it listens until all workers
-have come, so a process beside this one puts the filter on, within milliseconds (`pidfd_getfd`). Where that is not
-allowed, it comes on when all workers are there, which is said.
+A socket filter (`SO_ATTACH_FILTER` on Linux) makes the kernel drop packets for other addresses; accepted connections
+inherit it. Some kernels require CAP_NET_ADMIN for a filter; without it a server at loopback addresses is bound to the
+loopback interface. TensorFlow holds Python's interpreter lock from before it listens until all workers have connected,
+so a companion process attaches the filter, within milliseconds (`pidfd_getfd`). Where that is not allowed, this process
+attaches it when all workers have connected, and prints a warning.
 """
 
 import contextlib
@@ -22,26 +22,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 _SO_ATTACH_FILTER = 26
 _PR_SET_PTRACER = 0x59616D61
 _SYS_PIDFD_OPEN, _SYS_PIDFD_GETFD = 434, 438
-#: Of classic BPF: load a byte; load a word; and; jump if equal; return. Offsets from `_NETWORK` are into the IP header.
+#: Classic BPF: load byte, load word, and, jump if equal, return. Offsets from `_NETWORK` are into the IP header.
 _LOAD_BYTE, _LOAD_WORD, _AND, _JUMP_EQUAL, _RETURN = 0x30, 0x20, 0x54, 0x15, 0x06
 _NETWORK = 0xFFF00000
-_WHOLE = 0xFFFFFFFF
-#: What the process beside says once it looks.
-_LOOKS = b"looks\n"
-#: By version, where the IP header holds the destination: its first byte and the byte after its last.
+_WHOLE_PACKET = 0xFFFFFFFF
+#: The companion's output once it watches the port.
+_READY = b"ready\n"
+#: The destination's bytes in the IP header, by version: first, and one past the last.
 _DESTINATION = {4: (16, 20), 6: (24, 40)}
 
 
 @contextlib.contextmanager
 def answering_at(address: str, peers: Iterable[str]) -> Iterator[None]:
-    """The server that starts inside the block answers at the host of its own `address` only, from then on.
+    """Restrict the server that starts inside the block to the host of `address`, also after the block.
 
-    Where that cannot be had it answers at all addresses, and that is said on stderr.
+    Where that is impossible, print a warning to stderr and leave the port open on all interfaces.
 
     Args:
       address: `HOST:PORT` of this worker.
-      peers: `HOST:PORT` of all workers. Where HOST is a name, which this machine may resolve to a loopback address that
-        no other knows, the addresses count too from which it reaches them.
+      peers: `HOST:PORT` of all workers. If HOST is a name, this machine may resolve it to a loopback address that other
+        machines do not know; the addresses from which this machine reaches its peers are therefore allowed as well.
     """
     host, port = split(address)
     try:
@@ -49,47 +49,47 @@ def answering_at(address: str, peers: Iterable[str]) -> Iterator[None]:
             raise LookupError("this is not Linux")
         allowed = own_addresses(host, [split(peer)[0] for peer in peers])
     except LookupError as reason:
-        _tell(port, str(reason))
+        _warn(port, str(reason))
         yield
         return
     with _watched(port, allowed):
         yield
     try:
         if not restrict(open_sockets(os.getpid(), os.dup), port, allowed):
-            _tell(port, "no socket of it was found")
+            _warn(port, "the server has no socket")
     except OSError as error:
-        _tell(port, f"{error} (CAP_NET_ADMIN may be needed)")
+        _warn(port, f"{error} (CAP_NET_ADMIN may be required)")
 
 
 @contextlib.contextmanager
 def _watched(port: int, allowed: Sequence[str]) -> Iterator[None]:
-    """A process beside this one confines the port as soon as it is opened, inside the block."""
+    """Run a companion process inside the block, which restricts the port as soon as it is opened."""
     arguments = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(port), *allowed]
     try:
-        beside = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        companion = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     except OSError as error:
-        _tell(port, f"{error}; until all workers are there")
+        _warn(port, f"{error}; until all workers have connected")
         yield
         return
     prctl = ctypes.CDLL(None).prctl
-    with beside:
+    with companion:
         try:
-            prctl(_PR_SET_PTRACER, ctypes.c_ulong(beside.pid))
-            assert beside.stdout is not None
-            if beside.stdout.readline() != _LOOKS:
-                _tell(port, "pidfd_getfd is refused; until all workers are there")
+            prctl(_PR_SET_PTRACER, ctypes.c_ulong(companion.pid))
+            assert companion.stdout is not None
+            if companion.stdout.readline() != _READY:
+                _warn(port, "pidfd_getfd is not permitted; until all workers have connected")
             yield
         finally:
-            beside.kill()
+            companion.kill()
             prctl(_PR_SET_PTRACER, ctypes.c_ulong(0))
 
 
-def _tell(port: int, why: str) -> None:
-    print(f"tfdgm: port {port} is open on all interfaces: {why}; close it by a firewall", file=sys.stderr)
+def _warn(port: int, reason: str) -> None:
+    print(f"tfdgm: port {port} is open on all interfaces: {reason}; protect it with a firewall", file=sys.stderr)
 
 
 def split(address: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT` or `[HOST]:PORT`; ValueError where it is neither."""
+    """Return host and port of `HOST:PORT` or `[HOST]:PORT`; raise ValueError for other forms."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise ValueError(f"{address!r} is not HOST:PORT")
@@ -97,10 +97,11 @@ def split(address: str) -> tuple[str, int]:
 
 
 def own_addresses(host: str, peers: Sequence[str] = ()) -> list[str]:
-    """Addresses of this machine that `host` means, and, where it is a name, those from which it reaches `peers`.
+    """Return this machine's addresses for `host`; for a name also the addresses from which it reaches `peers`.
 
     Raises:
-      LookupError: there is none, or it means all, or a peer's name does not resolve, so that they may be incomplete.
+      LookupError: there is none, `host` stands for all addresses, or a peer's name does not resolve, so that the list
+        may be incomplete.
     """
     found = [address for address in _resolved(host) if _is_own(address)]
     if not _is_literal(host):
@@ -110,9 +111,9 @@ def own_addresses(host: str, peers: Sequence[str] = ()) -> list[str]:
                 raise LookupError(f"the name {peer} does not resolve")
             found += [source for target in targets if (source := _source(target))]
     if not found:
-        raise LookupError(f"{host} is no address of this machine")
+        raise LookupError(f"{host} is not an address of this machine")
     if any(ipaddress.ip_address(address).is_unspecified for address in found):
-        raise LookupError(f"{host} is all addresses")
+        raise LookupError(f"{host} stands for all addresses")
     return sorted(set(found))
 
 
@@ -143,7 +144,7 @@ def _is_own(address: str) -> bool:
 
 
 def _source(target: str) -> str | None:
-    """The address from which this machine sends to `target`; nothing is sent."""
+    """Return the address from which this machine would send to `target`, without sending anything."""
     with socket.socket(_family(target), socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
         probe.connect((target, 9))
         return str(probe.getsockname()[0])
@@ -151,10 +152,10 @@ def _source(target: str) -> str | None:
 
 
 def restrict(sockets: Iterable[socket.socket], port: int, allowed: Sequence[str]) -> bool:
-    """Confines those of the TCP sockets that have this port to `allowed`; whether one of them listens.
+    """Restrict the TCP sockets with this port to the addresses `allowed`; return whether one of them listens.
 
     Raises:
-      PermissionError: this process may set no filter, and the addresses are not of the loopback interface.
+      PermissionError: this process may not attach a filter, and an address is not a loopback address.
     """
     code = program(allowed)
     kept = ctypes.create_string_buffer(code, len(code))
@@ -167,13 +168,13 @@ def restrict(sockets: Iterable[socket.socket], port: int, allowed: Sequence[str]
             except PermissionError:
                 if not all(ipaddress.ip_address(address).is_loopback for address in allowed):
                     raise
-                tie_to_loopback(each)
+                bind_to_loopback(each)
             listens |= bool(each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     return listens
 
 
-def tie_to_loopback(each: socket.socket) -> None:
-    """Lets nothing in that did not come by the loopback interface; every process may do that, once."""
+def bind_to_loopback(each: socket.socket) -> None:
+    """Accept packets from the loopback interface only; every process may do this, once for each socket."""
     if not each.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0"):
         each.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
 
@@ -186,7 +187,7 @@ def _port(each: socket.socket) -> int | None:
 
 
 def program(allowed: Sequence[str]) -> bytes:
-    """Classic BPF: a packet for one of the addresses passes whole, any other is dropped."""
+    """Return the classic BPF program that passes packets for these addresses and drops all others."""
     lines: list[tuple[int, int, int, int]] = []
     for address in allowed:
         packed = socket.inet_pton(_family(address), address)
@@ -198,18 +199,18 @@ def program(allowed: Sequence[str]) -> bytes:
         for offset, word in zip(range(first, end, 4), words, strict=True):
             left -= 2
             lines += [(_LOAD_WORD, 0, 0, _NETWORK + offset), (_JUMP_EQUAL, 0, left, word)]
-        lines.append((_RETURN, 0, 0, _WHOLE))
+        lines.append((_RETURN, 0, 0, _WHOLE_PACKET))
     lines.append((_RETURN, 0, 0, 0))
     return b"".join(struct.pack("HBBI", *line) for line in lines)
 
 
-def open_sockets(process: int, copied: Callable[[int], int]) -> Iterator[socket.socket]:
-    """The sockets of a process, each closed when the next is asked for; `copied` makes a descriptor ours."""
+def open_sockets(process: int, duplicate: Callable[[int], int]) -> Iterator[socket.socket]:
+    """Yield the sockets of a process, each closed on the next iteration; `duplicate` copies a descriptor of it."""
     folder = f"/proc/{process}/fd"
     for number in os.listdir(folder):
-        with contextlib.suppress(OSError):  # closed meanwhile, or another file by now
+        with contextlib.suppress(OSError):  # closed in the meantime, or reused for another file
             if os.readlink(f"{folder}/{number}").startswith("socket:"):
-                yield from _opened(copied(int(number)))
+                yield from _opened(duplicate(int(number)))
 
 
 def _opened(descriptor: int) -> Iterator[socket.socket]:
@@ -229,29 +230,29 @@ def _system_call(*arguments: int) -> int:
     return result
 
 
-def _beside(process: int, port: int, allowed: Sequence[str]) -> None:
-    """Confines the port of a process as soon as it is opened, and whoever came in before that."""
+def _watch(process: int, port: int, allowed: Sequence[str]) -> None:
+    """Restrict the port of a process as soon as it is opened, and connections accepted before that."""
     handle = _system_call(_SYS_PIDFD_OPEN, process, 0)
 
-    def copied(number: int) -> int:
+    def duplicate(number: int) -> int:
         return _system_call(_SYS_PIDFD_GETFD, handle, number, 0)
 
-    if not _may_copy(copied):
+    if not _may_duplicate(duplicate):
         return
-    os.write(1, _LOOKS)
+    os.write(1, _READY)
     while True:
-        time.sleep(0.2 if restrict(open_sockets(process, copied), port, allowed) else 0.005)
+        time.sleep(0.2 if restrict(open_sockets(process, duplicate), port, allowed) else 0.005)
 
 
-def _may_copy(copied: Callable[[int], int]) -> bool:
-    """Whether descriptors may be copied; the process may have to allow it first, which it is about to do."""
+def _may_duplicate(duplicate: Callable[[int], int]) -> bool:
+    """Return whether descriptors may be copied; waits for the process to grant the permission."""
     for _ in range(100):
         try:
-            os.close(copied(0))
+            os.close(duplicate(0))
         except OSError as error:
             if error.errno == errno.ENOSYS:
                 return False
-            if error.errno != errno.EBADF:  # which comes after the permission
+            if error.errno != errno.EBADF:  # EBADF means that the permission was granted
                 time.sleep(0.01)
                 continue
         return True
@@ -260,4 +261,4 @@ def _may_copy(copied: Callable[[int], int]) -> bool:
 
 if __name__ == "__main__":
     with contextlib.suppress(OSError):  # the process has ended
-        _beside(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+        _watch(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -1,4 +1,4 @@
-"""Several devices, of one machine or of many, that hold the same variables and share the shards."""
+"""Several devices, of one machine or of many, that mirror the variables and share the shards."""
 
 import itertools
 import math
@@ -23,10 +23,12 @@ from tfdgm.parallel.devices import Devices, Draw, Pass, ShardPass, Total, clippe
 class Replicas(Devices):
     """The replicas of a tf.distribute strategy.
 
-    Each replica computes S/N shards, one after the other; what they give is one vector, whose all-reduce is the only
-    one of a move; statistics to be concatenated are gathered besides. Then every replica applies the same update.
+    Each replica computes S/N shards, one after the other, and packs their results into one vector, which a single
+    all-reduce sums in every update; `Concatenated` statistics are gathered separately. Then every replica applies the
+    same update.
 
-    A pass is one XLA program, a function of the weights: a program that holds variables cannot run on a second device.
+    A pass is one XLA program with the weights as arguments: a program that captures variables cannot run on a second
+    device.
     """
 
     one_program = False
@@ -44,11 +46,15 @@ class Replicas(Devices):
         return self.strategy.scope()
 
     def use(self, variables: Sequence[Any]) -> None:
-        """Raises: UserError: a variable is not Keras's, so that no tensor can stand in for it."""
-        strange = [variable.name for variable in variables if not isinstance(variable, keras.Variable)]
-        if strange:
+        """Set the variables that the passes read.
+
+        Raises:
+          UserError: a variable is not a `keras.Variable`, so that no tensor can be substituted for it.
+        """
+        unsupported = [variable.name for variable in variables if not isinstance(variable, keras.Variable)]
+        if unsupported:
             raise UserError(
-                f"{', '.join(strange)}: kept as tf.Variable; with several devices a plugin's variables must be "
+                f"{', '.join(unsupported)}: created as tf.Variable; on several devices a plugin's variables must be "
                 "keras.Variable"
             )
         self.variables = list(variables)
@@ -75,23 +81,23 @@ class Replicas(Devices):
         norm: tf.Tensor,
     ) -> Total:
         program = self._programs.setdefault(name, _Program(shard_pass, self.variables))
-        mine = shards // self.num_replicas
+        own_shards = shards // self.num_replicas
         size = draw.positions.shape[0] // shards
-        move_seed = seed.tensor
+        update_seed = seed.tensor
 
         def replica(positions: tf.Tensor, rows: tf.Tensor | None) -> tuple[Any, ...]:
             context = tf.distribute.get_replica_context()
-            first = tf.cast(context.replica_id_in_sync_group, tf.int32) * mine
+            first = tf.cast(context.replica_id_in_sync_group, tf.int32) * own_shards
             values, parts = self._values(), []
-            for number in range(mine):
+            for number in range(own_shards):
                 shard = first + number
                 at = tf.slice(positions, [shard * size], [size])
                 if rows is None:
                     own = tf.gather(tf.convert_to_tensor(self.rows), at)
                 else:
-                    begin = (shard - self.first_replica * mine) * size
+                    begin = (shard - self.first_replica * own_shards) * size
                     own = tf.slice(rows, [begin, *[0] * (rows.shape.rank - 1)], [size, *rows.shape[1:]])
-                parts.append(program(values, own, at, step, fold(move_seed, shard)))
+                parts.append(program(values, own, at, step, fold(update_seed, shard)))
             vector = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.add_n([part[0] for part in parts]))
             gathered = [
                 context.all_gather(tf.concat(list(blocks), axis=0), axis=0)
@@ -103,7 +109,7 @@ class Replicas(Devices):
             if clip_norm is not None:
                 gradient = clipped(gradient, gradient_norm, clip_norm)
             return (
-                tuple(program.apart(gradient, program.gradient_shapes)),
+                tuple(program.unpack(gradient, program.gradient_shapes)),
                 statistics,
                 metrics,
                 gradient_norm,
@@ -117,11 +123,11 @@ class Replicas(Devices):
         return Total(list(gradients), program.totals(statistics, gathered), means)
 
     def _local(self, value: Any) -> tf.Tensor:
-        """What this process's first replica has."""
+        """Return the value on this process's first replica."""
         return self.strategy.experimental_local_results(value)[0]
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
-        optimizer._all_reduce_sum_gradients = list  # Keras would sum over the replicas what is the sum already
+        optimizer._all_reduce_sum_gradients = list  # Keras would sum the sums over the replicas again
 
         def replica(gradients: list[tf.Tensor]) -> None:
             optimizer.apply(gradients, variables)
@@ -143,7 +149,7 @@ class Replicas(Devices):
         return run
 
     def _round(self, compiled: Callable[..., Any], batch: list[tuple]) -> list[Any]:
-        """At most one call on each replica; one that has none repeats the last, since gathering waits for all."""
+        """Run at most one call on each replica; the others repeat the last one, since gathering waits for all."""
 
         def argument(position: int) -> Any:
             def of_replica(context: Any) -> tf.Tensor:
@@ -162,29 +168,29 @@ class Replicas(Devices):
         return [_member(found, number) for number in range(len(batch))]
 
     def _from_all(self, value: Any) -> tuple[tf.Tensor, ...]:
-        """A result of every replica, on every worker."""
+        """Return the results of all replicas, on every worker."""
         expanded = self.strategy.run(lambda tensor: tf.expand_dims(tensor, 0), args=(value,))
         return tuple(tf.unstack(self.strategy.gather(expanded, axis=0)))
 
-    def all_reduce_sum(self, votes: Sequence[float]) -> list[float]:
+    def all_reduce_sum(self, values: Sequence[float]) -> list[float]:
         if self.local_replicas == self.num_replicas:
-            return list(votes)
-        total = self._local(self._sums(tf.constant(list(votes), tf.float64)))  # float32 would round large steps
-        return [float(vote) / self.local_replicas for vote in total.numpy()]
+            return list(values)
+        total = self._local(self._sum(tf.constant(list(values), tf.float64)))  # float32 would round large steps
+        return [float(value) / self.local_replicas for value in total.numpy()]
 
     @cached_property
-    def _sums(self) -> Callable[[tf.Tensor], Any]:
-        """Sums of a tensor over all replicas."""
+    def _sum(self) -> Callable[[tf.Tensor], Any]:
+        """The function that sums a tensor over all replicas."""
 
-        def replica(vote: tf.Tensor) -> tf.Tensor:
-            here = tf.identity(vote)  # an argument has no device yet
-            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+        def replica(values: tf.Tensor) -> tf.Tensor:
+            local = tf.identity(values)  # an argument has no device yet
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, local)
 
-        return tf.function(lambda mine: self.strategy.run(replica, args=(mine,)), autograph=False)
+        return tf.function(lambda values: self.strategy.run(replica, args=(values,)), autograph=False)
 
 
 def _member(found: Any, number: int) -> Any:
-    """The `number`-th result of a structure whose leaves are tuples of all replicas' results."""
+    """Return the result of replica `number` from a structure whose leaves are tuples of all replicas' results."""
     if isinstance(found, dict):
         return {name: _member(inner, number) for name, inner in found.items()}
     if isinstance(found, tuple) and not isinstance(found[0], tf.Tensor):
@@ -195,8 +201,7 @@ def _member(found: Any, number: int) -> Any:
 class _Program:
     """One shard's pass as an XLA program from the weights and the rows to one vector, and rows to be gathered.
 
-    The vector holds the gradients, then the statistics to be summed, then the metrics. What is where is known once the
-    program is traced.
+    The vector holds the gradients, then the `Summed` statistics, then the metrics. Tracing the program sets the layout.
     """
 
     def __init__(self, shard_pass: ShardPass, variables: Sequence[keras.Variable]) -> None:
@@ -210,7 +215,7 @@ class _Program:
     def _flat(self, values: list[tf.Tensor], *arguments: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with substituted(self.variables, values):
             result: Pass = self.shard_pass(*arguments)
-        named = [(owner, name, s) for owner, mine in result.statistics.items() for name, s in mine.items()]
+        named = [(owner, name, s) for owner, by_name in result.statistics.items() for name, s in by_name.items()]
         summed = [(owner, name, s.tensor) for owner, name, s in named if isinstance(s, Summed)]
         gathered = [(owner, name, s.tensor) for owner, name, s in named if isinstance(s, Concatenated)]
         self.gradient_shapes = [tuple(gradient.shape) for gradient in result.gradients]
@@ -223,14 +228,15 @@ class _Program:
         return tf.concat(flat, axis=0), [tensor for _, _, tensor in gathered]
 
     @staticmethod
-    def apart(vector: tf.Tensor, shapes: Sequence[tuple[int, ...]]) -> list[tf.Tensor]:
-        """A vector as tensors of these shapes."""
+    def unpack(vector: tf.Tensor, shapes: Sequence[tuple[int, ...]]) -> list[tf.Tensor]:
+        """Split a vector into tensors of these shapes."""
         pieces = tf.split(vector, tf.constant([math.prod(shape) for shape in shapes], tf.int32)) if shapes else []
         return [tf.reshape(piece, shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
     def totals(self, statistics: tf.Tensor, gathered: Sequence[tf.Tensor]) -> dict[Any, dict[str, tf.Tensor]]:
+        """Return the totals of the statistics, by component and name."""
         found: dict[Any, dict[str, tf.Tensor]] = {}
-        pieces = self.apart(statistics, [shape for _, _, shape, _ in self.summed])
+        pieces = self.unpack(statistics, [shape for _, _, shape, _ in self.summed])
         for (owner, name, _, dtype), piece in zip(self.summed, pieces, strict=True):
             found.setdefault(owner, {})[name] = tf.cast(piece, dtype)
         for (owner, name), rows in zip(self.gathered, gathered, strict=True):

@@ -1,4 +1,4 @@
-"""From `experiment.strategy` to devices. It must come before anything else touches TensorFlow's devices."""
+"""Open the devices of `experiment.strategy`, before anything else initialises TensorFlow's devices."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ Strategy = Literal["one_device", "mirrored", "multi_worker", "tpu"]
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """The arguments of `experiment` that say where it runs; see there."""
+    """The settings of `experiment` that choose its devices, documented there."""
 
     strategy: Strategy = "one_device"
     replicas: int | None = None
@@ -27,15 +27,15 @@ class Placement:
     tpu: str = ""
 
     def devices(self) -> Devices:
-        """Opens the devices.
+        """Open the devices.
 
         Raises:
-          UserError: there are not so many, or the cluster is not described.
+          UserError: there are fewer devices than requested, or the specification of the cluster is missing or invalid.
         """
         if self.replicas is not None and self.replicas < 1:
             raise UserError(f"experiment.replicas must be at least 1, got {self.replicas}")
         if self.replicas is not None and self.strategy in ("one_device", "tpu"):
-            raise UserError(f'experiment.replicas has no use with experiment.strategy = "{self.strategy}"')
+            raise UserError(f'experiment.replicas has no effect with experiment.strategy = "{self.strategy}"')
         if self.strategy == "mirrored":
             return mirrored(self.replicas)
         if self.strategy == "multi_worker":
@@ -46,51 +46,52 @@ class Placement:
 
 
 def mirrored(replicas: int | None) -> Devices:
-    """All GPUs of this machine, or the first `replicas`; without a GPU, so many logical devices on the CPU."""
+    """Return all GPUs of this machine, or the first `replicas`; without a GPU, `replicas` logical CPU devices."""
     gpus = tf.config.list_logical_devices("GPU") if tf.config.list_physical_devices("GPU") else []
     if gpus:
         if replicas is not None and replicas > len(gpus):
-            raise UserError(f"experiment.replicas = {replicas}, and this machine has {len(gpus)} GPU(s)")
+            raise UserError(f"experiment.replicas = {replicas}, but this machine has {len(gpus)} GPU(s)")
         names = [gpu.name for gpu in gpus[:replicas]]
     else:
         names = logical_cpus(replicas or 1)
     if len(names) == 1:
-        return Devices()  # what one replica of a strategy computes, without its cost
+        return Devices()  # the same results as one replica, without the cost of a strategy
     operations = None if gpus else tf.distribute.ReductionToOneDevice()
     return Replicas(tf.distribute.MirroredStrategy(names, cross_device_ops=operations))
 
 
 def logical_cpus(count: int) -> list[str]:
-    """Splits the CPU; as many devices may exist already, or more."""
+    """Split the CPU into logical devices, unless enough exist already, and return their names."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     if count > len(tf.config.get_logical_device_configuration(cpu) or [None]):
-        with contextlib.suppress(RuntimeError):  # in a process that has used its devices before, they stay
+        with contextlib.suppress(RuntimeError):  # devices that are in use cannot be split again
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
     found = [device.name for device in tf.config.list_logical_devices("CPU")]
     if len(found) < count:
-        raise UserError(f"experiment.replicas = {count}, and this process has {len(found)} logical CPU device(s)")
+        raise UserError(f"experiment.replicas = {count}, but this process has {len(found)} logical CPU device(s)")
     return found[:count]
 
 
 def multi_worker(placement: Placement) -> Devices:
-    """One process on each machine, each with all its GPUs or its CPU; they start and stop together.
+    """Return the devices of one process on each machine, with all its GPUs or its CPU; all start and stop together.
 
     Raises:
-      UserError: the cluster is not described, or is described wrongly.
+      UserError: the specification of the cluster is missing or invalid.
     """
     try:
         resolver = clusters.resolver(placement.cluster, placement.kubernetes_selector, placement.kubernetes_pods)
-        cluster = resolver.cluster_spec()  # before the task, which SLURM's resolver finds by it
+        cluster = resolver.cluster_spec()  # before the task: SLURM's resolver derives it from the specification
         if not cluster.jobs:
-            raise ValueError("it names no worker")
+            raise ValueError("it lists no worker")
         task, index = resolver.task_type, resolver.task_id
         if task not in ("worker", "chief"):
-            raise ValueError(f"this process is {task or 'no task'} of it; workers and a chief train")
+            role = f"has the role {task!r}" if task else "has no role"
+            raise ValueError(f"this process {role} in the cluster; only workers and a chief train")
         workers = [address for job in cluster.jobs for address in cluster.job_tasks(job) if address]
         with answering_at(cluster.task_address(task, index), workers):
             strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the cluster is not described rightly: {error}") from None
+        raise UserError(f"invalid cluster specification: {error}") from None
     if strategy.num_replicas_in_sync == 1:
         return Devices()
     first = "chief" if "chief" in cluster.jobs else "worker"
@@ -98,7 +99,7 @@ def multi_worker(placement: Placement) -> Devices:
 
 
 def tpu(address: str) -> Devices:
-    """All cores of a TPU. TensorFlow's last build with TPU support is 2.19.1; compiled for XLA here, and not run."""
+    """Return all cores of a TPU; never run on one, since TensorFlow's last build with TPU support is 2.19.1."""
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=address)
         tf.config.experimental_connect_to_cluster(resolver)

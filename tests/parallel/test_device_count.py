@@ -1,4 +1,4 @@
-"""The number of devices, and of processes that have them, does not change the result."""
+"""The result does not depend on the number of devices or of processes."""
 
 import functools
 import sys
@@ -33,9 +33,10 @@ def test_devices_of_one_process_give_the_weights_of_one_device(kind, replicas, a
 
 @pytest.mark.slow
 def test_two_workers_of_two_devices_give_the_weights_of_one_device(alone, tmp_path):
-    told = [{**each, "LOGICAL_CPUS": "2"} for each in environments(2)]
-    said = []
-    assert supervise([[sys.executable, WORKER, str(tmp_path), *KINDS]] * 2, told, 0, said.append) == 0, said
+    variables = [{**each, "LOGICAL_CPUS": "2"} for each in environments(2)]
+    messages = []
+    workers = [[sys.executable, WORKER, str(tmp_path), *KINDS]] * 2
+    assert supervise(workers, variables, 0, messages.append) == 0, messages
     for kind in KINDS:
         found = Checkpoints(tmp_path / kind / "checkpoints").latest().tensors
         difference, name = largest_difference(alone(kind), found)

@@ -1,7 +1,7 @@
 """A worker: `worker.py train --flags` is `tfdgm train --flags`; `worker.py FOLDER KIND ...` trains kinds of `KINDS`.
 
-With LOGICAL_CPUS=2 its replicas are so many logical devices: MultiWorkerMirroredStrategy takes all GPUs of a machine,
-and of CPUs only one, logical or not.
+LOGICAL_CPUS=2 gives it two logical devices as replicas: MultiWorkerMirroredStrategy by itself uses all GPUs of a
+machine, but only one CPU device.
 """
 
 import os

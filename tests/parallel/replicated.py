@@ -1,4 +1,4 @@
-"""Experiments of every kind of learning, small enough to be trained on 1, 2 and 4 devices."""
+"""Experiments with every kind of learning, small enough to train on 1, 2 and 4 devices."""
 
 import keras
 import numpy as np
@@ -37,14 +37,14 @@ def adversarial_autoencoder():
     return {"objectives": [ELBO(beta=0.0), critic]}
 
 
-#: By name, what differs from an affine VAE on 62 points, of which a batch has 16; each made anew for every run.
+#: Changes to an affine VAE on 62 points with batches of 16, by name; created anew for every run.
 KINDS = {
     "vae": lambda: {
         "encoder": network(dropout=0.2, normalization="batch"),
         "decoder": network(dropout=0.2, normalization="batch"),
         "ema_decay": 0.9,
     },
-    "maf": lambda: {"prior": MAF(num_bijectors=2, hidden=(8,)), "resident_bytes": 0},  # streamed, too
+    "maf": lambda: {"prior": MAF(num_bijectors=2, hidden=(8,)), "resident_bytes": 0},  # streamed
     "exact": lambda: {"prior": AggregatedPosterior(components="exact", leave_one_out=True)},
     "categorical": lambda: {"posterior": Categorical(positions=(2,), num_categories=3)},
     "vq": lambda: {"posterior": VQ(positions=(2,), num_codes=12, restart_below=0.3), "prior": AggregatedPosterior()},
@@ -54,7 +54,7 @@ KINDS = {
 
 
 def replicated(kind, devices, **changes):
-    """A built experiment of four shards, and its devices; `devices` may be their number."""
+    """A built experiment with four shards, and its devices; `devices` may be their number."""
     devices = devices if isinstance(devices, Devices) else mirrored(devices)
     settings = {
         "data": Points(rows=np.concatenate([normal_rows(), normal_rows()[:2] + 0.1])),

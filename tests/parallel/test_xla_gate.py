@@ -1,6 +1,6 @@
-"""What a replica computes is one XLA program with static shapes and no call to the host, for every combination.
+"""A replica's step is one XLA program with static shapes and no call to the host, for every combination.
 
-This is what a TPU needs, and all of it that can be held without one.
+A TPU requires this; nothing more can be tested without one.
 """
 
 import re
@@ -21,7 +21,7 @@ experiment.latent_size = 2
 experiment.batch_size = 8
 experiment.samples = "draws"
 """
-#: Bound only where a plugin of that name takes part: a parameter of another would be loaded for nothing.
+#: Bound only if the plugin takes part: a binding loads its plugin.
 SIZES = {
     "prior.aggregated_posterior": "prior.aggregated_posterior.num_components = 4",
     "prior.maf": "prior.maf.hidden = (4,)\nprior.maf.num_bijectors = 2",
@@ -45,7 +45,7 @@ def bindings_of(posterior, prior, objectives):
 
 
 def programs(built):
-    """The HLO of every player's pass over a shard, as it is before the compiler rewrites it."""
+    """The HLO of every player's pass over a shard, before the compiler's passes."""
     rows = tf.constant(built.experiment.train.gather(range(8)))
     arguments = rows, tf.range(8), tf.constant(3, tf.int64), tf.constant([1, 2])
     variables = [
@@ -64,16 +64,16 @@ def programs(built):
 @pytest.mark.slow
 @pytest.mark.parametrize("prior", installed("prior"))
 def test_every_replica_step_is_one_xla_program_of_static_shapes_without_the_host(prior):
-    """All objectives at once: what the players of any one combination compute is a part of it."""
+    """All objectives at once: the players of every combination are among its players."""
     everything = installed("objective")
-    needy = {name for name in everything if registry.load(registry.select(f"objective.{name}")).needs_posterior}
+    loaded = {name: registry.load(registry.select(f"objective.{name}")) for name in everything}
     compiled = set()
     for posterior in ["none", *installed("posterior")]:
-        objectives = [name for name in everything if posterior != "none" or name not in needy]
+        objectives = [name for name in everything if posterior != "none" or not loaded[name].needs_posterior]
         try:
             built = read_config(["digits/vae.gin"], [bindings_of(posterior, prior, objectives)]).experiment().build()
         except UserError:
-            continue  # has no meaning; tests/matrix hold which
+            continue  # incompatible; tests/matrix tests which combinations are
         for player, hlo in programs(built):
             assert not HOST.search(hlo), (posterior, player, HOST.search(hlo))
             assert "<=" not in hlo.split("ENTRY")[0], (posterior, player)  # HLO's bounded dynamic dimension
@@ -81,12 +81,12 @@ def test_every_replica_step_is_one_xla_program_of_static_shapes_without_the_host
     assert {("vq", player) for player in ("jsd", "wasserstein", "model")} <= compiled
 
 
-def test_a_call_to_the_host_would_be_found():
-    def asks(x):
+def test_a_call_to_the_host_is_found():
+    def calls_host(x):
         return tf.py_function(lambda y: y, [x], tf.float32)
 
     with pytest.raises((ValueError, tf.errors.OpError)):
-        tf.function(asks, jit_compile=True).experimental_get_compiler_ir(tf.ones([2]))(stage="hlo")
+        tf.function(calls_host, jit_compile=True).experimental_get_compiler_ir(tf.ones([2]))(stage="hlo")
     found = tf.function(lambda x: tf.nn.top_k(x, 2)[0], jit_compile=True, autograph=False)
     hlo = found.experimental_get_compiler_ir(tf.ones([4]))(stage="hlo")
     assert "ENTRY" in hlo and not HOST.search(hlo)

@@ -1,4 +1,4 @@
-"""A process finds its place in a cluster; the API of Kubernetes is played by a stand-in, SLURM by its variables."""
+"""A process finds its role in a cluster; a stub replaces the API of Kubernetes, variables replace SLURM."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ def pod(name, address, phase="Running"):
 
 @pytest.fixture
 def kubernetes(monkeypatch):
-    """Installs the package `kubernetes` whose API answers with these lists of pods in turn, the last one for ever."""
+    """Install a stub of `kubernetes` whose API returns these lists of pods in turn, and repeats the last one."""
 
     def install(*answers, pods=2, inside=True):
         answers = list(answers)
@@ -50,7 +50,7 @@ def kubernetes(monkeypatch):
         package.client = SimpleNamespace(CoreV1Api=CoreV1Api, ApiException=ApiException)
         package.config = SimpleNamespace(load_incluster_config=load_incluster_config, ConfigException=ConfigException)
         monkeypatch.setitem(sys.modules, "kubernetes", package)
-        monkeypatch.setattr(clusters, "_APART", 0.0)
+        monkeypatch.setattr(clusters, "_SECONDS_BETWEEN", 0.0)
         return clusters.resolver("kubernetes", "job-name=mine", pods)
 
     return install
@@ -60,23 +60,23 @@ WORKERS = '"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}'
 
 
 @pytest.mark.parametrize(
-    "told, reason",
+    "specification, reason",
     [
         ("{", "Expecting property name"),
-        ("{}", "it names no worker"),
-        (f"{{{WORKERS}}}", "no task of it"),
+        ("{}", "it lists no worker"),
+        (f"{{{WORKERS}}}", "this process has no role in the cluster"),
         (f'{{{WORKERS}, "task": {{"type": "worker", "index": 2}}}}', "No task with index 2"),
-        (f'{{{WORKERS}, "task": {{"type": "evaluator", "index": 0}}}}', "this process is evaluator of it"),
+        (f'{{{WORKERS}, "task": {{"type": "evaluator", "index": 0}}}}', "this process has the role 'evaluator'"),
         (
             '{"cluster": {"worker": ["here", "there:1"]}, "task": {"type": "worker", "index": 0}}',
             "'here' is not HOST:PORT",
         ),
     ],
 )
-def test_a_description_that_is_wrong_is_refused_before_a_port_is_opened(told, reason, monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", told)
+def test_an_invalid_specification_is_refused_before_a_port_is_opened(specification, reason, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", specification)
     monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda **named: pytest.fail("opened"))
-    with pytest.raises(UserError, match=f"not described rightly: .*{reason}"):
+    with pytest.raises(UserError, match=f"invalid cluster specification: .*{reason}"):
         Placement(strategy="multi_worker").devices()
 
 
@@ -94,17 +94,17 @@ def slurm(monkeypatch, variables, node="node10"):
     return clusters.resolver("slurm", "", None)
 
 
-def test_a_task_of_slurm_is_the_worker_at_its_node_and_keeps_its_gpus(monkeypatch):
-    found = slurm(monkeypatch, STEP)  # in the order of their names, which is not that of ranks
+def test_a_slurm_task_is_the_worker_at_its_node_and_keeps_its_gpus(monkeypatch):
+    found = slurm(monkeypatch, STEP)  # sorted by name, not by rank
     assert found.cluster_spec().as_dict() == {"worker": ["node10:8888", "node10:8889", "node9:8888"]}
     assert (found.task_type, found.task_id) == ("worker", 1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,5"
 
 
-def test_outside_of_srun_and_on_a_node_of_another_name_it_is_refused(monkeypatch):
-    with pytest.raises(UserError, match="not started by srun"):
+def test_a_process_outside_srun_or_on_an_unlisted_node_is_refused(monkeypatch):
+    with pytest.raises(UserError, match="requires a process started by srun"):
         slurm(monkeypatch, {})
-    with pytest.raises(UserError, match="would be elsewhere:8889, which is not among node10:8888, "):
+    with pytest.raises(UserError, match="is elsewhere:8889, which is not among the tasks of the step: node10:8888, "):
         slurm(monkeypatch, STEP, node="elsewhere")
 
 
@@ -114,40 +114,40 @@ def test_a_pod_is_the_worker_whose_node_is_this_machine(kubernetes):
     assert (found.task_type, found.task_id) == ("worker", 1)
 
 
-def test_pods_that_do_not_run_yet_or_are_not_there_yet_are_waited_for(kubernetes):
+def test_pods_that_are_missing_or_pending_are_awaited(kubernetes):
     here, there = pod("a", "127.0.0.1"), pod("b", "198.51.100.1")
     found = kubernetes([here], [here, pod("b", None, "Pending")], [here, there])
     assert len(found.cluster_spec().job_tasks("worker")) == 2 and found.task_id == 0
 
 
 @pytest.mark.parametrize(
-    "pods, told",
+    "pods, reason",
     [
         ([pod("a", "127.0.0.1"), pod("b", None, "Pending")], '"b" is not running; phase: "Pending"'),
-        ([pod("a", "127.0.0.1")], r"1 pod\(s\) run, and experiment.kubernetes_pods = 2"),
+        ([pod("a", "127.0.0.1")], r"1 pod\(s\) run, but experiment.kubernetes_pods = 2"),
         ([], r"0 pod\(s\) run"),
         (
             [pod("a", "198.51.100.1"), pod("b", "198.51.100.2")],
-            "0 of the pods .*, are at addresses of this",
+            "0 of the pods .*, have an address of this machine",
         ),
-        ([pod("a", "127.0.0.1"), pod("b", "127.0.0.1")], "2 of the pods.*a node of its own"),
-        (ApiException(), "does not tell the pods of 'job-name=mine': Forbidden"),
+        ([pod("a", "127.0.0.1"), pod("b", "127.0.0.1")], "2 of the pods.*a separate node"),
+        (ApiException(), "refused to list the pods of 'job-name=mine': Forbidden"),
         (HTTPError("refused"), "does not answer: refused"),
     ],
 )
-def test_pods_that_cannot_be_workers_are_refused_with_the_reason(kubernetes, monkeypatch, pods, told):
-    monkeypatch.setattr(clusters, "_ASKED", 3)
-    with pytest.raises(UserError, match=told):
+def test_pods_that_cannot_be_workers_are_refused_with_the_reason(kubernetes, monkeypatch, pods, reason):
+    monkeypatch.setattr(clusters, "_REQUESTS", 3)
+    with pytest.raises(UserError, match=reason):
         kubernetes(pods)
 
 
-def test_outside_of_a_pod_and_without_the_package_it_is_refused(kubernetes, monkeypatch):
-    with pytest.raises(UserError, match="runs in no pod: no service host"):
+def test_a_process_outside_a_pod_or_without_the_package_is_refused(kubernetes, monkeypatch):
+    with pytest.raises(UserError, match="does not run in a pod: no service host"):
         kubernetes([], inside=False)
     monkeypatch.setitem(sys.modules, "kubernetes", None)
-    with pytest.raises(UserError, match="pip install kubernetes"):
+    with pytest.raises(UserError, match="requires an extra package: pip install kubernetes"):
         clusters.resolver("kubernetes", "job-name=mine", 2)
-    with pytest.raises(UserError, match=r"needs experiment\.kubernetes_pods"):
+    with pytest.raises(UserError, match=r"requires experiment\.kubernetes_pods"):
         clusters.resolver("kubernetes", "job-name=mine", None)
 
 

@@ -1,4 +1,4 @@
-"""Who is answered at a port that is open on all interfaces. All of 127.0.0.0/8 is this machine."""
+"""A server's port accepts connections at its own address only."""
 
 import contextlib
 import ipaddress
@@ -8,48 +8,23 @@ import sys
 import time
 
 import pytest
+from loopback import PATIENCE, answers, connected, filters_allowed, port_of
 
 from tfdgm.parallel.ports import answering_at, own_addresses, program, restrict, split
 
-#: Of Linux: attach a classic BPF program.
+#: Linux: attach a classic BPF program.
 SO_ATTACH_FILTER = 26
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="socket filters are Linux's")
-#: How long what is not answered is waited for; what is answered comes within microseconds.
-PATIENCE = 0.5
-
-
-def filters_allowed():
-    """Whether this process may put a filter on a socket; some kernels want CAP_NET_ADMIN."""
-    with contextlib.suppress(PermissionError), socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return restrict([probe], port_of(probe), ["10.0.0.1"]) is False
-    return False
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="socket filters exist on Linux only")
 
 
 @contextlib.contextmanager
 def listening():
-    """A socket on all interfaces, of both versions of IP, as gRPC opens it."""
+    """A socket on all interfaces, for both versions of IP, as gRPC opens it."""
     with socket.socket(socket.AF_INET6) as server:
         server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         server.bind(("::", 0))
         server.listen()
         yield server
-
-
-def port_of(server):
-    return server.getsockname()[1]
-
-
-def connected(address, port):
-    return socket.create_connection((address, port), timeout=PATIENCE)
-
-
-def answers(address, port):
-    try:
-        connected(address, port).close()
-    except TimeoutError:
-        return False
-    return True
 
 
 def restricted(server, *allowed):
@@ -65,7 +40,7 @@ def filters():
 
 @pytest.fixture(autouse=True)
 def no_name_server(monkeypatch):
-    """Names under .invalid do not resolve, and nobody is asked."""
+    """Names under .invalid do not resolve, without a query to a name server."""
     resolve = socket.getaddrinfo
 
     def known(host, *arguments, **named):
@@ -76,7 +51,7 @@ def no_name_server(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", known)
 
 
-def test_it_answers_at_the_addresses_that_are_allowed_and_at_no_other(filters):
+def test_a_server_answers_at_the_allowed_addresses_only(filters):
     with listening() as server:
         assert restricted(server, "127.0.0.1", "127.0.0.2", "::1") == {"127.0.0.1", "127.0.0.2", "::1"}
         assert restricted(server, "127.0.0.2") == {"127.0.0.2"}
@@ -84,7 +59,7 @@ def test_it_answers_at_the_addresses_that_are_allowed_and_at_no_other(filters):
         assert restricted(server, "fd00::1", "127.0.0.2", "10.0.0.1") == {"127.0.0.2"}
 
 
-def test_connections_from_before_the_filter_go_silent_and_those_of_other_ports_do_not(filters):
+def test_earlier_connections_from_other_addresses_are_dropped_and_other_ports_are_unaffected(filters):
     with listening() as server, listening() as other:
         ends = [(connected(address, port_of(server)), server.accept()[0]) for address in ("127.0.0.1", "127.0.0.2")]
         assert restrict([server, other, *(end for _, end in ends)], port_of(server), ["127.0.0.1"])
@@ -107,18 +82,18 @@ def test_a_socket_that_does_not_listen_is_not_the_server(filters):
             assert not restrict([near, far], port_of(server), ["127.0.0.1"])
 
 
-def test_the_filter_comes_on_while_the_block_is_still_busy(filters, capfd):
+def test_the_filter_is_attached_while_the_block_is_busy(filters, capfd):
     with socket.socket() as server:
         server.settimeout(PATIENCE)
         server.bind(("0.0.0.0", 0))
         with answering_at(f"127.0.0.1:{port_of(server)}", []):
-            if "pidfd_getfd is refused" in capfd.readouterr().err:
+            if "pidfd_getfd is not permitted" in capfd.readouterr().err:
                 pytest.skip("needs pidfd_getfd")
             server.listen()
             until = time.monotonic() + 60
             while answers("127.0.0.2", port_of(server)):
                 with contextlib.suppress(TimeoutError):
-                    server.accept()[0].close()  # so that the queue does not fill, which would be silent too
+                    server.accept()[0].close()  # a full queue would drop connections too
                 assert time.monotonic() < until
             assert answers("127.0.0.1", port_of(server))
     assert capfd.readouterr().err == ""
@@ -127,27 +102,27 @@ def test_the_filter_comes_on_while_the_block_is_still_busy(filters, capfd):
 @pytest.mark.parametrize(
     "address, peers, reason",
     [
-        ("198.51.100.1", [], "198.51.100.1 is no address of this machine"),  # of TEST-NET-2
-        ("0.0.0.0", [], "0.0.0.0 is all addresses"),
-        ("[::]", [], ":: is all addresses"),
+        ("198.51.100.1", [], "198.51.100.1 is not an address of this machine"),  # TEST-NET-2
+        ("0.0.0.0", [], "0.0.0.0 stands for all addresses"),
+        ("[::]", [], ":: stands for all addresses"),
         ("localhost", ["no-such-host.invalid:1"], "the name no-such-host.invalid does not resolve"),
-        ("127.0.0.1", [], "no socket of it was found"),
+        ("127.0.0.1", [], "the server has no socket"),
     ],
 )
-def test_a_port_that_is_not_confined_is_told(address, peers, reason, capfd):
+def test_a_port_that_stays_open_is_reported(address, peers, reason, capfd):
     with answering_at(f"{address}:1", peers):
         pass
     assert f"port 1 is open on all interfaces: {reason}" in capfd.readouterr().err
 
 
 def packet(address):
-    """An IP header to this address; nothing else of it is read."""
+    """An IP header with this destination; the program reads nothing else."""
     packed = ipaddress.ip_address(address).packed
     return bytes([0x45, *[0] * 15]) + packed if len(packed) == 4 else bytes([0x60, *[0] * 23]) + packed
 
 
 def passes(code, header):
-    """Runs classic BPF on a header, as the kernel would: what of the packet is kept."""
+    """Run classic BPF on a header, as the kernel does; return whether it passes the packet."""
     lines, at, accumulator = list(struct.iter_unpack("HBBI", code)), 0, 0
     while True:
         operation, yes, no, number = lines[at]
@@ -167,7 +142,7 @@ def passes(code, header):
 
 
 @pytest.mark.parametrize("allowed", [["10.0.0.1"], ["fd00::1"], ["10.0.0.1", "fd00::1", "10.0.0.3", "fd00::2"]])
-def test_the_program_passes_packets_to_the_addresses_that_are_allowed_and_no_others(allowed):
+def test_the_program_passes_packets_to_the_allowed_addresses_only(allowed):
     others = ("10.0.0.1", "10.0.0.2", "10.0.1.1", "10.0.0.3", "fd00::1", "fd00::2", "fd00::3", "fd01::1", "fd00:1::1")
     assert [address for address in others if passes(program(allowed), packet(address))] == sorted(
         allowed, key=others.index
@@ -175,7 +150,7 @@ def test_the_program_passes_packets_to_the_addresses_that_are_allowed_and_no_oth
 
 
 class Forbidden(socket.socket):
-    """A socket of a process that may not set filters."""
+    """A socket of a process that may not attach filters."""
 
     def setsockopt(self, level, option, value):
         if option == SO_ATTACH_FILTER:
@@ -183,11 +158,11 @@ class Forbidden(socket.socket):
         super().setsockopt(level, option, value)
 
 
-def test_without_filters_a_server_at_loopback_addresses_is_tied_to_that_interface():
+def test_without_filters_a_server_at_loopback_addresses_is_bound_to_that_interface():
     with Forbidden(socket.AF_INET6) as server:
         server.bind(("::", 0))
         server.listen()
-        for _ in range(2):  # by the process beside, and again
+        for _ in range(2):  # by the companion process, and again
             assert restrict([server], port_of(server), ["127.0.0.1", "::1"])
         assert server.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0") == b"lo"
         assert answers("127.0.0.1", port_of(server))
@@ -195,12 +170,12 @@ def test_without_filters_a_server_at_loopback_addresses_is_tied_to_that_interfac
             restrict([server], port_of(server), ["10.0.0.1"])
 
 
-def test_own_addresses_of_a_literal_are_it_and_of_a_name_also_those_that_peers_see():
+def test_a_literal_is_its_only_own_address_and_a_name_adds_those_that_peers_see():
     assert own_addresses("127.0.0.3", ["127.0.0.1"]) == ["127.0.0.3"]
     assert own_addresses("::ffff:127.0.0.3") == ["127.0.0.3"]
     assert own_addresses("no-such-host.invalid", ["127.0.0.1"]) == ["127.0.0.1"]
     assert "127.0.0.1" in own_addresses("localhost")
-    with pytest.raises(LookupError, match="no address of this machine"):
+    with pytest.raises(LookupError, match="not an address of this machine"):
         own_addresses("198.51.100.1", ["127.0.0.1"])
 
 

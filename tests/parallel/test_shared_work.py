@@ -1,4 +1,4 @@
-"""What devices share: one all-reduce a move, noise of their own, evaluation, and the work of another number of them."""
+"""Devices share the work: one all-reduce in an update, independent noise, evaluation, and resuming on other devices."""
 
 import shutil
 
@@ -19,7 +19,7 @@ from tfdgm.training.trainer import Trainer
 
 
 @pytest.mark.slow
-def test_a_run_stopped_on_two_devices_goes_on_with_one_or_four_to_the_same_weights(tmp_path):
+def test_a_run_stopped_on_two_devices_continues_on_one_or_four_to_the_same_weights(tmp_path):
     whole = train(tmp_path / "whole", "exact", 2)
     train(tmp_path / "broken", "exact", 2, steps=25)
     for then in (1, 4):
@@ -29,18 +29,18 @@ def test_a_run_stopped_on_two_devices_goes_on_with_one_or_four_to_the_same_weigh
 
 
 @pytest.mark.slow
-def test_the_number_of_shards_is_the_runs_and_devices_that_do_not_divide_it_are_refused(tmp_path):
+def test_the_number_of_shards_is_fixed_and_devices_that_do_not_divide_it_are_refused(tmp_path):
     train(tmp_path, "maf", 2, shards=None, steps=1, steps_per_loop=1)
     built, devices = replicated("maf", 1, shards=None)
     trainer = Trainer(built, tmp_path, silent)
-    assert trainer.restore() == 1 and trainer.shards == 2  # one for each device that it was begun on
+    assert trainer.restore() == 1 and trainer.shards == 2  # one for each device on which it began
     built, devices = replicated("maf", 4, shards=None)
     with devices.scope(), pytest.raises(UserError, match=r"2 shard\(s\) cannot be shared evenly by 4 devices"):
         Trainer(built, tmp_path, silent).restore()
 
 
 @pytest.mark.slow
-def test_a_move_has_one_all_reduce_of_gradients_and_little_more(tmp_path, monkeypatch):
+def test_an_update_has_one_all_reduce_of_gradients_and_little_more(tmp_path, monkeypatch):
     reduced, gathered = [], []
     context = tf.distribute.ReplicaContext
     all_reduce, all_gather = context.all_reduce, context.all_gather
@@ -63,21 +63,21 @@ def test_a_move_has_one_all_reduce_of_gradients_and_little_more(tmp_path, monkey
         player.name: sum(int(np.prod(variable.shape)) for variable in player.variables.values())
         for player in built.players
     }
-    # each of 2 replicas traces each of 2 + 1 moves
+    # each of 2 replicas traces each of 2 + 1 updates
     assert len(reduced) == 2 * 3 and gathered == []
     critic, model = reduced[0], reduced[-1]
     assert sizes["wasserstein"] < critic < sizes["wasserstein"] + 10  # and metrics
     assert sizes["model"] + 3 * 8 < model < sizes["model"] + 3 * 8 + 10  # and sums of 8 normalised channels
 
 
-def test_every_shard_draws_noise_of_its_own(tmp_path):
+def test_every_shard_draws_independent_noise(tmp_path):
     class Noise(Network):
         def build(self, input_shape, output_shape, context):
             self.shape = output_shape
             self.weight = keras.Variable(tf.zeros(output_shape), name="weight")
 
         def __call__(self, x, context):
-            # the gradient of the mean of the outputs is not seen; the noise goes into the moving statistic
+            # submitted as a statistic, since a metric would be averaged over the shards
             noise = tf.random.stateless_normal([1], context.seed_for("noise"))
             from tfdgm import Concatenated
 
@@ -106,7 +106,7 @@ def test_every_shard_draws_noise_of_its_own(tmp_path):
 def test_evaluation_and_samples_are_split_over_devices_and_agree_with_one(monkeypatch):
     from tfdgm.evaluation import bounds
 
-    monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", 9)  # several chunks, and devices without one in the last round
+    monkeypatch.setattr(bounds, "_EXAMPLES_AT_ONCE", 9)  # several chunks, and in the last round a device without one
     built, _ = replicated("adversarial_autoencoder", 1)
     many, devices = replicated("adversarial_autoencoder", 2)
     expected = evaluate(built, "train", 7)
@@ -132,27 +132,27 @@ def test_a_plugin_with_tf_variables_is_refused_on_several_devices():
             return x @ self.weight
 
     devices = mirrored(2)
-    with devices.scope(), pytest.raises(UserError, match=r"weight.*kept as tf\.Variable"):
+    with devices.scope(), pytest.raises(UserError, match=r"weight.*created as tf\.Variable"):
         points_experiment(encoder=Old()).build(devices)
 
 
 @pytest.mark.parametrize(
     "placement, reason",
     [
-        ({"replicas": 2}, "no use with"),
+        ({"replicas": 2}, "no effect with"),
         ({"strategy": "mirrored", "replicas": 0}, "at least 1"),
         ({"strategy": "mirrored", "replicas": 5}, "this process has 4 logical CPU"),
-        ({"strategy": "multi_worker"}, "needs TF_CONFIG"),
-        ({"strategy": "multi_worker", "cluster": "slurm"}, "not started by srun"),
+        ({"strategy": "multi_worker"}, "requires TF_CONFIG"),
+        ({"strategy": "multi_worker", "cluster": "slurm"}, "requires a process started by srun"),
         ({"strategy": "tpu", "tpu": "nowhere"}, "no TPU answers"),
     ],
 )
-def test_devices_that_are_not_there_are_refused_with_the_reason(placement, reason, monkeypatch):
+def test_unavailable_devices_are_refused_with_the_reason(placement, reason, monkeypatch):
     for name in ("TF_CONFIG", "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match=reason):
         Placement(**placement).devices()
 
 
-def test_one_device_of_a_strategy_is_one_device():
+def test_a_strategy_with_one_device_is_one_device():
     assert type(Placement(strategy="mirrored", replicas=1).devices()) is Devices

@@ -1,4 +1,4 @@
-"""Worker processes over the loopback interface: the same weights and scores, one stop for all, and a start again."""
+"""Workers over the loopback interface: the weights and scores of one device, a common stop, and restarts."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from loopback import answers, filters_allowed
 from replicated import largest_difference
 from small import command
-from test_ports import answers, filters_allowed
 
 from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.metrics_file import read_lines
@@ -25,7 +25,7 @@ from local_cluster import environments  # noqa: E402
 from tfdgm.system.supervisor import supervise  # noqa: E402
 
 WORKER = str(Path(__file__).with_name("worker.py"))
-#: A digits VAE of an aggregated posterior whose memory all workers share; a validation split, and codes of no kind.
+#: A digits VAE with an aggregated posterior, whose memory all workers share, and with a validation split.
 BINDINGS = """
 steps = 60
 experiment.steps_per_loop = 20
@@ -55,8 +55,10 @@ def alone(tmp_path_factory):
 @pytest.mark.slow
 def test_two_workers_give_the_weights_and_scores_of_one_device_and_only_the_chief_writes(alone, tmp_path):
     flags = [f"--workdir={tmp_path / 'run'}", f"--gin_bindings={BINDINGS}", f"--gin_bindings={MULTI}"]
-    said = []
-    assert supervise([[sys.executable, WORKER, "train", *flags]] * 2, environments(2), 0, said.append) == 0, said
+    messages = []
+    assert supervise([[sys.executable, WORKER, "train", *flags]] * 2, environments(2), 0, messages.append) == 0, (
+        messages
+    )
     found = Checkpoints(tmp_path / "run" / "checkpoints").latest().tensors
     difference, name = largest_difference(alone[0], found)
     assert difference < 1e-5, name  # float32 sums in another order
@@ -74,7 +76,7 @@ def wait_for(condition, process, seconds=400):
 
 
 @pytest.mark.slow
-def test_a_lost_worker_or_chief_starts_all_again_and_sigterm_stops_all_at_one_step(tmp_path):
+def test_all_restart_when_a_worker_or_the_chief_is_lost_and_sigterm_stops_all_at_one_step(tmp_path):
     workdir = tmp_path / "run"
     bindings = BINDINGS.replace("steps = 60", "steps = 200_000") + "experiment.checkpoint_seconds = 0.0"
     flags = ["--", f"--workdir={workdir}", f"--gin_bindings={bindings}"]
@@ -85,11 +87,11 @@ def test_a_lost_worker_or_chief_starts_all_again_and_sigterm_stops_all_at_one_st
         )  # fmt: skip
     checkpoints = Checkpoints(workdir / "checkpoints")
     wait_for(lambda: len(checkpoints.steps()) > 1, process)
-    for address in workers(workdir)[0][1]["cluster"]["worker"]:
+    for address in worker_processes(workdir)[0][1]["cluster"]["worker"]:
         port = int(address.removeprefix("127.0.0.1:"))
         assert answers("127.0.0.1", port) and not (filters_allowed() and answers("127.0.0.2", port))
     for times, index in ((1, 1), (2, 0)):  # the second worker, then the chief
-        os.kill(workers(workdir)[index][0], signal.SIGKILL)
+        os.kill(worker_processes(workdir)[index][0], signal.SIGKILL)
         wait_for(lambda times=times: f"restarting, {times} of at most 3" in (tmp_path / "log").read_text(), process)
         reached = checkpoints.steps()[-1]
         wait_for(lambda reached=reached: checkpoints.steps()[-1] > reached + 20, process)
@@ -101,16 +103,16 @@ def test_a_lost_worker_or_chief_starts_all_again_and_sigterm_stops_all_at_one_st
     assert steps == list(np.arange(20, stopped + 1, 20))
 
 
-def workers(workdir):
-    """By index: the number of the process, and its TF_CONFIG."""
+def worker_processes(workdir):
+    """The process id and TF_CONFIG of each worker, by index."""
     found = {}
     for path in Path("/proc").iterdir():
         try:
-            told, arguments = (path / "environ").read_bytes(), (path / "cmdline").read_bytes()
+            variables, arguments = (path / "environ").read_bytes(), (path / "cmdline").read_bytes()
         except OSError:
-            continue  # no process, or one that is gone
-        cluster = re.search(rb"TF_CONFIG=([^\0]+)", told)
-        if cluster and str(workdir).encode() in arguments:
-            told = json.loads(cluster[1])
-            found[told["task"]["index"]] = int(path.name), told
+            continue  # not a process, or one that has ended
+        match = re.search(rb"TF_CONFIG=([^\0]+)", variables)
+        if match and str(workdir).encode() in arguments:
+            config = json.loads(match[1])
+            found[config["task"]["index"]] = int(path.name), config
     return found
