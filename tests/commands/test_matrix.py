@@ -43,8 +43,11 @@ def test_help_lists_the_command(capsys):
     "arguments, told",
     [
         (["--jobs=0"], "--jobs must be at least 1, got 0"),
-        (["--seeds=0,-1"], "--seeds must be integers in [0, 2^31), got '-1'"),
+        (["--seeds=0,-1"], "--seeds must be integers in [0, 2^31) or ranges FIRST-LAST of them, got '-1'"),
         (["--seeds=x"], "got 'x'"),
+        (["--seeds=3-1"], "got '3-1'"),
+        (["--seeds=0-2147483648"], "got '0-2147483648'"),
+        (["--seeds=0-1000"], "0-1000 has more than 1,000 seeds"),
         (["--priors=gaussian,mfa"], "there is no prior named 'mfa'. Did you mean 'maf'"),
         (["--posteriors=nome"], "there is no posterior named 'nome'. Did you mean 'none'"),
         (["--objectives=elbo+jds"], "there is no objective named 'jds'. Did you mean 'jsd'"),
@@ -85,7 +88,7 @@ def test_a_second_matrix_on_one_folder_is_refused(tmp_path, capsys):
 @pytest.mark.slow
 def test_a_dry_run_tells_what_would_run_and_what_is_refused_and_writes_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    arguments = ["--posteriors=none,gaussian", "--priors=gaussian", "--objectives=elbo", "--seeds=1,2"]
+    arguments = ["--posteriors=none,gaussian", "--priors=gaussian", "--objectives=elbo", "--seeds=1-2,2"]
     assert command("matrix", "--dry_run", *arguments) == 0
     said = capsys.readouterr().out
     assert "  2: objective.elbo needs a posterior" in said

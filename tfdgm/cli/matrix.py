@@ -32,6 +32,7 @@ from tfdgm.system.console import say
 #: The config files for single choices on the data of the default config.
 DEFAULT_ADDED = Packaged("digits/matrix")
 
+_MOST_SEEDS = 1_000
 _CHOSEN_BY_FLAGS = re.compile(r"^\s*experiment\.(posterior|prior|objectives|seed)\s*=", re.MULTILINE)
 
 
@@ -57,7 +58,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "objectives", [], repeatable + "A+B for a list of two; all by default", flag_values=values
     )
-    flags.DEFINE_multi_string("seeds", ["0"], "comma separated or repeated", flag_values=values)
+    flags.DEFINE_multi_string("seeds", ["0"], repeatable + "0-9 is a range", flag_values=values)
     flags.DEFINE_integer("jobs", 1, "processes at a time; they share the cores evenly", flag_values=values)
     flags.DEFINE_bool(
         "dry_run", False, "print what would run and what is refused and why, and stop", flag_values=values
@@ -109,7 +110,7 @@ class _Choices:
             chosen("posterior", _split(values.posteriors)),
             chosen("prior", _split(values.priors)),
             list(dict.fromkeys(terms)) or None,
-            list(dict.fromkeys(_seed(text) for text in _split(values.seeds))),
+            list(dict.fromkeys(seed for text in _split(values.seeds) for seed in _seeds(text))),
         )
 
 
@@ -117,10 +118,15 @@ def _split(texts: Iterable[str]) -> list[str]:
     return [part.strip() for text in texts for part in text.split(",") if part.strip()]
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**31:
-        raise UserError(f"--seeds must be integers in [0, 2^31), got {text!r}")
-    return int(text)
+def _seeds(text: str) -> range:
+    """Return the seeds of `N` or of `FIRST-LAST`."""
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text, re.ASCII)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+    if not first <= last < 2**31:
+        raise UserError(f"--seeds must be integers in [0, 2^31) or ranges FIRST-LAST of them, got {text!r}")
+    if last - first >= _MOST_SEEDS:
+        raise UserError(f"--seeds: {text} has more than {_MOST_SEEDS:,} seeds")
+    return range(first, last + 1)
 
 
 def _settings(values: flags.FlagValues) -> CellSettings:

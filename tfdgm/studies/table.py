@@ -35,6 +35,7 @@ SCORES = (
     "code_bits",
     "modes",
     "high_quality",
+    "reverse_kl",
     "precision",
     "recall",
     "density",
@@ -47,7 +48,7 @@ SCORES = (
 #: In which direction a score is better, where one is.
 BETTER = {
     **dict.fromkeys(("elbo", "code_usage", "modes", "precision", "recall", "coverage"), "↑"),
-    **dict.fromkeys(("nll_iwae", "frechet_distance", "mmd", "wasserstein", "sliced_wasserstein"), "↓"),
+    **dict.fromkeys(("nll_iwae", "reverse_kl", "frechet_distance", "mmd", "wasserstein", "sliced_wasserstein"), "↓"),
 }
 _FIXED_FIELDS = ("posterior", "prior", "objectives", "seed", "status", "reason", "seconds")
 
