@@ -240,7 +240,7 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path):
         ("experiment.objectives = []", ["experiment.objectives is empty"]),
         ("experiment.objectives = [@prior.gaussian()]", ["experiment.objectives must be a list of Objective"]),
         ("experiment.encoder = None", ["experiment.posterior needs experiment.encoder"]),
-        ("experiment.posterior = None", ["experiment.encoder has no use"]),
+        ("experiment.posterior = None", ["experiment.encoder has no effect"]),
         ("experiment.posterior = None\nexperiment.encoder = None", ["needs a posterior"]),
         ("network.mlp.hidden = (-3,)", ["must be positive", "-3"]),
         ("network.mlp.hidden = ('a',)", ["hidden must be a list of int"]),

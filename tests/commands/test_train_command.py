@@ -9,7 +9,7 @@ import pytest
 from small import command
 
 from tfdgm.cli.main import COMMANDS
-from tfdgm.configuration.experiment_arguments import experiment_arguments
+from tfdgm.runs.experiment_arguments import experiment_arguments
 
 
 def test_a_dry_run_prints_a_config_that_runs_as_it_stands_and_writes_nothing(tmp_path, monkeypatch, capsys):

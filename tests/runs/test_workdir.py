@@ -181,5 +181,5 @@ def test_two_runs_that_start_in_one_second_have_folders_of_their_own(tmp_path, m
         assert folder.is_dir()
     assert not (tmp_path / "other").exists()
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be made"), new_folder(tmp_path / "file", "vae"):
+    with pytest.raises(UserError, match="cannot be created"), new_folder(tmp_path / "file", "vae"):
         pass

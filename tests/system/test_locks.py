@@ -17,7 +17,7 @@ def test_a_folder_is_held_once_and_is_free_after(tmp_path):
         assert is_locked(tmp_path)
         with pytest.raises(UserError, match="another process holds"), locked(tmp_path):
             pass
-        with locked(tmp_path, wanted=False):
+        with locked(tmp_path, enabled=False):
             pass
     assert not is_locked(tmp_path)
     with locked(tmp_path):
@@ -52,7 +52,7 @@ def test_a_file_system_without_locks_is_told_as_that_and_the_cure_is_named(tmp_p
     with pytest.raises(UserError, match=r"cannot lock files: .*--no_lock") as refused, locked(tmp_path):
         pass
     assert os.strerror(number) in str(refused.value) and "another process holds" not in str(refused.value)
-    with locked(tmp_path, wanted=False):
+    with locked(tmp_path, enabled=False):
         pass
 
 
@@ -60,5 +60,5 @@ def test_a_system_without_fcntl_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "fcntl", None)
     with pytest.raises(UserError, match="no file locks"), locked(tmp_path):
         pass
-    with locked(tmp_path, wanted=False):
+    with locked(tmp_path, enabled=False):
         pass

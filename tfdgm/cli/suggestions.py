@@ -4,7 +4,7 @@ import ast
 import itertools
 from collections.abc import Sequence
 
-from tfdgm.configuration.experiment_arguments import experiment_arguments
+from tfdgm.runs.experiment_arguments import experiment_arguments
 
 
 def unquoted_binding(arguments: Sequence[str]) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tfdgm.configuration.call_graph import ConfigGraph
 from tfdgm.configuration.config_files import find_file, read_file
-from tfdgm.configuration.experiment_arguments import experiment_arguments
+from tfdgm.runs.experiment_arguments import experiment_arguments
 from tfdgm.configuration.gin_grammar import DEEPEST, LONGEST_TEXT, Binding, Include, Macro, Reference, parse
 from tfdgm.contracts.registry import KINDS, find, select
 from tfdgm.errors import UserError, did_you_mean, nearest

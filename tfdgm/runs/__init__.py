@@ -1,1 +1,1 @@
-"""One run: the files of its workdir, their formats, and how they are read."""
+"""One run: its settings, its variables, and the files of its workdir."""

@@ -1,8 +1,8 @@
-"""The format of checkpoints: one file each, verified, written atomically, never non-finite.
+"""The format of checkpoints: one file each, checksummed, written atomically, always finite.
 
-A checkpoint is a NumPy `.npz` of every variable that moves, by name, with a manifest that holds the step, the
-configuration of the run and a SHA-256 of every tensor. There is no state file that could go stale: the directory itself
-is the list. Reading runs no code, and takes no more memory than the file has bytes.
+A checkpoint is a NumPy `.npz` of every mutable variable by name, with a manifest of the step, the configuration of the
+run and the SHA-256 of every tensor. The directory itself is the list of checkpoints, so that no index can become stale.
+Reading executes no code, and takes no more memory than the size of the file.
 """
 
 import dataclasses
@@ -25,19 +25,19 @@ _PATTERN = re.compile(r"step-(\d{10,18})\.npz")
 
 
 class DamagedCheckpoint(Exception):
-    """A file that is not the checkpoint that was written, or cannot be read; the message ends a sentence about it."""
+    """A checkpoint file is altered or unreadable; the message completes a sentence that begins with its name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """What one file holds.
+    """The content of one checkpoint file.
 
     Attributes:
-      step: number of steps made.
-      tensors: everything that moves, by name.
-      shards: S of the run, which its result depends on.
-      score: the value of `experiment.keep_best` at this step, where it was the best so far.
-      config: the configuration of the run; None in files of before it was kept.
+      step: number of steps taken.
+      tensors: every mutable variable, by name.
+      shards: S of the run, on which its result depends.
+      score: the value of `experiment.keep_best` at this step, if it was the best so far.
+      config: the configuration of the run; None in files of versions that did not store it.
       callbacks: the state of callbacks, by name.
     """
 
@@ -50,11 +50,12 @@ class Checkpoint:
 
 
 def path_of(directory: Path, step: int) -> Path:
+    """Return the path of the checkpoint of a step."""
     return directory / f"step-{step:010d}.npz"
 
 
 def steps_in(directory: Path) -> list[int]:
-    """Return the steps that have a file, ascending; whether it is sound is seen when it is read."""
+    """Return the steps that have a file, in ascending order, without reading the files."""
     try:
         matches = [_PATTERN.fullmatch(entry.name) for entry in directory.iterdir()]
     except OSError:
@@ -63,10 +64,7 @@ def steps_in(directory: Path) -> list[int]:
 
 
 def newest_sound(directory: Path) -> tuple[Checkpoint | None, dict[int, str]]:
-    """Return the newest checkpoint that is sound, and by step what is wrong with those that are newer.
-
-    With no sound one, what is wrong with each; with no file at all, nothing.
-    """
+    """Return the newest intact checkpoint, or None, and the problems of all newer ones by step."""
     problems: dict[int, str] = {}
     for step in reversed(steps_in(directory)):
         try:
@@ -102,10 +100,10 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint file and check every byte that matters.
+    """Read a checkpoint file and verify its checksums.
 
     Raises:
-      DamagedCheckpoint: it is truncated, altered, of an unknown format, not a file, or may not be read.
+      DamagedCheckpoint: it is truncated, altered, of an unknown format, not a file, or unreadable.
     """
     try:
         with open_regular(path) as file:
@@ -115,14 +113,14 @@ def read(path: Path) -> Checkpoint:
         manifest = json.loads(arrays.pop(_MANIFEST).tobytes())
         expected, version, step = manifest["sha256"], manifest["format"], int(manifest["step"])
         shards, score, config = int(manifest.get("shards", 1)), manifest.get("score"), manifest.get("config")
-        sound = isinstance(score, (int, float, type(None))) and isinstance(config, (str, type(None)))
+        valid = isinstance(score, (int, float, type(None))) and isinstance(config, (str, type(None)))
         callbacks = manifest.get("callbacks", {})
-        sound = sound and step >= 0 and shards >= 1 and isinstance(callbacks, dict)
+        valid = valid and step >= 0 and shards >= 1 and isinstance(callbacks, dict)
     except OSError as error:
         raise DamagedCheckpoint(f"cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # whatever zip, NumPy and JSON make of bytes that are not theirs
+    except Exception as error:  # zip, NumPy and JSON raise many kinds of errors for altered bytes
         raise DamagedCheckpoint("is truncated or altered") from error
-    if not sound:
+    if not valid:
         raise DamagedCheckpoint("is truncated or altered")
     if version != FORMAT:
         raise DamagedCheckpoint(f"has format {version}; this version reads {FORMAT}")
@@ -135,7 +133,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def _check_sizes(file: BinaryIO) -> None:
-    """Refuse an archive whose members claim more than the file holds: they would be allocated before they are read."""
+    """Refuse an archive whose members claim to be larger than the file, since memory is allocated before reading."""
     size = file.seek(0, 2)
     file.seek(0)
     with zipfile.ZipFile(file) as archive:
@@ -152,6 +150,7 @@ def _check_sizes(file: BinaryIO) -> None:
 
 
 def _check_header(stream: Any, size: int) -> None:
+    """Refuse an array whose header does not match the size of its member."""
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"array format {version}")

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: which are kept, when they are written, and which one is read."""
+"""The checkpoints of a run: writing them in the background, deleting old ones, finding the one to read."""
 
 import secrets
 from collections.abc import Callable
@@ -17,9 +17,9 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-      directory: where they are.
-      keep: how many of the newest to keep.
-      warn: takes one line to the user.
+      directory: folder of the files.
+      keep: number of the newest checkpoints to keep.
+      warn: shows one line to the user.
     """
 
     def __init__(self, directory: Path, keep: int = 3, warn: Callable[[str], None] = console.warn) -> None:
@@ -30,17 +30,18 @@ class Checkpoints:
         self._pending: tuple[int, Future] | None = None
 
     def steps(self) -> list[int]:
-        """Return the steps that have a file, ascending."""
+        """Return the steps that have a file, in ascending order."""
         return steps_in(self.directory)
 
     def path(self, step: int) -> Path:
+        """Return the path of the checkpoint of a step."""
         return path_of(self.directory, step)
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write one checkpoint, first as the best where it has a score, and drop the oldest beyond `keep`.
+        """Write one checkpoint, first as the best one if it has a score, and delete all but the newest `keep`.
 
-        A crash between the two files leaves a best one that is ahead of the steps; the resumed run comes to the same
-        step again and finds it there. The other way round it would never look back.
+        After a crash between the two files the best checkpoint is ahead of the others, and the resumed run reaches its
+        step again. In the opposite order the best checkpoint would be lost.
 
         Raises:
           NonFiniteError: a tensor holds NaN or infinity; nothing is written.
@@ -48,7 +49,7 @@ class Checkpoints:
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.path(checkpoint.step)
-        if path.is_dir():  # somebody else's, which is passed over when checkpoints are read
+        if path.is_dir():  # not ours, and skipped when checkpoints are read
             path.rename(path.with_name(f"{path.name}.moved-{secrets.token_hex(4)}"))
         if checkpoint.score is not None:
             write(self.directory / _BEST, checkpoint)
@@ -58,7 +59,7 @@ class Checkpoints:
         return path
 
     def save_later(self, checkpoint: Checkpoint) -> None:
-        """Save in another thread, once the pending save is on disk; what that one raised comes now, as by `wait`."""
+        """Save in another thread, once the pending save is on disk; raise the error of that save as `wait` does."""
         self.wait()
         self._pending = (checkpoint.step, self._writer.submit(self.save, checkpoint))
 
@@ -66,7 +67,7 @@ class Checkpoints:
         """Block until the pending save is on disk.
 
         Raises:
-          UserError: it could not be written; says what is kept.
+          UserError: the save failed; the message names the newest checkpoint on disk.
         """
         if self._pending is None:
             return
@@ -74,7 +75,7 @@ class Checkpoints:
         try:
             written.result()
         except OSError as error:
-            good = [kept for kept in self.steps() if kept != step]  # a file of this step is one that was passed over
+            good = [kept for kept in self.steps() if kept != step]  # a file of this step was skipped as damaged
             kept = f"the checkpoint of step {good[-1]} is kept" if good else "there is no earlier one"
             raise UserError(
                 f"the checkpoint of step {step} could not be written to {self.directory}: "
@@ -82,10 +83,10 @@ class Checkpoints:
             ) from None
 
     def latest(self) -> Checkpoint | None:
-        """Return the newest sound checkpoint, or None where there is no checkpoint at all.
+        """Return the newest intact checkpoint, or None if there is no checkpoint at all.
 
         Raises:
-          UserError: there are checkpoints, and every one is damaged.
+          UserError: every checkpoint is damaged.
         """
         checkpoint, problems = newest_sound(self.directory)
         named = [f"{self.path(step).name} {problem}" for step, problem in problems.items()]
@@ -97,13 +98,13 @@ class Checkpoints:
                 )
             return None
         for problem in named:
-            self.warn(f"damaged checkpoint passed over: {problem}")
+            self.warn(f"damaged checkpoint skipped: {problem}")
         if named:
-            self.warn(f"going on from step {checkpoint.step}, the newest sound checkpoint")
+            self.warn(f"continuing from step {checkpoint.step}, the newest intact checkpoint")
         return checkpoint
 
     def drop_newest(self) -> None:
-        """Remove the newest one, unless it is the only one."""
+        """Delete the newest checkpoint, unless it is the only one."""
         self.wait()
         steps = self.steps()
         if len(steps) > 1:
@@ -121,13 +122,13 @@ class Checkpoints:
             raise UserError(f"{self.path(step)} {error}") from None
 
     def named(self, name: str) -> Checkpoint:
-        """Return the checkpoint that is called "latest", "best", or by its step.
+        """Return the checkpoint named "latest", "best", or by its step.
 
         Raises:
           UserError: there is none of that name.
         """
         if name not in ("latest", "best") and not (name.isascii() and name.isdecimal()):
-            raise UserError(f"a checkpoint is latest, best, or the number of a step; got {name!r}")
+            raise UserError(f"a checkpoint is latest, best, or the number of a step, got {name!r}")
         if name.isdecimal():
             if len(name) > 18 or int(name) not in self.steps():
                 kept = ", ".join(map(str, self.steps())) or "none"
@@ -140,15 +141,15 @@ class Checkpoints:
         return found
 
     def best(self) -> Checkpoint | None:
-        """Return the one of the best score so far; None where there is none, or with a warning where it is damaged."""
+        """Return the checkpoint with the best score, or None; warn if it is damaged."""
         if not (self.directory / _BEST).exists():
             return None
         try:
             return read(self.directory / _BEST)
         except DamagedCheckpoint as error:
-            self.warn(f"{_BEST} {error}; the best is looked for anew")
+            self.warn(f"{_BEST} {error}; the search for the best checkpoint starts again")
             return None
 
     def clean(self) -> None:
-        """Remove what a write that was cut off left behind."""
+        """Remove the temporary files of interrupted writes."""
         remove_leftovers(self.directory)

@@ -1,4 +1,4 @@
-"""Whether real-valued data has a scale that networks and optimizers with their defaults can learn from."""
+"""Warn of real-valued data whose scale is unsuited to the defaults of networks and optimizers."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,25 +10,25 @@ from tfdgm.errors import UserError
 from tfdgm.numerics.randomness import root_seed
 from tfdgm.runs.experiment import Built
 
-#: Examples that are looked at.
+#: Number of examples to examine.
 _EXAMPLES = 1_000
 #: Adam with the default rate of 1e-3 moves a bias by 10 at most in the default 10,000 steps, and by 100 in 100,000.
 _LARGE = 100.0
-#: A hundredth of the default scale 0.1 of `likelihood.gaussian`, to which such data is one point.
+#: A hundredth of a likelihood's scale of 0.1, in comparison to which such data is one point.
 _SMALL = 1e-3
-#: Columns this far apart in scale: one likelihood of all of x weighs an error of the same share 10^6 times more in one.
+#: Ratio of the columns' scales: at 1,000 a common likelihood weighs the same relative error 10^6 times more in one.
 #: Pixels of 8 bits stay below it: between the largest standard deviation in [0, 1] and one grey level, at most 829.
 _APART = 1_000.0
-#: A standard deviation by the range, for columns with few values that are not 0: a Gaussian's 1,000 draws span 6.5.
+#: Range in standard deviations, for columns with few values other than 0: 1,000 draws from a Gaussian span 6.5.
 _RANGE = 6.5
 _NAMED = 3
 
 
 def data_scale_warnings(built: Built) -> list[str]:
-    """`scale_warnings` of at most 1,000 observed training examples, spread evenly; none for grey levels and codes.
+    """Return the `scale_warnings` of up to 1,000 evenly spaced training examples; none for data with grey levels.
 
     Raises:
-      UserError: one of them has NaN or infinity.
+      UserError: an example contains NaN or infinity.
     """
     data, source = built.experiment.data, built.experiment.train
     if data.spec.levels is not None:
@@ -45,19 +45,19 @@ def data_scale_warnings(built: Built) -> list[str]:
     if not finite.all():
         raise UserError(
             f"{data.display_name()}: x of training example {positions[np.argmin(finite)]} has NaN or infinity, as do "
-            f"{np.sum(~finite)} of {len(x)} examples looked at"
+            f"{np.sum(~finite)} of {len(x)} examined examples"
         )
     return scale_warnings(data.spec, x)
 
 
 def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
-    """At most one line about columns of x whose scale is far from 1, the worst first, with the cure.
+    """Return at most one line about columns of x whose scale is far from 1, the worst first, with the remedy.
 
-    That is a mean or standard deviation beyond 100; a largest standard deviation below 0.001; or standard deviations
-    more than 1,000 apart. Columns that are constant count for their mean alone.
+    The scale is far from 1 if a mean or standard deviation exceeds 100, if every standard deviation is below 0.001, or
+    if two standard deviations differ by a factor of more than 1,000. Constant columns count only by their mean.
 
     Args:
-      spec: of x; grey levels have their scale by the data's own definition, and no warning.
+      spec: specification of x; grey levels are never warned about, since their definition fixes their scale.
       x: examples `[n, *spec.shape]`, finite.
     """
     if spec.levels is not None or not len(x):
@@ -92,7 +92,7 @@ def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
 
 
 def _place(column: int, shape: tuple[int, ...]) -> str:
-    """`column 3`, or `x[3, 1]` where x has several axes."""
+    """Return `column 3`, or `x[3, 1]` if x has several axes."""
     if len(shape) == 1:
         return f"column {column}"
     return f"x[{', '.join(str(index) for index in np.unravel_index(column, shape))}]"

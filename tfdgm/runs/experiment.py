@@ -1,4 +1,4 @@
-"""A run before and after its variables are made."""
+"""A run before and after its variables are created."""
 
 import copy
 import dataclasses
@@ -24,13 +24,13 @@ from tfdgm.parallel.strategies import Placement
 from tfdgm.runs.players import Player, make_players
 from tfdgm.runs.state import State
 
-#: Which values of a score are the best.
+#: The side of a score's range that is best.
 Side = Literal["largest", "smallest"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A checked run that has not made any variable yet; see `experiment` for the attributes."""
+    """A checked run without variables; see `experiment` for the attributes."""
 
     data: Data
     prior: Prior
@@ -68,11 +68,11 @@ class Experiment:
 
     @property
     def resident(self) -> bool:
-        """Whether the training data lives on the device; larger data is streamed."""
+        """Whether the training data is kept on the device; larger data is streamed."""
         return self.train.nbytes <= self.resident_bytes
 
     def build(self, devices: Devices | None = None) -> "Built":
-        """Makes the variables and the players, for one device or within `devices.scope()`."""
+        """Create the variables and the players, for one device or within `devices.scope()`."""
         devices = devices or Devices()
         model = Model(
             prior=self.prior,
@@ -126,5 +126,5 @@ class Built:
     devices: Devices
 
     def parameters(self) -> dict[str, Any]:
-        """The model's trainable variables by name."""
+        """Return the model's trainable variables by name."""
         return trainable(named_variables(self.model, "model"))

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one flat JSON object a line, the step and the metrics of a loop."""
+"""`metrics.jsonl`: one flat JSON object per line, with the step and the metrics of a loop."""
 
 import io
 import os
@@ -13,12 +13,12 @@ _BLOCK = 1 << 16
 
 
 def line_of(step: int, metrics: Mapping[str, float]) -> str:
-    """Return the line of a step: seven digits of every metric."""
+    """Return the line of a step, with seven digits of every metric."""
     return strict_json.dumps({"step": step, **{name: float(f"{value:.7g}") for name, value in metrics.items()}})
 
 
 def read_lines(path: Path) -> list[dict[str, float]]:
-    """Return the sound lines of a metrics file; what a crash cut off or a disk damaged is left out.
+    """Return the valid lines of a metrics file, without truncated or damaged ones.
 
     Raises:
       OSError: it cannot be read.
@@ -29,7 +29,7 @@ def read_lines(path: Path) -> list[dict[str, float]]:
 
 
 def parse_line(text: bytes) -> dict[str, float] | None:
-    """Return the step and the metrics of a line, or None where it is damaged."""
+    """Return the step and the metrics of a line, or None if it is damaged."""
     try:
         line = strict_json.loads(text)
     except ValueError:
@@ -41,7 +41,7 @@ def parse_line(text: bytes) -> dict[str, float] | None:
 
 
 def last_step(path: Path) -> int | None:
-    """Return the step of the last sound line, or None where there is none; reads from the end."""
+    """Return the step of the last valid line, or None if there is none; reads from the end."""
     try:
         with open_regular(path) as file:
             for _, line in _lines_from_end(file):
@@ -54,7 +54,7 @@ def last_step(path: Path) -> int | None:
 
 
 def cut_after(path: Path, step: int) -> None:
-    """Remove the lines past a step, and damaged ones among them, in time that does not grow with the lines kept.
+    """Remove all lines after a step, damaged ones included, in time independent of the number of lines kept.
 
     Raises:
       OSError: the file cannot be read or cut.
@@ -77,7 +77,7 @@ def _lines_from_end(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     while end > 0 or tail:
         start = tail.rfind(b"\n", 0, max(len(tail) - 1, 0)) + 1
         if start == 0 and end > 0:
-            size = min(max(_BLOCK, len(tail)), end)  # doubled, so that one endless line costs no more than its length
+            size = min(max(_BLOCK, len(tail)), end)  # doubling keeps the cost of one long line linear in its length
             file.seek(end - size)
             tail = file.read(size) + tail
             end -= size

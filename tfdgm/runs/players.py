@@ -1,4 +1,4 @@
-"""Players: who moves which variables by which loss."""
+"""Players: sets of variables, each with a loss and an optimizer."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -22,10 +22,10 @@ class Player:
 
     Attributes:
       name: "model", or the objective's name.
-      owned: the component whose trainable variables this player moves.
-      loss: what it minimises, from one pass.
-      optimizer: a Keras optimizer of its own.
-      updates: of its variables in each training step.
+      owned: the component whose trainable variables this player updates.
+      loss: maps a forward pass to the loss that it minimises.
+      optimizer: its Keras optimizer.
+      updates: number of its updates in each training step.
       ema_decay: decay of the exponential moving average of the weights, or None.
     """
 
@@ -37,10 +37,13 @@ class Player:
     ema_decay: float | None = None
 
     def build(self, learning_rate_scale: tf.Variable | None = None) -> None:
-        """Collects the variables and makes the optimizer's; after the components are built.
+        """Collect the variables of the components, which must be built, and create the optimizer's variables.
 
         Args:
           learning_rate_scale: a factor on the optimizer's learning rate.
+
+        Raises:
+          UserError: the player has no trainable variables.
         """
         if learning_rate_scale is not None:
             rate = self.optimizer._learning_rate
@@ -57,28 +60,29 @@ class Player:
                 self.averages[path] = keras.Variable(raw(variable).numpy(), trainable=False, name="average")
 
     def state(self) -> dict[str, Any]:
-        """All of this player's variables that are not the components' own, by name."""
+        """Return the variables of the optimizer and the moving averages, by name."""
         return named_variables({"optimizer": self.optimizer, "average": self.averages}, f"players/{self.name}")
 
     def apply(self, gradients: Sequence[Any], devices: Devices) -> None:
-        """One optimizer step, then the moving average."""
+        """Take one optimizer step, then update the moving averages."""
         devices.apply(self.optimizer, gradients, list(self.variables.values()))
         for path, average in self.averages.items():
             old, new = raw(average), raw(self.variables[path])
             old.assign_sub((1.0 - self.ema_decay) * (old - new))  # type: ignore[operator]
 
     def update_statistics(self, totals: dict[Component, dict[str, tf.Tensor]], context: Any) -> None:
-        """Hands this step's totals to the components they came from."""
-        for part, mine in totals.items():
-            part.update_statistics(mine, context)
+        """Pass this step's totals to the components that collected them."""
+        for part, statistics in totals.items():
+            part.update_statistics(statistics, context)
 
     def project(self) -> None:
+        """Project the variables of all components onto their feasible sets."""
         for part in self.parts:
             part.project()
 
 
 class Scaled(LearningRateSchedule):
-    """A learning rate times a variable.
+    """A learning rate multiplied by a variable.
 
     Args:
       rate: a schedule, or a constant.
@@ -100,7 +104,7 @@ def make_players(
     optimizer: Any,
     ema_decay: float | None,
 ) -> list[Player]:
-    """The adversaries in the order of the objectives, then the model; not built yet."""
+    """Return the adversaries in the order of the objectives, then the model, without building them."""
     adversaries = [
         Player(name, objective, _adversary_loss(objective), objective.optimizer, objective.critic_steps)
         for name, objective in objectives.items()
@@ -123,7 +127,7 @@ def _model_loss(objectives: dict[str, Objective]) -> Callable[[ForwardPass], Los
             prefix = f"{name}/" if objective.critic_steps else ""
             metrics.update({prefix + what: metric for what, metric in term.metrics.items()})
         if forward.model.prior.needs_posterior:
-            _ = forward.prior  # it collects statistics when read, which would go stale where no objective reads it
+            _ = forward.prior  # reading it collects its statistics, also if no objective reads it
         if forward.model.posterior is not None:
             for name, value in forward.latent.losses.items():
                 total = total + value

@@ -1,4 +1,4 @@
-"""`run.json`: how a run was first started, by which versions of everything it goes on, and each start."""
+"""`run.json`: the first start of a run, the versions of the libraries, the plugins, and every later start."""
 
 import platform
 import sys
@@ -57,53 +57,53 @@ _RECORD: dict[str, Check] = {
     "python": _is_text,
     "platform": _is_text,
 }
-#: Objects whose values are checked one by one.
+#: Objects whose values are checked individually.
 _MAPPINGS: dict[str, Check] = {"versions": _is_text_or_none, "plugins": _is_plugin, "units": _is_text}
 
 
 def checked_record(value: Any, warn: Callable[[str], None]) -> dict[str, Any]:
-    """Return what is sound of the content of a `run.json`, and warn of what is left out.
+    """Return the valid parts of a `run.json`, and warn of the others.
 
     Args:
       value: parsed JSON.
-      warn: takes a sentence about each part that is not of the form that `describe_run` writes.
+      warn: shows a sentence about each part that `describe_run` could not have written.
     """
     if not isinstance(value, dict):
-        warn("is not a JSON object; it is left out")
+        warn("is not a JSON object; it is ignored")
         return {}
-    record = _sound(value, _RECORD, warn)
+    record = _valid(value, _RECORD, warn)
     for name, check in _MAPPINGS.items():
         if name in value:
             items = value[name] if isinstance(value[name], dict) else {}
             if items is not value[name]:
-                warn(f"{name!r} is not an object; it is left out")
-            record[name] = _sound(items, dict.fromkeys(items, check), warn)
+                warn(f"{name!r} is not an object; it is ignored")
+            record[name] = _valid(items, dict.fromkeys(items, check), warn)
     if "starts" in value:
         starts = value["starts"] if isinstance(value["starts"], list) else []
-        kept = [_sound(start, _START, lambda text: None) for start in starts if isinstance(start, dict)]
+        kept = [_valid(start, _START, lambda text: None) for start in starts if isinstance(start, dict)]
         record["starts"] = [start for start in kept if set(start) == set(_START)]
         if starts is not value["starts"] or len(record["starts"]) < len(starts):
-            warn("'starts' is damaged; what is not sound of it is left out")
+            warn("'starts' is damaged; its invalid parts are ignored")
     return record
 
 
-def _sound(value: Mapping[str, Any], checks: Mapping[str, Check], warn: Callable[[str], None]) -> dict[str, Any]:
+def _valid(value: Mapping[str, Any], checks: Mapping[str, Check], warn: Callable[[str], None]) -> dict[str, Any]:
     for name in checks:
         if name in value and not checks[name](value[name]):
-            warn(f"{name!r} has the wrong type; it is left out")
+            warn(f"{name!r} has the wrong type; it is ignored")
     return {name: value[name] for name in checks if name in value and checks[name](value[name])}
 
 
 def describe_run(
     plugins: list[Plugin], seed: int, data: Mapping[str, Any], units: Mapping[str, str], history: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the content of `run.json` for a start that happens now.
+    """Return the content of `run.json` for a start at this moment.
 
     Args:
-      plugins: those that the run uses.
-      seed: of the run.
-      data: what its data says of itself.
-      units: of what its objectives log and estimate, by name.
+      plugins: the plugins of the run.
+      seed: the run's seed.
+      data: the facts of `Data.describe`.
+      units: units of the objectives' metrics and estimates, by name.
       history: the record before this start, empty for a new run.
     """
     start = {

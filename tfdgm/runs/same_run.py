@@ -1,42 +1,26 @@
-"""Tell whether two configurations describe the same run."""
+"""Decide whether two configurations describe the same run."""
 
 import difflib
 import re
 
 from tfdgm.errors import UserError
 from tfdgm.runs.checkpoint_files import Checkpoint
-
-#: Settings of how a run is carried out, not of what it computes; a resumed run may change them.
-_FREE_SETTINGS = tuple(
-    f"experiment.{name}"
-    for name in (
-        "checkpoint_seconds",
-        "keep_checkpoints",
-        "keep_best",
-        "best_is",
-        "grace_seconds",
-        "callbacks",
-        "strategy",
-        "replicas",
-        "cluster",
-        "kubernetes_selector",
-        "kubernetes_pods",
-        "tpu",
-    )
-)
-
-_FREE = (*_FREE_SETTINGS, "callback.")
+from tfdgm.runs.experiment_arguments import free_arguments
 
 
-def differences(saved: str, asked: str) -> list[str]:
-    """Return a diff of the lines that fix what a run computes; empty where the two describe the same run."""
-    before, after = _fixed(saved), _fixed(asked)
-    changes = difflib.unified_diff(before, after, "in the workdir", "asked for", lineterm="", n=0)
+def differences(saved: str, requested: str) -> list[str]:
+    """Return a diff of the lines that determine a run's results; empty if both describe the same run."""
+    before, after = _fixed(saved), _fixed(requested)
+    changes = difflib.unified_diff(before, after, "in the workdir", "requested", lineterm="", n=0)
     return [line for line in changes if not line.startswith("@@")]
 
 
 def check_config(checkpoint: Checkpoint, config: str | None) -> None:
-    """Raises: UserError: a checkpoint is of another configuration than this one."""
+    """Check that a checkpoint belongs to a configuration; either may be unknown.
+
+    Raises:
+      UserError: the configurations describe different runs.
+    """
     if checkpoint.config is None or config is None:
         return
     changes = differences(checkpoint.config, config)
@@ -47,11 +31,14 @@ def check_config(checkpoint: Checkpoint, config: str | None) -> None:
 
 
 def _fixed(config: str) -> list[str]:
-    lines = [line.strip() for line in config.splitlines() if line.strip()]
-    return [line for line in lines if not line.startswith(_FREE) and not _unread_macro(line, config)]
+    """Return the lines of a configuration that a resumed run must not change."""
+    free = re.compile(rf"experiment\.({'|'.join(free_arguments())}) = |([\w./]+/)?callback\.")
+    statements = re.split(r"\n(?=\S)", config)  # lines that continue a statement are indented
+    fixed = [text for text in statements if not free.match(text) and not _unread_macro(text, config)]
+    return [line.strip() for text in fixed for line in text.splitlines() if line.strip()]
 
 
-def _unread_macro(line: str, config: str) -> bool:
-    """Whether a line sets a macro that nothing reads: such lines have been in configurations."""
-    macro = re.match(r"([\w/]+) = ", line)
+def _unread_macro(statement: str, config: str) -> bool:
+    """Return whether a statement sets a macro that nothing reads, as older configurations do."""
+    macro = re.match(r"([\w/]+) = ", statement)
     return macro is not None and f"%{macro[1]}" not in config

@@ -1,8 +1,8 @@
-"""The one configurable function: a whole run follows from its arguments."""
+"""The one configurable function: its arguments describe a whole run."""
 
 import dataclasses
 import inspect
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import keras
 
@@ -19,7 +19,11 @@ from tfdgm.parallel.clusters import Cluster
 from tfdgm.parallel.strategies import Placement, Strategy
 from tfdgm.runs.experiment import Experiment, Side
 
-#: The arguments of `experiment` that say where it runs, and change nothing in what it computes.
+_T = TypeVar("_T")
+#: Marks the arguments of `experiment` that a resumed run may change: they do not affect its results.
+Free: TypeAlias = Annotated[_T, "free to change on resuming"]
+
+#: The arguments of `experiment` that choose its devices.
 PLACEMENT = tuple(field.name for field in dataclasses.fields(Placement))
 
 
@@ -44,68 +48,69 @@ def experiment(
     shards: int | None = None,
     steps_per_loop: int = 100,
     validate_every: int = 1_000,
-    checkpoint_seconds: float = 30.0,
-    keep_checkpoints: int = 3,
-    keep_best: str | None = None,
-    best_is: Side = "largest",
-    grace_seconds: float = 0.0,
+    checkpoint_seconds: Free[float] = 30.0,
+    keep_checkpoints: Free[int] = 3,
+    keep_best: Free[str | None] = None,
+    best_is: Free[Side] = "largest",
+    grace_seconds: Free[float] = 0.0,
     recoveries: int = 0,
     resident_bytes: int = 1 << 30,
-    callbacks: list[Callback] | None = None,
-    strategy: Strategy = "one_device",
-    replicas: int | None = None,
-    cluster: Cluster = "tf_config",
-    kubernetes_selector: str = "job-name=tfdgm",
-    kubernetes_pods: int | None = None,
-    tpu: str = "",
+    callbacks: Free[list[Callback] | None] = None,
+    strategy: Free[Strategy] = "one_device",
+    replicas: Free[int | None] = None,
+    cluster: Free[Cluster] = "tf_config",
+    kubernetes_selector: Free[str] = "job-name=tfdgm",
+    kubernetes_pods: Free[int | None] = None,
+    tpu: Free[str] = "",
 ) -> Experiment:
-    """Describes a whole run.
+    """Describe a whole run. A resumed run may change the arguments marked `Free`.
 
     Args:
-      data: pi(x).
+      data: the data distribution pi(x).
       prior: p(z).
-      likelihood: p(x|z) given the decoder's output.
-      decoder: network from z to what the likelihood wants.
+      likelihood: p(x|z), given the decoder's output.
+      decoder: network from z to the parameters of the likelihood.
       objectives: terms whose weighted sum the model minimises.
       posterior: q(z|x); None for a model without inference (a GAN).
-      encoder: network from x to what the posterior wants; None exactly where the posterior is.
-      latent_size: d, dimension of z; for discrete latents that of a code's embedding.
-      samples: what the model takes for a sample of x, in adversarial objectives, in `sample` and in scores: "draws" of
-        p(x|z), or its "mean", which makes the decoder a generator x = g(z); None is "draws" with a posterior and "mean"
-        without.
-      seed: every draw of the run is a function of it.
-      steps: number of model moves.
-      batch_size: examples in the global batch.
-      optimizer: the model's Keras optimizer; None is Adam with learning rate 1e-3 decayed to 0 by a cosine.
-      clip_norm: bound on the global norm of the gradient averaged over the global batch; None does not clip.
-      ema_decay: decay of an exponential moving average of the weights, which evaluation then uses; None keeps none.
-      precision: in which networks compute; "bfloat16" is faster on accelerators that have it. Weights, densities and
-        losses are float32 in any case.
-      shards: parts of the global batch, each with draws of its own; the devices share them evenly, and one device
-        processes its part one after the other (gradient accumulation). The result depends on their number and not on
-        that of the devices. None is one for each device that the run is begun on.
-      steps_per_loop: steps in one compiled loop; metrics, checkpoints and signals are served between loops.
+      encoder: network from x to the parameters of the posterior; None if and only if the posterior is None.
+      latent_size: d, the dimension of z; for discrete latents the dimension of a code's embedding.
+      samples: how the model samples x given z, in adversarial objectives, in `sample` and in scores: "draws" from
+        p(x|z), or its "mean", which makes the decoder a generator x = g(z). None stands for "draws" with a posterior
+        and "mean" without one.
+      seed: determines every random draw of the run.
+      steps: number of updates of the model.
+      batch_size: number of examples in the global batch.
+      optimizer: the model's Keras optimizer; None stands for Adam with a cosine decay of the learning rate from 1e-3
+        to 0.
+      clip_norm: bound on the global norm of the gradient, averaged over the global batch; None disables clipping.
+      ema_decay: decay of an exponential moving average of the weights, which evaluation then uses; None disables it.
+      precision: precision in which networks compute; "bfloat16" is faster on accelerators that support it. Weights,
+        densities and losses are always float32.
+      shards: number of parts of the global batch, each with independent draws. The devices share them evenly, and each
+        device processes its shards one after the other (gradient accumulation). The result depends on the number of
+        shards and not on the number of devices. None stands for one shard for each device on which the run begins.
+      steps_per_loop: steps in one compiled loop; metrics, checkpoints and signals are handled between loops.
       validate_every: steps between validations.
       checkpoint_seconds: seconds between checkpoints; a crash loses at most this much work.
-      keep_checkpoints: how many of the newest checkpoints to keep.
-      keep_best: name of a validation score, as metrics.jsonl has it; the checkpoint at its best is kept besides.
-      best_is: which values of it are the best.
-      grace_seconds: how long training goes on after SIGTERM before it saves and ends, for machines that are taken away
-        with notice; 0 ends at the end of the loop.
-      recoveries: how often a run that becomes non-finite goes back to its newest checkpoint, with half the learning
-        rates, before it ends; 0 ends at once.
-      resident_bytes: training data up to this size lives on the device; larger data is streamed.
-      callbacks: what else happens between loops, such as early stopping; none of it changes what a step computes.
-      strategy: "one_device"; "mirrored", several devices of this machine; "multi_worker", a process on each of several
-        machines; "tpu".
-      replicas: for "mirrored", the number of devices: of GPUs, None for all, or else logical devices on the CPU.
-      cluster: for "multi_worker", who says which processes take part: the variable TF_CONFIG, SLURM or Kubernetes.
-      kubernetes_selector: the label selector of this job's pods.
-      kubernetes_pods: how many they are, which are waited for.
+      keep_checkpoints: number of the newest checkpoints to keep.
+      keep_best: name of a validation score, as in metrics.jsonl; the checkpoint with its best value is kept as well.
+      best_is: whether the "largest" or the "smallest" value of that score is the best.
+      grace_seconds: seconds for which training continues after SIGTERM, for machines that are preempted with notice;
+        0 stops at the end of the loop.
+      recoveries: number of times that a run that becomes non-finite returns to its newest checkpoint and halves the
+        learning rates; 0 ends the run instead.
+      resident_bytes: training data up to this size is kept on the device; larger data is streamed.
+      callbacks: further actions between loops, such as early stopping; they do not affect the steps.
+      strategy: "one_device"; "mirrored", several devices of this machine; "multi_worker", one process on each of
+        several machines; "tpu".
+      replicas: for "mirrored", the number of GPUs, None for all; without a GPU, the number of logical CPU devices.
+      cluster: for "multi_worker", where to find the other processes: the variable TF_CONFIG, SLURM or Kubernetes.
+      kubernetes_selector: label selector of the job's pods.
+      kubernetes_pods: number of pods to wait for.
       tpu: for "tpu", its name or address.
 
     Raises:
-      UserError: a value has the wrong type or range, or parts do not go together.
+      UserError: a value has the wrong type or range, or two settings are incompatible.
     """
     given = dict(locals())
     for name, hint in inspect.get_annotations(experiment, eval_str=True).items():
@@ -120,7 +125,7 @@ def experiment(
             raise UserError(f"experiment.{name} must be at least 1, got {given[name]}")
     if not 0 <= seed < 2**31:
         raise UserError(f"experiment.seed must be in [0, 2^31), got {seed}")
-    if clip_norm is not None and not 1e-6 <= clip_norm <= 1e12:  # float32 bears its ratio to a norm
+    if clip_norm is not None and not 1e-6 <= clip_norm <= 1e12:  # its ratio to a norm stays finite in float32
         raise UserError(f"experiment.clip_norm must be between 1e-6 and 1e12, got {clip_norm}")
     if ema_decay is not None and not 0 < ema_decay < 1:
         raise UserError(f"experiment.ema_decay must be between 0 and 1, got {ema_decay}")
@@ -158,33 +163,33 @@ def _check_parts(
     latent_size: int,
     data: Data,
 ) -> None:
-    """Refuses pairs that have no meaning, with the reason."""
+    """Raise `UserError` for incompatible components."""
     if not objectives:
         raise UserError("experiment.objectives is empty: nothing would be trained")
     if posterior is not None and encoder is None:
-        raise UserError("experiment.posterior needs experiment.encoder: q(z|x) is read off the encoder's features")
+        raise UserError("experiment.posterior needs experiment.encoder, from whose output q(z|x) is computed")
     if posterior is None and encoder is not None:
-        raise UserError("experiment.encoder has no use without experiment.posterior: set it to None")
+        raise UserError("experiment.encoder has no effect without experiment.posterior: set it to None")
     if posterior is None:
         if prior.needs_posterior:
-            raise UserError(f"{prior.display_name()} needs a posterior, and experiment.posterior is None")
+            raise UserError(f"{prior.display_name()} needs a posterior, but experiment.posterior is None")
         for objective in objectives:
             if objective.needs_posterior:
                 setting = f" for {objective.needs_posterior_for}" if objective.needs_posterior_for else ""
                 raise UserError(
-                    f"{objective.display_name()} needs a posterior{setting}, and experiment.posterior is None"
+                    f"{objective.display_name()} needs a posterior{setting}, but experiment.posterior is None"
                 )
     reconstructs = any(objective.trains_decoder and not objective.critic_steps for objective in objectives)
     for objective in objectives:
         if objective.balanced_for and not reconstructs:
             raise UserError(
                 f"{objective.display_name()}: {objective.balanced_for} weighs the term against one that minimises "
-                "-log p(x|z), and experiment.objectives has none"
+                "-log p(x|z), but experiment.objectives has none"
             )
     discrete = posterior is not None and posterior.latent_spec(latent_size, data.spec).discrete
     if prior.over == "codes" and not discrete:
         raise UserError(
-            f"{prior.display_name()} is over codes, but the latent is a vector: choose a posterior of codes"
+            f"{prior.display_name()} is over codes, but the latent is a vector: choose a posterior over codes"
         )
     untrained = [] if any(objective.trains_decoder for objective in objectives) else ["decoder"]
     if encoder is not None and not any(objective.trains_encoder for objective in objectives):
@@ -194,20 +199,21 @@ def _check_parts(
 
 
 def _check_optimizer(what: str, optimizer: Any) -> None:
-    """Keras clips before gradients are averaged, and its averaging needs a step that only its own fit makes."""
+    """Refuse Keras's own clipping, which precedes the averaging of gradients, and averages that only `fit` finishes."""
     for attribute, instead in (
         ("clipnorm", "experiment.clip_norm"),
         ("global_clipnorm", "experiment.clip_norm"),
         ("clipvalue", "experiment.clip_norm"),
         ("use_ema", "experiment.ema_decay"),
         ("gradient_accumulation_steps", "experiment.shards"),
-        ("loss_scale_factor", "float32 or bfloat16, which need no scaled losses"),
+        ("loss_scale_factor", "float32 or bfloat16, which need no loss scaling"),
     ):
         if getattr(optimizer, attribute, None):
             raise UserError(f"{what}: {attribute} is not supported; use {instead}")
 
 
 def _name_objectives(objectives: list[Objective]) -> dict[str, Objective]:
+    """Return the objectives by the lower-case name of their class, numbered from the second of a class."""
     named: dict[str, Objective] = {}
     for objective in objectives:
         base = type(objective).__name__.lower()

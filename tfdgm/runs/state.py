@@ -1,4 +1,4 @@
-"""Everything of a run that moves, by name."""
+"""All mutable variables of a run, by name."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from tfdgm.runs.players import Player
 
 
 class State:
-    """The step, the model's, the objectives' and the optimizers' variables."""
+    """The step counter and the variables of the model, the objectives and the optimizers."""
 
     def __init__(
         self,
@@ -34,14 +34,14 @@ class State:
             self.variables["learning_rate_scale"] = learning_rate_scale
 
     def read(self) -> dict[str, np.ndarray]:
-        """A copy of every value."""
+        """Return a copy of every value."""
         return {name: np.array(raw(variable).numpy()) for name, variable in self.variables.items()}
 
     def assign(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """Sets every variable; the names and shapes must be exactly this run's.
+        """Assign every variable.
 
         Raises:
-          UserError: a tensor is missing, left over, or of another shape.
+          UserError: a tensor is missing, unknown, or of another shape.
         """
         problems = [f"{name} is missing" for name in self.variables if name not in tensors]
         problems += [f"{name} is not part of this run" for name in tensors if name not in self.variables]
@@ -57,7 +57,7 @@ class State:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Within it the weights are their moving averages, where a player keeps them."""
+        """Replace the weights by their moving averages within the block, where a player has averages."""
         swapped = [
             (player.variables[path], average) for player in self.players for path, average in player.averages.items()
         ]
@@ -72,5 +72,5 @@ class State:
 
 
 def count_parameters(variables: Mapping[str, Any]) -> int:
-    """Number of scalars in them."""
+    """Return the total number of scalars."""
     return sum(int(np.prod(variable.shape)) for variable in variables.values())

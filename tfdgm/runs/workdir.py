@@ -1,4 +1,4 @@
-"""The files of a run: one workdir is all that resuming, evaluating, sampling and exporting need."""
+"""The files of a run: resuming, evaluating, sampling and exporting need its workdir only."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,11 +19,11 @@ _FOLDERS = ("checkpoints", "samples", "events")
 
 
 class Workdir:
-    """Names of the files, how they are written (whole, or not at all), and how they are read (what is sound of them).
+    """The folder of a run: writes files atomically, and reads the valid parts of damaged ones.
 
     Args:
       path: the folder.
-      warn: takes a sentence about each file of which something had to be left out.
+      warn: shows a sentence about each damaged file.
     """
 
     def __init__(self, path: Path, warn: Callable[[str], None] = console.warn) -> None:
@@ -43,13 +43,13 @@ class Workdir:
         return self.path / "samples"
 
     def check(self, trusted: bool = False) -> None:
-        """Refuse a workdir of another user, or one whose folders are links; see `check_ownership`."""
+        """Raise `UserError` if another user owns the workdir, or its folders are links; see `check_ownership`."""
         check_ownership(self.path, _FOLDERS, trusted)
 
     def saved_config(self) -> str | None:
-        """Return the configuration of the run in here, or None where there is none, or none that is known.
+        """Return the configuration of the run in this workdir, or None if there is no run or it is unknown.
 
-        Where `config.gin` is gone, the newest checkpoint tells it.
+        If `config.gin` is missing, the configuration is read from the newest intact checkpoint.
 
         Raises:
           UserError: `config.gin` cannot be read.
@@ -66,7 +66,7 @@ class Workdir:
     def _config_of_checkpoint(self) -> str | None:
         if not self.checkpoints.is_dir():
             return None
-        # not at the top: it imports NumPy, and most commands have none
+        # not at the top: it imports NumPy, which most commands do not need
         from tfdgm.runs.checkpoint_files import newest_sound
 
         checkpoint, _ = newest_sound(self.checkpoints)
@@ -76,56 +76,56 @@ class Workdir:
         return checkpoint.config
 
     def require_run(self) -> str:
-        """Return the configuration of the run that must be in here.
+        """Return the configuration of the run in this workdir.
 
         Raises:
-          UserError: the folder does not exist, or holds no run.
+          UserError: the folder does not exist, or contains no run.
         """
         text = self.saved_config()
         if text is None:
-            raise UserError(f"{self.path} is not a workdir of tfdgm: there is no {self.config.name} in it")
+            raise UserError(f"{self.path} is not a workdir of tfdgm: it has no {self.config.name}")
         return text
 
     def differences(self, config: str) -> list[str]:
-        """Return the lines in which the run in here and a configuration differ; none where there is no run."""
+        """Return the lines in which a configuration differs from this run's; none if there is no run."""
         saved = self.saved_config()
         return [] if saved is None else differences(saved, config)
 
     def make(self, trusted: bool = False) -> None:
-        """Make the folder, or check the one that is there.
+        """Create the folder, or check an existing one.
 
         Raises:
-          UserError: it cannot be made, belongs to another user, or has links for folders.
+          UserError: it cannot be created, belongs to another user, or has links in place of folders.
         """
         self.check(trusted)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"the workdir {self.path} cannot be made: {error.strerror or error}") from None
+            raise UserError(f"the workdir {self.path} cannot be created: {error.strerror or error}") from None
 
     @contextmanager
-    def locked(self, wanted: bool = True) -> Iterator[None]:
-        """Hold the workdir for this process; see `tfdgm.system.locks.locked`."""
-        with locked(self.path, wanted):
+    def locked(self, enabled: bool = True) -> Iterator[None]:
+        """Lock the workdir for this process; see `tfdgm.system.locks.locked`."""
+        with locked(self.path, enabled):
             yield
 
     def begin(self, config: str) -> None:
-        """Make this the workdir of a configuration; the caller holds it.
+        """Prepare the workdir for a run of a configuration; the caller holds the lock.
 
         Raises:
-          UserError: it is read-only, or holds a run of another configuration.
+          UserError: it is read-only, or contains a run of another configuration.
         """
         saved = self.saved_config()
         if saved is None and self.checkpoints.is_dir() and any(self.checkpoints.glob("step-*.npz")):
             raise UserError(
-                f"{self.config} is missing, and no checkpoint in {self.checkpoints} tells of what run it is; restore "
-                "config.gin from a copy, or use another --workdir"
+                f"{self.config} is missing, and no checkpoint in {self.checkpoints} has a copy of it; restore "
+                "config.gin, or use another --workdir"
             )
         changes = [] if saved is None else differences(saved, config)
         if changes:
             raise UserError(
-                f"{self.path} holds a run of another configuration; use another --workdir, or leave out what differs "
-                "(a run is resumed exactly as it was begun; it cannot be extended):\n  " + "\n  ".join(changes)
+                f"{self.path} holds a run of another configuration; use another --workdir, or omit the settings that "
+                "differ (a run is resumed exactly as it began; it cannot be extended):\n  " + "\n  ".join(changes)
             )
         try:
             remove_leftovers(self.path)
@@ -143,36 +143,36 @@ class Workdir:
         return self.write(name, strict_json.dumps(value, indent=2) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Return a JSON object; an empty one where the file does not exist, and with a warning where it is damaged."""
+        """Return a JSON object; an empty one if the file does not exist or, with a warning, if it is damaged."""
         try:
             value = strict_json.loads(read_bytes(self.path / name))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:
-            self.warn(f"{self.path / name} is damaged and left out: {getattr(error, 'strerror', None) or error}")
+            self.warn(f"{self.path / name} is damaged and ignored: {getattr(error, 'strerror', None) or error}")
             return {}
         if not isinstance(value, dict):
-            self.warn(f"{self.path / name} is damaged and left out: it is not a JSON object")
+            self.warn(f"{self.path / name} is damaged and ignored: it is not a JSON object")
             return {}
         return value
 
     def run_record(self) -> dict[str, Any]:
-        """Return what is sound of `run.json`; see `tfdgm.runs.record`."""
+        """Return the valid parts of `run.json`; see `tfdgm.runs.record`."""
         return checked_record(self.read_json("run.json"), lambda text: self.warn(f"{self.path / 'run.json'}: {text}"))
 
     def scores(self) -> dict[str, Any]:
-        """Return `eval.json`: numbers and remarks by name; what is neither is left out with a warning."""
+        """Return the numbers and remarks of `eval.json` by name; other values are ignored with a warning."""
         scores = {}
         for name, value in self.read_json("eval.json").items():
             found = strict_json.number(value)
             if found is None and not isinstance(value, str):
-                self.warn(f"{self.path / 'eval.json'}: {name!r} is neither a number nor a text; it is left out")
+                self.warn(f"{self.path / 'eval.json'}: {name!r} is neither a number nor a text; it is ignored")
                 continue
             scores[name] = value if found is None else found
         return scores
 
     def metrics(self) -> list[dict[str, float]]:
-        """Return the sound lines of `metrics.jsonl`; see `tfdgm.runs.metrics_file`."""
+        """Return the valid lines of `metrics.jsonl`; see `tfdgm.runs.metrics_file`."""
         try:
             return read_lines(self.path / "metrics.jsonl")
         except FileNotFoundError:
@@ -184,19 +184,19 @@ class Workdir:
 
 @contextmanager
 def new_folder(parent: Path, name: str) -> Iterator[Path]:
-    """Make a folder `NAME-TIME`, and remove it after the block, with a parent made for it, if nothing was put in.
+    """Create a folder `NAME-TIME`; after the block, remove it if it is empty, and its parent if created here.
 
-    Its name has a number after it where another process had the same idea.
+    If the name is taken, a number is appended.
 
     Raises:
-      UserError: it cannot be made.
+      UserError: it cannot be created.
     """
     there_before = parent.exists()
     path = _make_new(parent, name)
     try:
         yield path
     finally:
-        with suppress(OSError):  # only empty ones go
+        with suppress(OSError):  # only empty folders are removed
             path.rmdir()
             if not there_before:
                 parent.rmdir()
@@ -212,5 +212,5 @@ def _make_new(parent: Path, name: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise UserError(f"the folder {path} cannot be made: {error.strerror or error}") from None
-    raise UserError(f"there are thousands of folders {stem}-N; name one with --workdir")
+            raise UserError(f"the folder {path} cannot be created: {error.strerror or error}") from None
+    raise UserError(f"there are already 9,999 folders {stem}-N; choose one with --workdir")

@@ -21,17 +21,17 @@ FLAG = "--no_lock"
 
 
 @contextmanager
-def locked(folder: Path, wanted: bool = True) -> Iterator[None]:
+def locked(folder: Path, enabled: bool = True) -> Iterator[None]:
     """Hold a folder within the block, by a lock on its file `.lock`.
 
     Args:
       folder: must exist.
-      wanted: False goes on without a lock, where the user knows that no other process writes there.
+      enabled: False skips the lock, if the user knows that no other process writes there.
 
     Raises:
       UserError: another process holds the folder, or its file system has no locks.
     """
-    if not wanted:
+    if not enabled:
         yield
         return
     path = folder / ".lock"

@@ -1,0 +1,61 @@
+"""The arguments of `experiment`: one signature says which ones a resumed run may change."""
+
+import dataclasses
+import inspect
+import typing
+
+import pytest
+
+from tfdgm import experiment
+from tfdgm.parallel.strategies import Placement
+from tfdgm.runs.experiment_arguments import experiment_arguments, free_arguments
+from tfdgm.runs.same_run import differences
+from tfdgm.runs.settings import PLACEMENT, Free
+
+HINTS = typing.get_type_hints(experiment, include_extras=True)
+DEFAULTS = {name: each.default for name, each in inspect.signature(experiment).parameters.items()}
+
+
+def test_free_arguments_read_from_the_source_are_those_annotated_as_free():
+    marked = [name for name in DEFAULTS if getattr(HINTS[name], "__metadata__", None) == Free[int].__metadata__]
+    assert list(free_arguments()) == marked
+    assert set(PLACEMENT) < set(marked)
+
+
+def test_arguments_that_change_the_results_are_not_free():
+    fixed = {"seed", "steps", "batch_size", "shards", "steps_per_loop", "validate_every", "recoveries", "optimizer"}
+    assert fixed & set(free_arguments()) == set()
+
+
+def test_the_placement_has_the_defaults_of_experiment():
+    fields = {field.name: field.default for field in dataclasses.fields(Placement)}
+    assert fields == {name: DEFAULTS[name] for name in PLACEMENT}
+
+
+@pytest.mark.parametrize("name", experiment_arguments())
+def test_a_resumed_run_may_change_free_arguments_only(name):
+    changed = differences(f"experiment.{name} = 1\n", f"experiment.{name} = 2\n")
+    assert (changed == []) == (name in free_arguments())
+    assert differences(f"experiment.{name}_x = 1\n", f"experiment.{name}_x = 2\n") != []
+
+
+CALLBACKS = """experiment.callbacks = \\
+    [@first/callback.early_stopping(), @second/callback.early_stopping(),
+     @third/callback.early_stopping()]
+experiment.seed = 3
+
+first/callback.early_stopping.patience = 3
+"""
+
+
+def test_a_resumed_run_may_change_callbacks_over_several_lines_and_in_scopes():
+    assert differences("experiment.seed = 3\n", CALLBACKS) == []
+    assert differences(CALLBACKS, CALLBACKS.replace("patience = 3", "patience = 4")) == []
+    assert differences(CALLBACKS, CALLBACKS.replace("seed = 3", "seed = 4"))[2:] == [
+        "-experiment.seed = 3", "+experiment.seed = 4",
+    ]  # fmt: skip
+
+
+def test_every_line_of_a_fixed_setting_counts():
+    saved = "experiment.objectives = \\\n    [@objective.elbo(),\n     @objective.jsd()]\n"
+    assert "-@objective.jsd()]" in differences(saved, saved.replace("jsd", "wasserstein"))
