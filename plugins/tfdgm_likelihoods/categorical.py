@@ -1,4 +1,4 @@
-"""The categorical likelihood of grey levels."""
+"""The categorical likelihood, for grey levels."""
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -8,7 +8,7 @@ from tfdgm_likelihoods.levels import OnLevels, check_levels
 
 
 class Categorical(Likelihood):
-    """p(x|z) = prod_i Categorical(level of x_i; softmax(l_i)); the decoder gives the logits l, one for each level."""
+    """p(x|z) = prod_i Categorical(level of x_i; softmax(l_i)); the decoder's outputs are l, one logit per level."""
 
     def check(self, data: DataSpec) -> None:
         check_levels(self, data)
@@ -21,7 +21,7 @@ class Categorical(Likelihood):
         self.data = context.data
 
     def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
-        """Independent over the whole event; `mean()` is the mean grey level in the units of x."""
+        """Return independent categoricals over the whole event; `mean()` is the mean grey level in the units of x."""
 
         def mean_level() -> tf.Tensor:
             levels = tf.range(outputs.shape[-1], dtype=outputs.dtype)

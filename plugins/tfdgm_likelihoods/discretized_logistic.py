@@ -1,4 +1,4 @@
-"""The discretised logistic likelihood of grey levels."""
+"""The discretised logistic likelihood, for grey levels."""
 
 import math
 from typing import Literal
@@ -10,19 +10,19 @@ from tensorflow_probability import distributions as tfd
 from tfdgm import BuildContext, DataSpec, Likelihood
 from tfdgm_likelihoods.levels import OnLevels, check_levels, level_step
 
-#: Smallest scale, in grey levels: at it the level at the location already has all the mass but 5e-5.
+#: Smallest scale, in grey levels: the level at the location then has all mass but 5e-5.
 _SMALLEST_SCALE = 0.05
 
 
 class DiscretizedLogistic(Likelihood):
-    """P(x = level k) = F(k + 1/2) - F(k - 1/2), F the logistic's distribution function; the lowest and highest level
-    take the tails, so that it sums to 1 (Kingma et al. 2016, appendix C; Salimans et al. 2017, equation 2).
+    """P(x = level k) = F(k + 1/2) - F(k - 1/2), F the distribution function of a logistic with location m and scale s.
 
-    The decoder gives the location m; 0 is the middle of the data's range and -1 and 1 are its ends.
+    The lowest and highest levels take the tails, so that the sum is 1 (Kingma et al. 2016, appendix C; Salimans et al.
+    2017, equation 2). The decoder's outputs are m: 0 is the middle of the data's range, -1 and 1 are its ends.
 
     Args:
-      scale: s of the logistic, where it starts; in the units of x. Its standard deviation is 1.81 s.
-      scale_from: "shared" learns one s for all of x; "decoder" takes s = scale exp(a) with a second decoder output a
+      scale: initial s, in the units of x; the standard deviation is 1.81 s.
+      scale_from: "shared" learns one s for all of x; "decoder" uses s = scale exp(a), with a second decoder output a
         for every element of x.
     """
 
@@ -43,7 +43,7 @@ class DiscretizedLogistic(Likelihood):
             self.log_scale = keras.Variable(tf.constant(math.log(self.scale)), name="log_scale")
 
     def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
-        """Independent over the whole event; `mean()` is the mean grey level in the units of x."""
+        """Return independent elements over the whole event; `mean()` is the mean grey level in the units of x."""
         assert self.data.levels is not None
         if self.scale_from == "decoder":
             location, log_scale = tf.unstack(outputs, axis=-1)
@@ -53,17 +53,17 @@ class DiscretizedLogistic(Likelihood):
         top = self.data.levels - 1
         scale = tf.maximum(tf.exp(log_scale) / level_step(self.data), _SMALLEST_SCALE)
         location = top / 2 * (1 + location)
-        # TFP rounds up, so that a location half a level lower rounds to the nearest
+        # TFP rounds up; with the location half a level lower, that rounds to nearest
         levels = QuantizedLogistic(tfd.Logistic(location - 0.5, scale), low=0.0, high=float(top))
         pixels = OnLevels(levels, lambda: mean_level(location, scale, top), self.data)
         return tfd.Independent(pixels, len(self.data.shape))
 
 
 class QuantizedLogistic(tfd.QuantizedDistribution):
-    """TFP's, with a log-probability that keeps its digits, and a gradient, at scales of many levels."""
+    """TFP's, with a log-probability that stays accurate and keeps its gradient at scales of many levels."""
 
     def _log_prob(self, k: tf.Tensor) -> tf.Tensor:
-        """F(b) - F(a) = F(b) (1 - F(a)) (1 - exp(a - b)), for the logistic with scale 1."""
+        """Use F(b) - F(a) = F(b) (1 - F(a)) (1 - exp(a - b)), written for scale 1."""
         location, scale = self.distribution.loc, self.distribution.scale
         above_lowest, below_highest = k > self.low, k < self.high
         inside = tf.math.log(-tf.math.expm1(-1 / scale))
@@ -75,7 +75,7 @@ class QuantizedLogistic(tfd.QuantizedDistribution):
 
 
 def mean_level(location: tf.Tensor, scale: tf.Tensor, top: int) -> tf.Tensor:
-    """E[k] = sum over k = 1..top of P(level >= k), in grey levels."""
+    """Return E[k] = sum_{k=1..top} P(level >= k), in grey levels."""
 
     def add(k: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return k + 1, total + tf.sigmoid((location - tf.cast(k, location.dtype) + 0.5) / scale)

@@ -1,4 +1,4 @@
-"""The Gaussian likelihood of real x."""
+"""The Gaussian likelihood, for real x."""
 
 import math
 
@@ -10,12 +10,12 @@ from tfdgm import BuildContext, DataSpec, Likelihood
 
 
 class Gaussian(Likelihood):
-    """p(x|z) = N(x; m(z), s^2 I): one scale for all of x, fixed or learned; the decoder gives the mean m.
+    """p(x|z) = N(x; m(z), s^2 I): one scale for all of x, fixed or learned; the decoder's outputs are the mean m.
 
     Args:
-      scale: standard deviation s, its first value where it is learned; in the units of x, from 1e-6 to 1e6: the
-        gradient goes with 1/s^2, and optimizers square it.
-      learned_scale: whether s is trained (one scalar, as log s).
+      scale: standard deviation s, or its initial value if learned, in the units of x; between 1e-6 and 1e6, since the
+        gradient is proportional to 1/s^2, which optimizers square.
+      learned_scale: whether to train s (one scalar, as log s).
     """
 
     def __init__(self, *, scale: float = 0.1, learned_scale: bool = False) -> None:
@@ -33,5 +33,5 @@ class Gaussian(Likelihood):
         )
 
     def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
-        """Independent normals over the whole event."""
+        """Return independent normals over the whole event."""
         return tfd.Independent(tfd.Normal(outputs, tf.exp(self.log_scale.value)), self.event_rank)

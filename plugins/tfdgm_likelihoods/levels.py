@@ -1,4 +1,4 @@
-"""Distributions over grey levels, low + k step for k = 0..L-1, by distributions over k."""
+"""Distributions over grey levels low + k step, k = 0..L-1, given a distribution of k."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,8 @@ def check_levels(likelihood: Likelihood, data: DataSpec) -> None:
     """Refuse data that is not grey levels."""
     if data.levels is None:
         raise UserError(
-            f"{likelihood.display_name()} needs x on a known number of grey levels, but the data is continuous; use "
-            "likelihood.gaussian, or data of integers"
+            f"{likelihood.display_name()} requires grey levels, but the data is continuous; use likelihood.gaussian "
+            "or integer data"
         )
 
 

@@ -1,4 +1,4 @@
-"""The residual convolutional network, from images to vectors or codes, and back."""
+"""The residual convolutional network between images, vectors and grids of codes."""
 
 import itertools
 import math
@@ -16,20 +16,19 @@ _LEAST_CHANNELS = 16
 
 
 class Conv(Network):
-    """Strided convolutions with residual blocks at the coarsest size, as the VQ-VAE's (van den Oord et al. 2017,
-    section 4.1).
+    """Strided convolutions and residual blocks at the coarsest size (VQ-VAE; van den Oord et al. 2017, section 4.1).
 
-    Shapes `(height, width, channels)` are images, and so is x however the data stores it. From a larger image to a
-    smaller one the network halves the size, rounding up, by convolutions of stride 2; from a smaller one to a larger it
-    doubles it by transposed convolutions, and crops. An affine map stands between a vector and the first size of at
-    most `smallest` pixels a side.
+    Shapes `(height, width, channels)` are images, and so is x, however the data stores it. To a smaller image, the
+    network halves the size by convolutions of stride 2, rounding up; to a larger image, it doubles the size by
+    transposed convolutions, and crops. An affine map connects a vector to the first size of at most `smallest` pixels
+    a side.
 
     Args:
-      width: channels at the coarsest size; each finer one has half as many, at least 16.
+      width: number of channels at the coarsest size; each finer size has half as many, at least 16.
       residual_blocks: number of blocks x + conv1x1(f(conv3x3(f(x)))), f the activation.
-      smallest: for vectors, halving stops at this many pixels a side.
+      smallest: side in pixels at which halving stops, for vectors.
       activation: name of a Keras activation.
-      normalization: "batch" normalises before every activation (`BatchNormalization`).
+      normalization: "batch" for batch normalisation before every activation (`BatchNormalization`).
     """
 
     def __init__(
@@ -44,7 +43,10 @@ class Conv(Network):
         self.require(width >= 1, f"width must be at least 1, got {width}")
         self.require(residual_blocks >= 0, f"residual_blocks must not be negative, got {residual_blocks}")
         self.require(smallest >= 1, f"smallest must be at least 1, got {smallest}")
-        self.require(activation != "glu", 'activation "glu" halves the channels, which the residual blocks cannot')
+        self.require(
+            activation != "glu",
+            'activation must not be "glu": it halves the channels, which residual blocks need to keep',
+        )
         try:
             self.activate = keras.activations.get(activation)
         except ValueError:
@@ -58,13 +60,13 @@ class Conv(Network):
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
         self.output_shape = output_shape
         source, target = as_image(input_shape, context.data), as_image(output_shape, context.data)
-        if source and target:  # of shapes that only look like x, z is a vector to the decoder, and so are its features
+        if source and target:  # z and its features are vectors, even if their shape happens to be that of x
             if input_shape == context.latent.decoder_input_shape and len(input_shape) != 3:
                 source = None
             elif input_shape == context.data.shape and len(output_shape) != 3:
                 target = None
         self.sizes = path(source, target, self.smallest, self.display_name())
-        make = Layers(context, bias=not self.normalization)  # a norm would take it out again
+        make = Layers(context, bias=not self.normalization)  # normalisation removes a bias
         coarse_at_end = self.sizes[0] >= self.sizes[-1]
         steps = len(self.sizes) - 1
         finer = [self.width_at(distance) for distance in range(steps, 0, -1)]
@@ -101,11 +103,11 @@ class Conv(Network):
         return Activation(self.activate, channels if self.normalization else None)
 
     def width_at(self, distance: int) -> int:
-        """Channels so many halvings above the coarsest size."""
+        """Return the number of channels `distance` halvings above the coarsest size."""
         return max(min(_LEAST_CHANNELS, self.width), self.width >> distance)
 
     def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
-        """`[batch, *input_shape]` -> `[batch, *output_shape]`."""
+        """Map `[batch, *input_shape]` to `[batch, *output_shape]`."""
         if self.entry is not None:
             x = self.entry(tf.reshape(x, [tf.shape(x)[0], -1]))
         hidden = tf.reshape(x, [-1, *self.input_image])
@@ -125,7 +127,7 @@ class Conv(Network):
 
 
 class Activation(Component):
-    """f(x), or f of x normalised."""
+    """f(x), or f(batch normalisation of x)."""
 
     def __init__(self, activate: Callable[[tf.Tensor], tf.Tensor], normalised_channels: int | None) -> None:
         self.activate = activate
@@ -148,7 +150,7 @@ class Residual(Component):
 
 
 class Layers:
-    """Makes built layers, each with a seed of its own; convolutions have a bias if `bias`, unless told otherwise."""
+    """Makes built layers, each with its own seed; `bias` says whether convolutions have one by default."""
 
     def __init__(self, context: BuildContext, bias: bool) -> None:
         self.context = context
@@ -187,5 +189,5 @@ class Layers:
 
 
 def crop(images: tf.Tensor, size: Size) -> tf.Tensor:
-    """The upper left `size` of every image."""
+    """Crop every image to its upper left `size`."""
     return images[:, : size[0], : size[1]]

@@ -12,15 +12,15 @@ from tfdgm_networks.normalization import BatchNormalization
 
 
 class MLP(Network):
-    """Dense layers with one activation between them and none at the end; input and output are flattened.
+    """Dense layers with an activation after all but the last; input and output are flattened.
 
     Args:
       hidden: widths of the hidden layers; empty for an affine map.
-      activation: name of a Keras activation. "glu" makes every hidden layer a gated one, (W x + b) * sigmoid(V x + c)
-        (Dauphin et al. 2017).
-      normalization: "batch" normalises every hidden layer before its activation (`BatchNormalization`).
-      dropout: share of hidden units set to 0 in training; draws come from the step's seed.
-      initializer: name of a Keras initialiser for the kernels; biases start at 0.
+      activation: name of a Keras activation. "glu" gates every hidden layer: (W x + b) * sigmoid(V x + c) (Dauphin
+        et al. 2017).
+      normalization: "batch" for batch normalisation of every hidden layer before its activation (`BatchNormalization`).
+      dropout: probability of setting a hidden unit to 0 in training.
+      initializer: name of a Keras initializer of the kernels; biases start at 0.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class MLP(Network):
         width = math.prod(input_shape)
         self.layers = []
         self.norms: list[BatchNormalization] = []
-        activation = None if self.normalization else self.activation  # which else comes between
+        activation = None if self.normalization else self.activation  # applied after normalisation instead
         for number, units in enumerate([*self.hidden, math.prod(output_shape)]):
             initializer = keras.initializers.get(self.initializer)
             config = initializer.get_config()
-            if "seed" in config:  # "identity" and "zeros" draw nothing
+            if "seed" in config:  # not in "identity" and "zeros"
                 config["seed"] = context.seed_for(f"layer {number}")
             last = number == len(self.hidden)
             gated = self.activation == "glu" and not last
             layer = keras.layers.Dense(
                 2 * units if gated else units,
                 activation=None if last else activation,
-                use_bias=last or not self.normalization,  # the norm would take it out again
+                use_bias=last or not self.normalization,  # normalisation removes a bias
                 kernel_initializer=type(initializer).from_config(config),
             )
             layer.build((None, width))
@@ -75,7 +75,7 @@ class MLP(Network):
             width = units
 
     def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
-        """`[batch, *input_shape]` -> `[batch, *output_shape]`."""
+        """Map `[batch, *input_shape]` to `[batch, *output_shape]`."""
         hidden = tf.reshape(x, [-1, self.layers[0].kernel.shape[0]])
         for number, layer in enumerate(self.layers):
             if number and self.dropout and context.training:

@@ -1,4 +1,4 @@
-"""What objectives with a critic share: the samples it compares, unrolling, and the balance with the ELBO."""
+"""Base class of objectives with a critic: the samples it compares, unrolling, and the balance with the ELBO."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -13,19 +13,19 @@ from tfdgm_objectives.critic import Critic, Score, mean_by_sample, score_and_slo
 Space = Literal["data", "latent"]
 Fakes = Literal["prior", "reconstructions", "both"]
 
-#: Bounds of the adaptive weight, and what keeps it finite (Esser et al. 2021, equation 7, and their code's bound).
+#: Upper bound of the adaptive weight and offset of its denominator (Esser et al. 2021, equation 7, and their code).
 _LARGEST_WEIGHT, _SMALLEST_NORM = 1e4, 1e-4
 
 
 class Adversarial(Objective):
-    """A term with a critic f that tells the real from the fake; see the objectives that derive from it.
+    """A loss given by a critic f that distinguishes real from fake samples.
 
-    In data space x is real, and samples of the model are fake: generated from the prior, reconstructed, or both. In
-    latent space draws from the prior are real and draws of q(z|x) are fake; both sides then belong to the model.
+    In data space, x is real and samples of the model are fake: generated from the prior, reconstructed, or both. In
+    latent space, draws from the prior are real and draws from q(z|x) are fake; both depend on the model.
 
     Attributes:
-      default_unrolling_rate: of virtual steps whose rate is not given.
-      penalty_on_slopes: the setting that penalises |df/dx| of each sample by itself, where there is one.
+      default_unrolling_rate: learning rate of the virtual steps, if `unrolling_rate` is None.
+      penalty_on_slopes: name of the setting that penalises |df/dx| at each sample, or "".
     """
 
     adversarial = True
@@ -43,7 +43,7 @@ class Adversarial(Objective):
         *,
         network: Network | None,
         optimizer: keras.optimizers.Optimizer | None,
-        moves: int,
+        critic_steps: int,
         space: Space,
         fakes: Fakes | None,
         weight: float,
@@ -53,17 +53,20 @@ class Adversarial(Objective):
         unrolling_rate: float | None,
         spectral_normalization: bool,
     ) -> None:
-        self.require(moves >= 1, f"moves must be at least 1, got {moves}: a critic that never moves tells nothing")
+        self.require(critic_steps >= 1, f"moves must be at least 1, got {critic_steps}")
         self.require_positive("weight", weight)
         self.require(packing >= 1, f"packing must be at least 1, got {packing}")
         self.require(unrolling >= 0, f"unrolling must not be negative, got {unrolling}")
         if unrolling_rate is not None:
             self.require_positive("unrolling_rate", unrolling_rate)
-            self.require(unrolling > 0, "unrolling_rate has no use with unrolling = 0")
-        self.require(space == "data" or fakes is None, "fakes has no use in latent space, where q(z|x) gives them")
+            self.require(unrolling > 0, "unrolling_rate has no effect with unrolling = 0")
+        self.require(
+            space == "data" or fakes is None,
+            "fakes has no effect in latent space, where the fake samples are draws from q(z|x)",
+        )
         self.critic = Critic(network, packing, spectral_normalization)
         self.optimizer = optimizer or keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99)
-        self.critic_steps = moves
+        self.critic_steps = critic_steps
         self.space = space
         self.fakes = fakes
         self.weight = weight
@@ -71,21 +74,21 @@ class Adversarial(Objective):
         self.packing = packing
         self.unrolling = unrolling
         self.unrolling_rate = unrolling_rate
-        for needs, setting in (
+        for needs_posterior, setting in (
             (space == "latent", "space = 'latent'"),
             (fakes in ("reconstructions", "both"), f"fakes = {fakes!r}"),
             (adaptive_weight, "adaptive_weight"),
         ):
-            if needs:
+            if needs_posterior:
                 self.needs_posterior, self.needs_posterior_for = True, setting
         self.balanced_for = "adaptive_weight" if adaptive_weight else ""
         self.trains_decoder = space == "data"
         self.trains_encoder = space == "latent" or fakes != "prior"
 
     def require_stable_unrolling(self, **penalties: Schedule) -> None:
-        """Refuses a rate of virtual steps at which they explode within a few.
+        """Refuse a learning rate at which the virtual steps diverge.
 
-        A penalty of weight w on the critic's slope has a curvature of about w, and steps of rate r multiply by 1 - r w.
+        A penalty of weight w on the critic's slope has a curvature of about w; a step of rate r multiplies by 1 - r w.
         """
         steepest = max([1.0, *(weight for weight in penalties.values() if isinstance(weight, (int, float)))])
         rate = self.default_unrolling_rate if self.unrolling_rate is None else self.unrolling_rate
@@ -101,21 +104,21 @@ class Adversarial(Objective):
             self._check_examples_apart(context)
         self.critic.build(context.latent.decoder_input_shape if latent else context.data.shape, context)
         if self.unrolling:
-            self.critic.variables()  # refuses those that cannot be replaced
+            self.critic.variables()  # raises for variables that cannot be replaced
 
     def _check_examples_apart(self, context: BuildContext) -> None:
-        """Refuses a critic whose score of one sample depends on the others: its slope is not that sample's own."""
+        """Refuse a critic whose score of one sample depends on other samples: no slope belongs to one sample alone."""
         network = self.critic.given or context.like_decoder()
-        like_decoder = "" if self.critic.given else ", which is like experiment.decoder"
+        like_decoder = "" if self.critic.given else " (built like experiment.decoder)"
         self.require(
             not network.mixes_examples,
-            f"{self.penalty_on_slopes} penalises the critic's slope at each sample by itself, but in "
-            f"{network.display_name()}{like_decoder}, the score of one sample depends on the others, by batch "
-            "normalisation (Gulrajani et al. 2017, section 4); set network to one without it",
+            f"{self.penalty_on_slopes} penalises the critic's slope at each sample, but batch normalisation in "
+            f"{network.display_name()}{like_decoder} makes the score of one sample depend on the others (Gulrajani et "
+            "al. 2017, section 4); set network to one without it",
         )
 
     def sides(self, forward: Forward) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The real samples, and one or two batches of fake ones, each `[batch, *shape]`."""
+        """Return the real samples, and one or two batches of fake samples, each `[batch, *shape]`."""
         if self.space == "latent":
             return forward.drawn, [compared(forward)]
         fakes = self.fakes or ("prior" if forward.model.posterior is None else "both")
@@ -142,7 +145,7 @@ class Adversarial(Objective):
         return self._by_sample(Loss(loss, metrics))
 
     def _loss_against(self, forward: Forward, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> tf.Tensor:
-        """The model's loss of these samples, `[batch / packing]`."""
+        """Return the model's loss on these samples, `[batch / packing]`."""
         real, *fakes = self._all_prepared([real, *fakes], context)
         inner, values = context.within("critic"), None
         if self.unrolling:
@@ -155,26 +158,26 @@ class Adversarial(Objective):
         return self.generator_loss(self.critic.at(inner, values), real, fakes)
 
     def _balance(self, forward: Forward, context: Context) -> tf.Tensor:
-        """|d(-log p(x|z))/do| / |d(this loss)/do|: the weight under which both pull equally hard, a scalar.
+        """Return |d(-log p(x|z))/do| / |d(this loss)/do|, the weight that equalises both gradient norms, a scalar.
 
-        o is the decoder's output, or z in latent space. (Esser et al. 2021 take the decoder's last layer, which a
-        decoder of unknown make does not show.)
+        o is the decoder's output, or z in latent space. (Esser et al. 2021 use the weights of the decoder's last layer,
+        which is unknown for an arbitrary decoder.)
         """
         if self.space == "latent":
             return self._balance_at_latent(forward, context)
         likelihood, example = forward.model.likelihood, forward.model.example
         generated = self.fakes == "prior"
-        judged = forward.generated_outputs if generated else forward.outputs
+        compared_outputs = forward.generated_outputs if generated else forward.outputs
         purpose = forward.context.within("generated" if generated else "reconstructed")
         real, fakes = self.sides(forward)
-        fixed = [tf.stop_gradient(fake) for fake in fakes[:-1]]  # of both kinds, samples from the prior come first
+        fixed = [tf.stop_gradient(fake) for fake in fakes[:-1]]  # for "both", samples from the prior come first
 
         def adversarial(outputs: tf.Tensor) -> tf.Tensor:
             fake = example(likelihood.distribution(outputs), purpose)
             return self._loss_against(forward, real, [*fixed, fake], context)
 
         distortion = gradient_norm(lambda o: -likelihood.distribution(o).log_prob(forward.x), forward.outputs)
-        return _ratio(distortion, gradient_norm(adversarial, judged))
+        return _ratio(distortion, gradient_norm(adversarial, compared_outputs))
 
     def _balance_at_latent(self, forward: Forward, context: Context) -> tf.Tensor:
         real, (fake,) = self.sides(forward)
@@ -185,13 +188,13 @@ class Adversarial(Objective):
         return _ratio(distortion, gradient_norm(lambda z: self._loss_against(forward, real, [z], context), fake))
 
     def scores(self, x: tf.Tensor, context: Context) -> tf.Tensor:
-        """f(x) `[batch]`, with no noise on x."""
+        """Return f(x) `[batch]`, without noise on x."""
         if self.packing > 1:
-            raise NotImplementedError(f"{self.display_name()}: packed samples have no scores of their own")
+            raise NotImplementedError(f"{self.display_name()}: a packed sample has no score of its own")
         return self.critic.at(context.within("critic"))(x)
 
     def prepared(self, x: tf.Tensor, context: Context, which: str) -> tf.Tensor:
-        """Samples as the critic sees them: packed."""
+        """Return the samples as the critic sees them: packed."""
         return self.critic.pack(x)
 
     def _all_prepared(self, samples: list[tf.Tensor], context: Context) -> list[tf.Tensor]:
@@ -199,26 +202,26 @@ class Adversarial(Objective):
 
     @abstractmethod
     def critic_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> Loss:
-        """What the critic minimises, `[batch / packing]`."""
+        """Return the critic's loss, `[batch / packing]`."""
 
     @abstractmethod
     def generator_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor]) -> tf.Tensor:
-        """What the model minimises, `[batch / packing]`."""
+        """Return the model's loss, `[batch / packing]`."""
 
     def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
-        """What `estimate` has, and the mean and the largest of the slopes |df/dx|.
+        """Return the result of `estimate`, and the mean and the largest slope |df/dx|.
 
-        Examples that fill no pack are left out; without a full pack there is nothing to estimate.
+        Examples of an incomplete pack are dropped; without a complete pack the result is empty.
         """
         real, fakes = self.sides(forward)
         kept = real.shape[0] // self.packing * self.packing
         if not kept:
             return {}
         real, *fakes = self._all_prepared([x[:kept] for x in (real, *fakes)], context)
-        what, estimate, slopes = self.estimate(self.critic.at(context.within("critic")), real, fakes, context)
+        name, estimate, slopes = self.estimate(self.critic.at(context.within("critic")), real, fakes, context)
         prefix = "latent_" if self.space == "latent" else ""
         return {
-            f"{prefix}{what}": estimate,
+            f"{prefix}{name}": estimate,
             f"{prefix}critic_slope": tf.reduce_mean(slopes),
             f"{prefix}critic_lipschitz": tf.reduce_max(slopes),
         }
@@ -227,17 +230,17 @@ class Adversarial(Objective):
     def estimate(
         self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context
     ) -> tuple[str, tf.Tensor, tf.Tensor]:
-        """What the critic estimates from prepared samples: its name, a scalar, and slopes |df/dx| that were seen."""
+        """Return the name and value of the estimate from prepared samples, and the observed slopes |df/dx|."""
 
     def _by_sample(self, loss: Loss) -> Loss:
         return Loss(mean_by_sample(loss.value, self.packing), loss.metrics)
 
 
 def compared(forward: Forward) -> tf.Tensor:
-    """Draws of q(z|x) as the critic of the latent space compares them with draws from the prior, `[batch, *shape]`.
+    """Return draws from q(z|x) for comparison with draws from the prior, `[batch, *shape]`.
 
-    What is relaxed is replaced by the code it is near, with its gradient: a critic would tell points between the codes
-    from codes however alike q and p are.
+    Relaxed draws are replaced by the exact codes, with the relaxed gradient: a critic would distinguish points between
+    codes from codes, no matter how close q and p are.
     """
     latent = forward.latent
     if latent.relaxed is None:
@@ -251,18 +254,18 @@ def compared(forward: Forward) -> tf.Tensor:
 def scores_of(
     score: Score, real: tf.Tensor, fakes: list[tf.Tensor], slopes: bool = False
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Scores of the real `[batch]` and of the fake samples `[1 or 2, batch]`, all in one call of the critic.
+    """Return scores of real samples `[batch]` and of fake samples `[1 or 2, batch]`, from one call of the critic.
 
-    The third is |df/dx|^2 `[2 or 3, batch]` at the real and the fake samples if `slopes`, else zeros.
+    The third result is |df/dx|^2 `[2 or 3, batch]` at the real and fake samples if `slopes`, else zeros.
     """
-    everything, blocks = tf.concat([real, *fakes], axis=0), [len(fakes) + 1, -1]
-    scores, squared = score_and_slope(score, everything) if slopes else (score(everything), None)
+    samples, blocks = tf.concat([real, *fakes], axis=0), [len(fakes) + 1, -1]
+    scores, squared = score_and_slope(score, samples) if slopes else (score(samples), None)
     scores = tf.reshape(scores, blocks)
     return scores[0], scores[1:], tf.zeros_like(scores) if squared is None else tf.reshape(squared, blocks)
 
 
 def gradient_norm(loss: Callable[[tf.Tensor], tf.Tensor], point: tf.Tensor) -> tf.Tensor:
-    """The norm over the whole batch of d(mean loss)/d(point)."""
+    """Return the norm of d(mean loss)/d(point) over the whole batch."""
     point = tf.stop_gradient(point)
     with tf.GradientTape() as tape:
         tape.watch(point)
@@ -270,12 +273,12 @@ def gradient_norm(loss: Callable[[tf.Tensor], tf.Tensor], point: tf.Tensor) -> t
     return tf.norm(tape.gradient(value, point))
 
 
-def _ratio(wanted: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
-    return tf.stop_gradient(tf.clip_by_value(wanted / (given + _SMALLEST_NORM), 0.0, _LARGEST_WEIGHT))
+def _ratio(distortion: tf.Tensor, adversarial: tf.Tensor) -> tf.Tensor:
+    return tf.stop_gradient(tf.clip_by_value(distortion / (adversarial + _SMALLEST_NORM), 0.0, _LARGEST_WEIGHT))
 
 
 def slopes_between(score: Score, real: tf.Tensor, fake: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """|df/dx| `[batch]` at random points on the lines from real to fake samples (Gulrajani et al. 2017)."""
+    """Return |df/dx| `[batch]` at random points on the lines from real to fake samples (Gulrajani et al. 2017)."""
     share = tf.random.stateless_uniform([real.shape[0], *[1] * (real.shape.rank - 1)], seed)
     squared = score_and_slope(score, fake + share * (real - fake))[1]
-    return tf.sqrt(squared + 1e-12)  # the root of 0 has no gradient
+    return tf.sqrt(squared + 1e-12)  # the gradient of the root is infinite at 0

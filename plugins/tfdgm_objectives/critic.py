@@ -1,4 +1,4 @@
-"""The critic: a network from samples to scores, also at weights that are not its own."""
+"""The critic: a network from samples to scores, evaluated at its own or at other weights."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,11 +16,12 @@ class Critic(Component):
     """f(x), one score for each sample, or for each `packing` samples seen together (PacGAN; Lin et al. 2018).
 
     Args:
-      network: from the samples' shape, its last side `packing` times as long, to a scalar; None is like the decoder.
-      packing: m, number of samples that one score is of.
-      spectral_normalization: whether every kernel W is divided by its largest singular value, followed by one power
-        iteration for each of the critic's moves (Miyato et al. 2018); kernels of convolutions are matrices from all
-        but the last of their sides to the last.
+      network: maps the samples' shape, with a last axis `packing` times as long, to a scalar; None for a copy of the
+        decoder's architecture.
+      packing: m, number of samples per score.
+      spectral_normalization: whether to divide every kernel W by its largest singular value, tracked by one power
+        iteration per critic step (Miyato et al. 2018); the kernel of a convolution is a matrix from all axes but the
+        last to the last.
     """
 
     def __init__(self, network: Network | None, packing: int, spectral_normalization: bool) -> None:
@@ -39,18 +40,17 @@ class Critic(Component):
                 self.directions[str(number)] = keras.Variable(leading, trainable=False, name="direction")
 
     def variables(self) -> list[keras.Variable]:
-        """The trainable variables of the network.
+        """Return the trainable variables of the network.
 
         Raises:
-          UserError: one is not Keras's, so that it cannot be replaced for a call, as spectral normalisation and
-            unrolling do.
+          UserError: one is not a keras.Variable, so that spectral normalisation and unrolling cannot replace it.
         """
         found = self.network.trainable_variables()
-        strange = [variable.name for variable in found if not isinstance(variable, keras.Variable)]
-        if strange:
+        unsupported = [variable.name for variable in found if not isinstance(variable, keras.Variable)]
+        if unsupported:
             raise UserError(
-                f"{self.network.display_name()} keeps {', '.join(strange)} as tf.Variable; spectral normalisation and "
-                "unrolling need keras.Variable"
+                f"{self.network.display_name()} keeps {', '.join(unsupported)} as tf.Variable; spectral normalisation "
+                "and unrolling require keras.Variable"
             )
         return found
 
@@ -58,23 +58,23 @@ class Critic(Component):
         return [variable for variable in self.variables() if len(variable.shape) >= 2]
 
     def pack(self, x: tf.Tensor) -> tf.Tensor:
-        """`[batch, *shape]` -> `[batch / m, *shape[:-1], m * shape[-1]]`."""
+        """Map `[batch, *shape]` to `[batch / m, *shape[:-1], m * shape[-1]]`."""
         if self.packing == 1:
             return x
         batch, *shape = x.shape
         if batch % self.packing:
-            raise UserError(f"a batch of {batch} examples cannot be packed by {self.packing}")
+            raise UserError(f"a batch of {batch} examples cannot be divided into packs of {self.packing}")
         rank = len(shape)
         apart = tf.reshape(x, [batch // self.packing, self.packing, *shape])
         beside = tf.transpose(apart, [0, *range(2, rank + 1), 1, rank + 1])
         return tf.reshape(beside, [batch // self.packing, *shape[:-1], self.packing * shape[-1]])
 
     def at(self, context: Context, values: Mapping[int, tf.Tensor] | None = None) -> Score:
-        """The scores as a function of packed samples.
+        """Return the scores as a function of packed samples.
 
         Args:
-          context: of the call.
-          values: by the position of a variable, a tensor in its place; gradients reach the tensors.
+          context: context of the call.
+          values: tensors that replace variables, by position; gradients reach the tensors.
         """
         if values is None and not self.spectral_normalization:
             return lambda x: self.network(x, context)
@@ -94,22 +94,22 @@ class Critic(Component):
         return score
 
     def project(self) -> None:
-        """One power iteration for every kernel."""
+        """Do one power iteration for every kernel."""
         if self.spectral_normalization:
             for kernel, direction in zip(self.kernels(), self.directions.values(), strict=True):
                 direction.value.assign(power_iteration(kernel.value, direction.value))
 
 
 def power_iteration(kernel: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
-    """The direction v `[outputs]`, closer to the first right singular vector: W^T W v, normalised."""
+    """Return W^T W v, normalised: closer than v `[outputs]` to the first right singular vector."""
     matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
     return tf.math.l2_normalize(tf.linalg.matvec(matrix, tf.linalg.matvec(matrix, direction), transpose_a=True))
 
 
 def spectral_norm(kernel: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
-    """u^T W v with u = W v / |W v|: the largest singular value of W if v is its right singular vector.
+    """Return u^T W v with u = W v / |W v|: the largest singular value of W if v is its right singular vector.
 
-    Its gradient is u v^T, as that of the singular value itself (Miyato et al. 2018, equation 12).
+    The gradient is u v^T, that of the singular value (Miyato et al. 2018, equation 12).
     """
     matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
     left = tf.stop_gradient(tf.math.l2_normalize(tf.linalg.matvec(matrix, direction)))
@@ -117,7 +117,7 @@ def spectral_norm(kernel: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
 
 
 def score_and_slope(score: Score, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """f(x) `[batch]` and the squared norm of its gradient, |df/dx|^2 `[batch]`."""
+    """Return f(x) `[batch]` and the squared norm of its gradient, |df/dx|^2 `[batch]`."""
     with tf.GradientTape() as tape:
         tape.watch(x)
         scores = score(x)
@@ -127,15 +127,15 @@ def score_and_slope(score: Score, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def unrolled(
-    critic: Critic, context: Context, loss: Callable[[Score], tf.Tensor], moves: int, rate: float
+    critic: Critic, context: Context, loss: Callable[[Score], tf.Tensor], steps: int, rate: float
 ) -> dict[int, tf.Tensor]:
-    """The critic's weights after `moves` virtual steps of gradient descent, as a function of what the loss sees.
+    """Return the critic's weights after `steps` virtual steps of gradient descent on `loss`, by position.
 
-    theta_(k+1) = theta_k - rate dL/dtheta(theta_k); gradients of the result go through all steps (Metz et al. 2017,
+    theta_(k+1) = theta_k - rate dL/dtheta(theta_k); the result is differentiable through all steps (Metz et al. 2017,
     equations 7 to 9).
     """
     values = {number: tf.convert_to_tensor(variable.value) for number, variable in enumerate(critic.variables())}
-    for _ in range(moves):
+    for _ in range(steps):
         with tf.GradientTape() as tape:
             tape.watch(list(values.values()))
             value = loss(critic.at(context, values))
@@ -145,5 +145,5 @@ def unrolled(
 
 
 def mean_by_sample(scores: tf.Tensor, packing: int) -> tf.Tensor:
-    """A loss of each pack as one of each sample, `[batch / m]` -> `[batch]`, of the same mean."""
+    """Repeat a loss per pack `[batch / m]` for every sample, `[batch]`, which keeps the mean."""
     return tf.repeat(scores, packing) if packing > 1 else scores

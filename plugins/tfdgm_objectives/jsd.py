@@ -1,4 +1,4 @@
-"""The Jensen-Shannon divergence, by a discriminator: the GAN of Goodfellow et al. 2014 and its descendants."""
+"""The Jensen-Shannon divergence estimated by a discriminator: GANs (Goodfellow et al. 2014) and variants."""
 
 import math
 from collections.abc import Mapping
@@ -15,36 +15,36 @@ from tfdgm_objectives.critic import Score
 class JSD(Adversarial):
     """min over the model, max over D of V = E log D(x) + E log(1 - D(x')), x real and x' fake, D = sigmoid(f).
 
-    For the best D, V = 2 JSD - 2 log 2 (Goodfellow et al. 2014, theorem 1), so for any D the mean JSD is at least
-    (V + 2 log 2) / 2, which is logged as `jsd_bound`, in nats. All losses are taken from logits.
+    For the optimal D, V = 2 JSD - 2 log 2 (Goodfellow et al. 2014, theorem 1), so for any D the JSD, averaged over
+    the kinds of fakes, is at least (V + 2 log 2) / 2, logged as `jsd_bound`, in nats. Losses are computed from logits.
 
     Args:
-      network: the critic f, from a sample to a scalar; None is a network like the decoder.
+      network: the critic f, from a sample to a scalar; None is a copy of the decoder's architecture.
       optimizer: the critic's Keras optimizer; None is Adam with learning rate 1e-3 and betas 0 and 0.99.
-      moves: the critic's moves for each of the model's.
-      space: "data" compares x with the model's samples of it; "latent" draws from the prior with draws of q(z|x), which
-        makes an adversarial autoencoder (Makhzani et al. 2015).
-      fakes: in data space, samples from the "prior", "reconstructions", each paired with its own x, or "both"; None is
-        both where there is a posterior.
-      generator: the model's loss: "non_saturating" -log D(x'), or "saturating" log(1 - D(x')), which is V's own.
-      relativistic: judges pairs by f(x) - f(x') in both players' losses (Jolicoeur-Martineau 2019; Sun et al. 2020).
-        V is then of pairs in both orders, and `jsd_bound` bounds their divergence. The critic's loss has a factor of 2
-        that those authors' have not, so that r1 and r2 weigh half of what they do there.
-      label_smoothing: s; real samples count as real with probability 1 - s (Salimans et al. 2016, section 3.4).
-      instance_noise: standard deviation of Gaussian noise on every sample that the critic sees, in the units of x; a
-        number or a schedule of the step (Sonderby et al. 2017; Arjovsky and Bottou 2017).
+      moves: number of critic steps per model step.
+      space: "data" compares x with samples of the model; "latent" compares draws from the prior with draws from q(z|x),
+        as in the adversarial autoencoder (Makhzani et al. 2015).
+      fakes: the fake samples in data space: from the "prior", "reconstructions", each paired with its x, or "both";
+        None is "both" if there is a posterior, else "prior".
+      generator: the model's loss: "non_saturating" -log D(x'), or "saturating" log(1 - D(x')), the model's part of V.
+      relativistic: whether both losses depend on pairs through f(x) - f(x') (Jolicoeur-Martineau 2019; Sun et al.
+        2020). V then sums over both orders of each pair, and `jsd_bound` bounds the divergence between them. The
+        critic's loss is twice that of these authors, so r1 and r2 have half the effect that they have there.
+      label_smoothing: s; the target for real samples is 1 - s (Salimans et al. 2016, section 3.4).
+      instance_noise: standard deviation of Gaussian noise added to every sample that the critic sees, in the units of
+        x; a number or a schedule of the step (Sonderby et al. 2017; Arjovsky and Bottou 2017).
       r1, r2: weights of (1/2) E |df/dx|^2 at real and at fake samples (Mescheder et al. 2018, equation 9);
         numbers or schedules of the step.
-      unrolling: number of virtual gradient steps of the critic that the model's loss looks ahead (Metz et al. 2017).
-      unrolling_rate: learning rate of the virtual steps, at most 1, 1 / r1 and 1 / r2; None is 0.1. They diverge
-        unless it is below 2 over the largest curvature of the critic's loss, which r1 and r2 raise. Not without
+      unrolling: number of virtual critic steps that the model's loss is unrolled through (Metz et al. 2017).
+      unrolling_rate: learning rate of the virtual steps, at most 1, 1 / r1 and 1 / r2; None is 0.1. The steps diverge
+        unless it is below 2 over the largest curvature of the critic's loss, which r1 and r2 increase. Requires
         unrolling.
-      spectral_normalization: divides the critic's kernels by their spectral norms (Miyato et al. 2018).
-      packing: m, samples that the critic judges together (Lin et al. 2018). `jsd_bound` and `jsd_estimate` are then of
-        packs: they bound the divergence between the laws of m independent samples, at least that of one.
-      weight: of this term among the objectives.
-      adaptive_weight: multiplies the term by the ratio of gradient norms, at the decoder's output, of -log p(x|z) and
-        of this loss (Esser et al. 2021, equation 7), for each shard its own. Only beside a term that minimises
+      spectral_normalization: whether to divide the critic's kernels by their spectral norms (Miyato et al. 2018).
+      packing: m, number of samples that the critic scores together (Lin et al. 2018). `jsd_bound` and `jsd_estimate`
+        then bound the divergence between the distributions of m independent samples, which is at least that of one.
+      weight: weight of this objective in the sum of all.
+      adaptive_weight: whether to multiply the loss, per shard, by the ratio of the gradient norms of -log p(x|z) and of
+        this loss at the decoder's output (Esser et al. 2021, equation 7). Requires an objective that minimises
         -log p(x|z), such as the ELBO.
     """
 
@@ -78,7 +78,7 @@ class JSD(Adversarial):
         super().__init__(
             network=network,
             optimizer=optimizer,
-            moves=moves,
+            critic_steps=moves,
             space=space,
             fakes=fakes,
             weight=weight,
@@ -89,9 +89,7 @@ class JSD(Adversarial):
             spectral_normalization=spectral_normalization,
         )
         self.require(0 <= label_smoothing < 0.5, f"label_smoothing must be in [0, 0.5), got {label_smoothing}")
-        self.require(
-            not (relativistic and label_smoothing), "label_smoothing has no labels to smooth in relativistic pairs"
-        )
+        self.require(not (relativistic and label_smoothing), "label_smoothing is not defined for relativistic pairs")
         self.require(
             not (relativistic and generator == "saturating"),
             "generator = 'saturating' is not defined for relativistic pairs",
@@ -113,7 +111,7 @@ class JSD(Adversarial):
             self.require_not_negative(name, getattr(self, name), steps=context.steps)
 
     def prepared(self, x: tf.Tensor, context: Context, which: str) -> tf.Tensor:
-        """Samples with instance noise, packed."""
+        """Add instance noise to the samples, and pack them."""
         if self.instance_noise != 0.0:
             noise = tf.random.stateless_normal(x.shape, context.seed_for(f"instance noise {which}"))
             x += scheduled(self.instance_noise, context.step) * noise
@@ -145,7 +143,7 @@ class JSD(Adversarial):
         saturating = self.generator == "saturating"
         fake_scores = tf.stack([score(fake) for fake in fakes])
         loss = tf.reduce_mean(-tf.nn.softplus(fake_scores) if saturating else tf.nn.softplus(-fake_scores), axis=0)
-        if self.space == "latent":  # the real side is the model's too
+        if self.space == "latent":  # real samples depend on the model too
             real_scores = score(real)
             loss += -tf.nn.softplus(-real_scores) if saturating else tf.nn.softplus(real_scores)
         return loss
@@ -159,12 +157,12 @@ class JSD(Adversarial):
 
 
 def game_value(real: tf.Tensor, fake: tf.Tensor, relativistic: bool) -> tf.Tensor:
-    """V at logits, log sigmoid(f(x)) + log(1 - sigmoid(f(x'))), nats; of pairs 2 log sigmoid(f(x) - f(x')).
+    """Return V from logits: log sigmoid(f(x)) + log(1 - sigmoid(f(x'))), or of pairs 2 log sigmoid(f(x) - f(x')); nats.
 
     Args:
       real: logits `[batch]`.
-      fake: logits `[blocks, batch]`, averaged over the blocks.
-      relativistic: whether each pair is judged as one.
+      fake: logits `[blocks, batch]`; the result is averaged over the blocks.
+      relativistic: whether the value is that of pairs.
 
     Returns:
       `[batch]`.

@@ -1,4 +1,4 @@
-"""The Wasserstein distance, by its Kantorovich-Rubinstein dual (Arjovsky et al. 2017)."""
+"""The Wasserstein distance estimated by its Kantorovich-Rubinstein dual (Arjovsky et al. 2017)."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -14,36 +14,36 @@ from tfdgm_objectives.critic import Score
 class Wasserstein(Adversarial):
     """min over the model, max over 1-Lipschitz f of E f(x) - E f(x'), x real and x' fake.
 
-    The maximum is W_1, the Wasserstein distance under the Euclidean metric, in the units of x. A critic that is not
-    exactly 1-Lipschitz has its dual value divided by the largest slope seen of it, for `wasserstein_estimate`. The
-    metric `lipschitz` is the mean, over shards and steps, of the largest slope in each.
+    The maximum is W_1, the Wasserstein distance under the Euclidean metric, in the units of x. Since a critic is not
+    exactly 1-Lipschitz, `wasserstein_estimate` is its dual value divided by its largest observed slope. The metric
+    `lipschitz` is the mean, over shards and steps, of the largest slope in each.
 
     Args:
-      network: the critic f, from a sample to a scalar; None is a network like the decoder.
+      network: the critic f, from a sample to a scalar; None is a copy of the decoder's architecture.
       optimizer: the critic's Keras optimizer; None is Adam with learning rate 1e-3 and betas 0 and 0.99.
-      moves: the critic's moves for each of the model's.
-      space: "data" compares x with the model's samples of it; "latent" draws from the prior with draws of q(z|x)
+      moves: number of critic steps per model step.
+      space: "data" compares x with samples of the model; "latent" compares draws from the prior with draws from q(z|x)
         (Tolstikhin et al. 2018).
-      fakes: in data space, samples from the "prior", "reconstructions", each paired with its own x, or "both"; None is
-        both where there is a posterior.
-      lipschitz: how f is kept Lipschitz: "gradient_penalty" on the slope at random points between real and fake samples
-        (Gulrajani et al. 2017); "clipping" of its weights (Arjovsky et al. 2017), which bounds the slope by an unknown
-        number; "spectral_normalization" of its kernels (Miyato et al. 2018), which bounds the slope by 1 for dense
-        layers with 1-Lipschitz activations; convolutions and residual blocks may exceed it.
-      penalty: lambda, weight of the gradient penalty; None is 10. Not with another lipschitz.
-      two_sided: whether slopes below 1 are penalised too: (|df/dx| - 1)^2, else max(0, |df/dx| - 1)^2; None is True.
-        Not with another lipschitz than the gradient penalty.
-      clip: c; every weight of the critic is kept in [-c, c]; None is 0.01. Not with another lipschitz.
-      unrolling: number of virtual gradient steps of the critic that the model's loss looks ahead (Metz et al. 2017);
-        not with clipping, which has no gradient.
-      unrolling_rate: learning rate of the virtual steps, at most 1 and 1 / penalty; None is 0.1, and 0.1 / penalty
-        under the gradient penalty. They diverge unless it is below 2 over the largest curvature of the critic's loss,
-        which the penalty raises. Not without unrolling.
-      packing: m, samples that the critic judges together (Lin et al. 2018). All estimates are then of packs: distances
-        between the laws of m independent samples, in R^(m d), and slopes there.
-      weight: of this term among the objectives.
-      adaptive_weight: multiplies the term by the ratio of gradient norms, at the decoder's output, of -log p(x|z) and
-        of this loss (Esser et al. 2021, equation 7), for each shard its own. Only beside a term that minimises
+      fakes: the fake samples in data space: from the "prior", "reconstructions", each paired with its x, or "both";
+        None is "both" if there is a posterior, else "prior".
+      lipschitz: how to bound the slope of f: "gradient_penalty" on the slope at random points between real and fake
+        samples (Gulrajani et al. 2017); "clipping" of the weights (Arjovsky et al. 2017), which bounds the slope by an
+        unknown constant; "spectral_normalization" of the kernels (Miyato et al. 2018), which bounds the slope by 1 for
+        dense layers with 1-Lipschitz activations, but not for convolutions and residual blocks.
+      penalty: lambda, weight of the gradient penalty; None is 10. Only for lipschitz = "gradient_penalty".
+      two_sided: whether to penalise slopes below 1 too: (|df/dx| - 1)^2, else max(0, |df/dx| - 1)^2; None is True. Only
+        for lipschitz = "gradient_penalty".
+      clip: c, the bound [-c, c] of every weight of the critic; None is 0.01. Only for lipschitz = "clipping".
+      unrolling: number of virtual critic steps that the model's loss is unrolled through (Metz et al. 2017); not with
+        clipping, which has no gradient.
+      unrolling_rate: learning rate of the virtual steps, at most 1 and 1 / penalty; None is 0.1, and 0.1 / penalty with
+        the gradient penalty. The steps diverge unless it is below 2 over the largest curvature of the critic's loss,
+        which the penalty increases. Requires unrolling.
+      packing: m, number of samples that the critic scores together (Lin et al. 2018). All estimates are then of
+        distances between the distributions of m independent samples, in R^(m d), and of slopes there.
+      weight: weight of this objective in the sum of all.
+      adaptive_weight: whether to multiply the loss, per shard, by the ratio of the gradient norms of -log p(x|z) and of
+        this loss at the decoder's output (Esser et al. 2021, equation 7). Requires an objective that minimises
         -log p(x|z), such as the ELBO.
     """
 
@@ -74,7 +74,7 @@ class Wasserstein(Adversarial):
         super().__init__(
             network=network,
             optimizer=optimizer,
-            moves=moves,
+            critic_steps=moves,
             space=space,
             fakes=fakes,
             weight=weight,
@@ -94,17 +94,17 @@ class Wasserstein(Adversarial):
         ):
             self.require(
                 value is None or lipschitz == used_by,
-                f"{name} has no use with lipschitz = {lipschitz!r}; it belongs to lipschitz = {used_by!r}",
+                f"{name} has no effect with lipschitz = {lipschitz!r}; it requires lipschitz = {used_by!r}",
             )
         self.require(
             not (unrolling and lipschitz == "clipping"),
-            "unrolling differentiates through the critic's moves, and clipping has no gradient; set another lipschitz",
+            "unrolling differentiates through the critic's steps, but clipping has no gradient; use another lipschitz",
         )
         self.lipschitz = lipschitz
         self.penalty = 10.0 if penalty is None else penalty
         self.two_sided = two_sided is None or two_sided
         self.clip = 0.01 if clip is None else clip
-        if lipschitz == "gradient_penalty":  # whose curvature grows with its weight
+        if lipschitz == "gradient_penalty":  # its curvature grows with its weight
             self.default_unrolling_rate = 0.1 / self.penalty
             self.penalty_on_slopes = "lipschitz = 'gradient_penalty'"
             self.require_stable_unrolling(penalty=self.penalty)
@@ -124,7 +124,7 @@ class Wasserstein(Adversarial):
 
     def generator_loss(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor]) -> tf.Tensor:
         loss = -tf.reduce_mean(tf.stack([score(fake) for fake in fakes]), axis=0)
-        return loss + score(real) if self.space == "latent" else loss  # the real side is the model's too
+        return loss + score(real) if self.space == "latent" else loss  # real samples depend on the model too
 
     def estimate(
         self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context
@@ -135,12 +135,12 @@ class Wasserstein(Adversarial):
         return "wasserstein_estimate", dual / tf.maximum(tf.reduce_max(slopes), 1e-12), slopes
 
     def _slopes_between(self, score: Score, real: tf.Tensor, fakes: list[tf.Tensor], context: Context) -> tf.Tensor:
-        """|df/dx| between the real and each batch of fake samples, `[1 or 2, batch]`."""
+        """Return |df/dx| between the real and each batch of fake samples, `[1 or 2, batch]`."""
         seeds = [context.seed_for(f"between {number}") for number in range(len(fakes))]
         return tf.stack([slopes_between(score, real, fake, seed) for fake, seed in zip(fakes, seeds, strict=True)])
 
     def project(self) -> None:
-        """Clips the critic's weights."""
+        """Clip the critic's weights."""
         if self.lipschitz == "clipping":
             for variable in self.critic.network.trainable_variables():
                 variable.assign(tf.clip_by_value(tf.convert_to_tensor(variable), -self.clip, self.clip))

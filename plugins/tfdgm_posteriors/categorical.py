@@ -1,4 +1,4 @@
-"""The categorical posterior, relaxed by Gumbel-softmax."""
+"""The categorical posterior with the Gumbel-softmax relaxation."""
 
 import math
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ from tfdgm_posteriors.codes import check_positions, usage
 class Categorical(Posterior):
     """q(c|x) = prod_i Categorical(c_i; softmax(l_i(x))), codes over a learned codebook E `[K, C]`.
 
-    The encoder's features are the logits l. In training the decoder reads y E with y = softmax((l + g) / t), g standard
-    Gumbel noise and t the temperature (Jang et al. 2017; Maddison et al. 2017); everywhere else it reads the rows of E
-    of exact draws, argmax_k (l_k + g_k). Relaxed draws make the training objective no bound; evaluation's is one.
+    The encoder's features are the logits l. In training the decoder's input is y E with y = softmax((l + g) / t), g
+    standard Gumbel noise and t the temperature (Jang et al. 2017; Maddison et al. 2017). Otherwise it is the rows of E
+    at exact draws argmax_k (l_k + g_k). With relaxed draws the training objective is not a bound; in evaluation it is.
 
     Args:
       positions: shape of the grid of codes, `(N,)` or `(height, width)`.
       num_categories: K.
-      temperature: t, from 1e-6 to 1e6 throughout; a number or a schedule of the step.
-      straight_through: whether the decoder reads the exact draw in training too, with the gradient of the relaxed one.
+      temperature: t, between 1e-6 and 1e6; a number or a schedule of the step.
+      straight_through: whether the decoder's input in training is the exact draw, with the relaxed draw's gradient.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Categorical(Posterior):
         self.embeddings = keras.Variable(initializer([self.num_categories, context.latent.size]), name="codebook")
 
     def distribution(self, features: tf.Tensor, context: Context) -> tfd.Distribution:
-        """Independent categoricals, batch shape `[batch]`, event shape `positions`."""
+        """Return independent categoricals, batch shape `[batch]`, event shape `positions`."""
         return tfd.Independent(tfd.Categorical(logits=features), len(self.positions))
 
     def __call__(self, features: tf.Tensor, context: Context) -> Latent:
@@ -82,11 +82,11 @@ class Categorical(Posterior):
         return Latent(self.distribution(features, context), value=codes, z=z, relaxed=relaxed, metrics=metrics)
 
     def codebook(self) -> tf.Tensor:
-        """E, `[K, C]`."""
+        """Return E, `[K, C]`."""
         return self.embeddings.value
 
 
 def gumbel(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
-    """Standard Gumbel noise, -log(-log u): argmax_k (l_k + g_k) is a draw from softmax(l) (Gumbel 1954)."""
-    uniform = uniform_draws(math.prod(shape), seed, minval=2.0**-126)  # which keeps log u finite
+    """Draw standard Gumbel noise -log(-log u): argmax_k (l_k + g_k) is a draw from softmax(l) (Gumbel 1954)."""
+    uniform = uniform_draws(math.prod(shape), seed, minval=2.0**-126)  # keeps log u finite
     return tf.reshape(-tf.math.log(-tf.math.log(uniform)), shape)

@@ -10,16 +10,16 @@ from tfdgm import BuildContext, Context, DataSpec, Latent, LatentSpec, Posterior
 
 
 class Gaussian(Posterior):
-    """q(z|x) = N(z; m(x), S(x)), drawn by reparameterisation (Kingma and Welling 2014, section 2.4).
+    """q(z|x) = N(z; m(x), S(x)), reparameterised (Kingma and Welling 2014, section 2.4).
 
-    The encoder's features are m, d pre-activations r of the scales softplus(r) + min_scale, and for a full covariance
-    the d (d - 1) / 2 entries of L below the diagonal.
+    The encoder's features are m, then d pre-activations r of the scales s = softplus(r) + min_scale, then for a full
+    covariance the d (d - 1) / 2 entries of L below the diagonal.
 
     Args:
-      covariance: "diagonal" for S = diag(s^2); "full" for S = L L^T with the scales on L's diagonal. With "full" the
-        rate has no closed form here and is estimated by one draw.
-      min_scale: lower bound on every scale, itself from 1e-6 to 1e6; keeps log q finite. Below, float32 would round
-        z = m + s e so coarsely that (z - m) / s is not e.
+      covariance: "diagonal" for S = diag(s^2); "full" for S = L L^T with s on L's diagonal, for which the rate is
+        estimated from one draw.
+      min_scale: lower bound on every scale, between 1e-6 and 1e6; keeps log q finite. With smaller scales, float32
+        rounds z = m + s e so coarsely that (z - m) / s differs from e.
     """
 
     def __init__(self, *, covariance: Literal["diagonal", "full"] = "diagonal", min_scale: float = 1e-4) -> None:
@@ -38,7 +38,7 @@ class Gaussian(Posterior):
         self.size = context.latent.size
 
     def distribution(self, features: tf.Tensor, context: Context) -> tfd.Distribution:
-        """Batch shape `[batch]`, event shape `[d]`."""
+        """Return q(z|x), batch shape `[batch]`, event shape `[d]`."""
         mean, pre_scale, below = tf.split(features, [self.size, self.size, -1], axis=-1)
         scale = tf.nn.softplus(pre_scale) + self.min_scale
         if self.covariance == "diagonal":
@@ -52,7 +52,7 @@ class Gaussian(Posterior):
 
 
 def lower_triangular(diagonal: tf.Tensor, below: tf.Tensor) -> tf.Tensor:
-    """The matrix `[..., d, d]` with this diagonal `[..., d]` and these d (d - 1) / 2 entries below it."""
+    """Return the matrices `[..., d, d]` with a diagonal `[..., d]` and d (d - 1) / 2 entries below it."""
     size = diagonal.shape[-1]
     if size == 1:
         return diagonal[..., None]

@@ -22,31 +22,31 @@ from tfdgm import (
 )
 from tfdgm_posteriors.codes import check_positions, usage
 
-#: Encoder outputs per code that k-means sees.
+#: Number of encoder outputs per code for k-means.
 _ROWS_PER_CODE = 64
-#: Weight of a code's own place in its average: keeps the place of a code that nothing chooses.
+#: Weight of a code's current vector in its average, which keeps a code in place if no z chooses it.
 _SMOOTHING = 1e-5
 
 
 class VQ(Posterior):
-    """q(c|x) puts all its mass on the nearest codes, c_i = argmin_k |z_i(x) - e_k| (van den Oord et al. 2017).
+    """q(c|x) is a point mass on the nearest codes, c_i = argmin_k |z_i(x) - e_k| (van den Oord et al. 2017).
 
-    The encoder's features are z `[*positions, C]`. The decoder reads e_c with the gradient passed straight through to
-    z, and the ELBO gains commitment sum_i |z_i - sg(e_c)|^2, which keeps z near its codes. The rate is -log p(c): log K
-    per position under a uniform prior. Under a density restricted to the codebook its gradient moves the codes, by the
-    z that chose them where the codes are moving averages.
+    The encoder's features are z `[*positions, C]`. The decoder's input is e_c, with its gradient passed straight to z.
+    The ELBO's loss gains beta sum_i |z_i - sg(e_c)|^2, which keeps z near its codes. The rate is -log p(c): log K per
+    position under a uniform prior. Under a density restricted to the codebook, the rate's gradient moves the codes; if
+    the codes are moving averages, it reaches them through the z that chose them.
 
     Args:
       positions: shape of the grid of codes, `(N,)` or `(height, width)`.
       num_codes: K.
       commitment: beta, weight of the commitment loss.
-      learning: "ema" moves each code to the moving average of the z that chose it (van den Oord et al. 2017, appendix
-        A.1), totalled over the global batch; "gradient" adds sum_i |sg(z_i) - e_c|^2 to the loss instead.
-      decay: of the moving averages.
-      initialization: "kmeans" places the codes at the centres of the untrained encoder's outputs; "normal" draws them
-        from N(0, I).
-      restart_below: a code chosen less often than this share of the mean, by moving average, is placed at an encoder
-        output of the current batch, its averages included (Dhariwal et al. 2020, section 3.1); 0 never restarts.
+      learning: "ema" moves each code to the moving average of the z that chose it, over the global batch (van den Oord
+        et al. 2017, appendix A.1); "gradient" adds sum_i |sg(z_i) - e_c|^2 to the loss instead.
+      decay: decay of the moving averages.
+      initialization: "kmeans" starts the codes at the k-means centres of the untrained encoder's outputs; "normal"
+        draws them from N(0, I).
+      restart_below: a code whose moving-average count is below this share of the mean count is restarted, averages
+        included, at an encoder output of the current batch (Dhariwal et al. 2020, section 3.1); 0 never restarts.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class VQ(Posterior):
         return latent.decoder_input_shape
 
     def build(self, context: BuildContext) -> None:
-        places = self._initial(context)
-        self.embeddings = keras.Variable(places, trainable=self.learning == "gradient", name="codebook")
+        vectors = self._initial(context)
+        self.embeddings = keras.Variable(vectors, trainable=self.learning == "gradient", name="codebook")
         self.counts = keras.Variable(tf.ones([self.num_codes]), trainable=False, name="counts")
         if self.learning == "ema":
-            self.sums = keras.Variable(places, trainable=False, name="sums")
+            self.sums = keras.Variable(vectors, trainable=False, name="sums")
 
     def _initial(self, context: BuildContext) -> np.ndarray:
         random = np.random.RandomState(context.seed_for("codebook"))
@@ -94,29 +94,31 @@ class VQ(Posterior):
         available = context.num_train * per_example
         self.require(
             self.num_codes <= available,
-            f"num_codes {self.num_codes} is larger than the {available} encoder outputs of the training split, "
-            'which k-means starts from; use fewer codes or initialization = "normal"',
+            f"num_codes must be at most {available}, the number of encoder outputs of the training split, from which "
+            f'k-means starts, got {self.num_codes}; use fewer codes or initialization = "normal"',
         )
         assert context.train_features is not None
-        wanted = min(context.num_train, -(-_ROWS_PER_CODE * self.num_codes // per_example))
-        features = context.train_features(random.permutation(context.num_train)[:wanted])
+        count = min(context.num_train, -(-_ROWS_PER_CODE * self.num_codes // per_example))
+        features = context.train_features(random.permutation(context.num_train)[:count])
         from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
         from threadpoolctl import threadpool_limits
 
-        # one thread: the order of its sums, and so the codes, would depend on how many there are
+        # one thread: the order of the sums, and so the codes, would depend on the number of threads
         with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct outputs than codes: restarts part them
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # fewer distinct outputs than codes: restarts separate them
             means = KMeans(self.num_codes, n_init=1, max_iter=20, random_state=random)
             means.fit(features.reshape(-1, context.latent.size))
         return means.cluster_centers_.astype(np.float32)
 
     def codebook(self) -> tf.Tensor:
-        """E `[K, C]`."""
+        """Return E, `[K, C]`."""
         return self.embeddings.value
 
     def distribution(self, features: tf.Tensor, context: Context) -> tfd.Distribution:
-        """All mass on the nearest codes, batch shape `[batch]`, event shape `positions`."""
+        """Return the point mass on the nearest codes, batch shape `[batch]`, event shape `positions`."""
         codes = nearest(features, self.embeddings.value)
         return tfd.Independent(tfd.Deterministic(codes), len(self.positions))
 
@@ -148,37 +150,37 @@ class VQ(Posterior):
         return Latent(posterior, value=codes, z=z, codebook=codebook, losses=losses, metrics=usage(one_hot))
 
     def update_statistics(self, totals: dict[str, tf.Tensor], context: Context) -> None:
-        """Moves the averages, then the codes, then restarts dead codes; all in one update."""
+        """Update the moving averages, then the codes, then restart dead codes."""
         counts = moving_average(self.counts.value, totals["counts"], self.decay)
-        places = self.embeddings.value + 0.0
+        vectors = self.embeddings.value + 0.0
         if self.learning == "ema":
             sums = moving_average(self.sums.value, totals["sums"], self.decay)
-            places = (sums + _SMOOTHING * places) / (counts + _SMOOTHING)[:, None]
+            vectors = (sums + _SMOOTHING * vectors) / (counts + _SMOOTHING)[:, None]
         mean = tf.reduce_mean(counts)
         dead, candidates = restarts(counts < self.restart_below * mean, totals["candidates"])
         counts = tf.where(dead, mean, counts)
-        places = tf.where(dead[:, None], candidates, places)
+        vectors = tf.where(dead[:, None], candidates, vectors)
         self.counts.value.assign(counts)
-        self.embeddings.value.assign(places)
+        self.embeddings.value.assign(vectors)
         if self.learning == "ema":
-            self.sums.value.assign(tf.where(dead[:, None], counts[:, None] * places, sums))
+            self.sums.value.assign(tf.where(dead[:, None], counts[:, None] * vectors, sums))
 
 
 def nearest(z: tf.Tensor, codebook: tf.Tensor) -> tf.Tensor:
-    """argmin_k |z - e_k|^2, int32 `[...]` for z `[..., C]` and E `[K, C]`."""
+    """Return argmin_k |z - e_k|^2, int32 `[...]`, for z `[..., C]` and E `[K, C]`."""
     distances = tf.reduce_sum(tf.square(codebook), axis=1) - 2 * tf.tensordot(z, codebook, [[-1], [1]])
     return tf.argmin(distances, axis=-1, output_type=tf.int32)
 
 
 def moving_average(old: tf.Tensor, new: tf.Tensor, decay: float) -> tf.Tensor:
-    """decay * old + (1 - decay) * new."""
+    """Return decay * old + (1 - decay) * new."""
     return decay * old + (1 - decay) * new
 
 
 def restarts(dead: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Which dead codes restart now, bool `[K]`, and where, `[K, C]`: the r-th dead one at the r-th candidate.
+    """Choose which dead codes restart now, bool `[K]`, and where, `[K, C]`: the r-th one at the r-th candidate.
 
-    More dead codes than candidates wait for the next step.
+    If there are more dead codes than candidates, the rest wait for the next step.
     """
     rank = tf.cumsum(tf.cast(dead, tf.int32)) - 1
     count = tf.shape(candidates)[0]

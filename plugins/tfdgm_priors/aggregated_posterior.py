@@ -13,24 +13,25 @@ from tfdgm_priors.gaussian_mixture import GaussianMixture
 
 
 class AggregatedPosterior(Prior):
-    """p(z) = (1/M) sum_m q(z|u_m), the prior that the ELBO's marginal KL asks for (Hoffman and Johnson 2016).
+    """p(z) = (1/M) sum_m q(z|u_m), the prior that minimises the ELBO's marginal KL (Hoffman and Johnson 2016).
 
     With components="pseudo_inputs" the u_m are learned (VampPrior, Tomczak and Welling 2018), start at training
-    examples, and are kept in the data's range. With "subset" they are M training examples, fixed. With "exact" the
-    sum is over all n training examples: a memory holds the parameters of every q(z|x_n) and is refreshed as batches
-    pass, so it is at most one epoch old; before its first refresh an example counts as N(0, I), or as uniform codes.
+    examples, and are clipped to the data's range. With "subset" they are M fixed training examples. With "exact" the
+    sum is over all n training examples: a memory holds the parameters of every q(z|x_n), refreshed by each batch and so
+    at most one epoch old; before its first refresh an example has the component N(0, I), or uniform codes.
 
-    Components are diagonal Gaussians or products of categoricals, as the posterior is; pseudo-inputs and subsets also
-    take any other posterior. Under vector quantisation each q(c|u) is a single grid of codes, which gives no other grid
-    any mass; there the prior is the running frequency of every code at each position ("frequencies"), smoothed.
+    The components are diagonal Gaussians or products of categoricals, like the posterior; pseudo-inputs and subsets
+    support any other posterior too. Under vector quantisation each q(c|u) is a point mass, so the mixture would give
+    other grids no mass; the prior is then the smoothed running frequency of every code at each position
+    ("frequencies").
 
     Args:
-      components: "pseudo_inputs", "subset", "exact" or "frequencies"; None is "frequencies" under vector quantisation
-        and "pseudo_inputs" elsewhere.
+      components: "pseudo_inputs", "subset", "exact" or "frequencies"; None is "frequencies" under vector quantisation,
+        else "pseudo_inputs".
       num_components: M, for pseudo-inputs and subsets.
-      leave_one_out: for "exact", leaves the example's own component out in training: the exact prior overfits, since
-        each z then finds itself among the components.
-      decay: for "frequencies", of the moving average of the counts.
+      leave_one_out: for "exact", whether to omit the example's own component in training; the exact prior overfits,
+        since the components include q(z|x) of the example itself.
+      decay: for "frequencies", decay of the moving average of the counts.
       smoothing: for "frequencies", added to every count of a batch (Laplace), so that no code has probability 0.
     """
 
@@ -47,7 +48,7 @@ class AggregatedPosterior(Prior):
         smoothing: float = 0.1,
     ) -> None:
         self.require(num_components >= 1, f"num_components must be at least 1, got {num_components}")
-        self.require(components == "exact" or not leave_one_out, 'leave_one_out goes with components = "exact" alone')
+        self.require(components == "exact" or not leave_one_out, 'leave_one_out requires components = "exact"')
         self.require(0 < decay < 1, f"decay must be between 0 and 1, got {decay}")
         self.require_positive("smoothing", smoothing)
         self.components = components
@@ -63,7 +64,7 @@ class AggregatedPosterior(Prior):
         self.kind = self.components or ("frequencies" if latent.deterministic else "pseudo_inputs")
         self.require(
             latent.deterministic == (self.kind == "frequencies"),
-            f'components = "{self.kind}" does not go with this posterior: "frequencies" is for vector quantisation, '
+            f'components = "{self.kind}" does not support this posterior: "frequencies" is for vector quantisation, '
             "the other kinds are for posteriors with a density",
         )
         if self.kind == "frequencies":
@@ -80,7 +81,8 @@ class AggregatedPosterior(Prior):
     def _choose_inputs(self, context: BuildContext) -> None:
         self.require(
             self.num_components <= context.num_train,
-            f"num_components {self.num_components} is larger than the training split ({context.num_train})",
+            f"num_components must be at most {context.num_train}, the size of the training split, got "
+            f"{self.num_components}",
         )
         self.range = (context.data.low, context.data.high)
         random = np.random.RandomState(context.seed_for("inputs"))
@@ -88,18 +90,18 @@ class AggregatedPosterior(Prior):
         self.inputs = keras.Variable(rows, trainable=self.kind == "pseudo_inputs", name="inputs")
 
     def distribution(self, context: Context) -> tfd.Distribution:
-        """A distribution over what the posterior infers: vectors `[d]` or grids of codes."""
+        """Return p(z), event shape `[d]`, or p(c) over grids of codes, event shape `positions`."""
         assert context.infer is not None
-        at_hand = context.training and context.x is not None and context.index is not None
+        batch_given = context.training and context.x is not None and context.index is not None
         if self.kind == "frequencies":
-            if at_hand:
+            if batch_given:
                 codes = context.infer(context.x).distribution.loc
                 counts = tf.reduce_sum(tf.one_hot(codes, self.latent.categories), axis=0)
                 context.collect(self, counts=Summed(counts))
             logits = tf.math.log(self.counts.value)
             return tfd.Independent(tfd.Categorical(logits=logits), len(self.latent.event_shape))
         if self.kind == "exact":
-            if not at_hand:  # a posterior of another family is refused before anything is trained
+            if not batch_given:  # refuses a posterior of another family before training
                 self._parameters(context.infer(tf.zeros([1, *self.data_shape])), "exact")
             else:
                 rows = self._parameters(context.infer(context.x), "exact")
@@ -119,8 +121,8 @@ class AggregatedPosterior(Prior):
         parameters = _parameters(posterior, self.latent.categories)
         if parameters is None:
             raise UserError(
-                f'{self.display_name()}: components = "{kind}" keeps diagonal Gaussians or independent categoricals, '
-                f"and the posterior gives {type(posterior).__name__}; choose another kind of components"
+                f'{self.display_name()}: components = "{kind}" requires diagonal Gaussians or independent '
+                f"categoricals, but the posterior is {type(posterior).__name__}; use another kind of components"
             )
         return parameters
 
@@ -131,23 +133,23 @@ class AggregatedPosterior(Prior):
         return CategoricalMixture(parameters["log_probabilities"], exclude=exclude)
 
     def update_statistics(self, totals: dict[str, tf.Tensor], context: Context) -> None:
-        """Writes this step's posterior parameters into the memory, or its counts into the moving average."""
+        """Write this step's posterior parameters into the memory, or its counts into the moving average."""
         if self.kind == "frequencies":
             counts = totals["counts"] + self.smoothing
             self.counts.value.assign(self.decay * self.counts.value + (1 - self.decay) * counts)
             return
-        where = totals["index"][:, None]
+        rows = totals["index"][:, None]
         for name, variable in self.memory.items():
-            variable.value.assign(tf.tensor_scatter_nd_update(variable.value, where, totals[name]))
+            variable.value.assign(tf.tensor_scatter_nd_update(variable.value, rows, totals[name]))
 
     def project(self) -> None:
-        """Clips pseudo-inputs to the data's range."""
+        """Clip pseudo-inputs to the data's range."""
         if self.kind == "pseudo_inputs":
             self.inputs.value.assign(tf.clip_by_value(self.inputs.value, *self.range))
 
 
 def _unrefreshed(latent: Any) -> dict[str, tf.Tensor]:
-    """What stands in for one example's posterior that has not been seen: N(0, I), or uniform codes."""
+    """Return the component of an example whose posterior has not been computed yet: N(0, I), or uniform codes."""
     if not latent.discrete:
         return {"mean": tf.zeros([latent.size]), "scale": tf.ones([latent.size])}
     uniform = tf.fill([*latent.event_shape, latent.categories], 1.0 / latent.categories)
@@ -155,7 +157,7 @@ def _unrefreshed(latent: Any) -> dict[str, tf.Tensor]:
 
 
 def _parameters(posterior: Any, categories: int | None) -> dict[str, tf.Tensor] | None:
-    """Parameters of the components, by name; None for a posterior that is of neither family."""
+    """Return the parameters of the components by name; None for a posterior of neither family."""
     base = posterior.distribution if isinstance(posterior, tfd.Independent) else None
     if isinstance(base, tfd.Normal):
         return {"mean": base.loc, "scale": tf.broadcast_to(base.scale, tf.shape(base.loc))}

@@ -11,25 +11,28 @@ from tfdgm_priors.decoder import Block, Cache, dense, empty_cache
 
 
 class Autoregressive(Prior):
-    """p(c) = prod_i p(c_i | c_1..c_(i-1)), exact, by causal attention over the grid in raster order.
+    """p(c) = prod_i p(c_i | c_1..c_(i-1)), computed by causal attention over the grid in raster order.
 
-    The network is a decoder of Vaswani et al. 2017, normalised before each block.
-    It learns from codes as they are drawn: no gradient passes from it to the posterior, which is trained as under a
-    uniform prior. log p(c) takes one pass over the grid; a draw takes one pass over each position, in one compiled loop
-    that keeps the keys and values of the positions before: 2 layers * length * width floats for each grid.
+    The network is the decoder of Vaswani et al. 2017 with normalisation before each block. It learns from the drawn
+    codes: no gradient reaches the posterior, which is trained as under a uniform prior. log p(c) takes one pass over
+    the grid; a draw takes one pass per position, in a compiled loop that caches the keys and values of earlier
+    positions: 2 layers * length * width floats per grid.
 
     Args:
-      width: size of a position's representation.
-      layers: number of blocks of attention and feed-forward network, pre-normalised.
-      heads: number of attention heads; divides `width`.
-      dropout: share of each block's output set to 0 in training.
+      width: size of the representation of a position.
+      layers: number of blocks of attention and feed-forward network.
+      heads: number of attention heads; must divide `width`.
+      dropout: dropout probability of each block's outputs in training.
     """
 
     over = "codes"
 
     def __init__(self, *, width: int = 64, layers: int = 2, heads: int = 4, dropout: float = 0.1) -> None:
         self.require(layers >= 1, f"layers must be at least 1, got {layers}")
-        self.require(heads >= 1 and width >= 1 and width % heads == 0, f"heads {heads} does not divide width {width}")
+        self.require(
+            heads >= 1 and width >= 1 and width % heads == 0,
+            f"heads must divide width, both positive, got {heads} and {width}",
+        )
         self.require(0 <= dropout < 1, f"dropout must be in [0, 1), got {dropout}")
         self.width = width
         self.layers = layers
@@ -55,7 +58,7 @@ class Autoregressive(Prior):
         self.output = dense(self.width, self.categories, context, "output")
 
     def logits(self, codes: tf.Tensor, context: Context) -> tf.Tensor:
-        """log p(c_i = k | c_1..c_(i-1)), unnormalised: `[batch, length]` -> `[batch, length, K]`."""
+        """Return logits of p(c_i | c_1..c_(i-1)), `[batch, length, K]`, for codes `[batch, length]`."""
         start = tf.fill([tf.shape(codes)[0], 1], self.categories)
         before = tf.concat([start, codes[:, :-1]], axis=1)
         hidden = tf.gather(self.embeddings.value, before) + self.places.value
@@ -64,7 +67,7 @@ class Autoregressive(Prior):
         return self.output(self.normalise(hidden))
 
     def draw(self, number: int | tf.Tensor, seed: tf.Tensor, context: Context) -> tf.Tensor:
-        """Draws one position after the other: `number` grids of codes, `[number, length]`."""
+        """Draw `number` grids of codes, `[number, length]`, position by position."""
         seeds = tf.random.split(seed, self.length)
         shape = (number, self.length, self.width)
         masks = [
@@ -90,16 +93,16 @@ class Autoregressive(Prior):
         return codes
 
     def empty_caches(self, number: int | tf.Tensor) -> list[Cache]:
-        """The blocks' caches before the first position."""
+        """Return the blocks' caches before the first position."""
         return [empty_cache(number, self.heads, self.length, self.width) for _ in self.blocks]
 
     def distribution(self, context: Context) -> tfd.Distribution:
-        """Event shape `positions`."""
+        """Return p(c), event shape `positions`."""
         return AutoregressiveCodes(self, context)
 
 
 class AutoregressiveCodes(CustomDistribution):
-    """The distribution over grids of codes that the prior's network describes."""
+    """The distribution over grids of codes that the network of `prior` parametrises."""
 
     def __init__(self, prior: Autoregressive, context: Context) -> None:
         super().__init__(dict(locals()), dtype=tf.int32, event_shape=prior.positions)
@@ -113,13 +116,13 @@ class AutoregressiveCodes(CustomDistribution):
         return tf.reshape(-tf.reduce_sum(losses, axis=-1), leading)
 
     def sample_with_probabilities(self, number: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Codes `[number, *positions]`, and p(c_i | c_<i) that each was drawn from, `[number, *positions, K]`."""
+        """Return codes `[number, *positions]`, and p(c_i | c_<i) for each, `[number, *positions, K]`."""
         codes = self._sample_n(number, seed)
-        # A pass of its own, since gradients follow it: back through the loop, every step would keep its cache.
+        # A separate pass for the gradient: differentiating the loop would keep the cache of every step.
         logits = self._prior.logits(tf.reshape(codes, [-1, self._prior.length]), self._context)
         return codes, tf.reshape(tf.nn.softmax(logits), [-1, *self._prior.positions, self._prior.categories])
 
     def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        known = tf.get_static_value(n)  # shapes are static where they can be
+        known = tf.get_static_value(n)  # keep shapes static if possible
         codes = self._prior.draw(n if known is None else int(known), seed, self._context)
         return tf.reshape(codes, [n, *self._prior.positions])

@@ -1,4 +1,4 @@
-"""Mixtures of products of categoricals: the aggregated posterior of codes."""
+"""Mixtures of products of categoricals: the aggregated posterior over codes."""
 
 import math
 
@@ -15,7 +15,7 @@ class CategoricalMixture(CustomDistribution):
 
     Args:
       log_probabilities: log p_mi(k), `[M, *positions, K]`, finite.
-      exclude: a component to leave out for each row of `log_prob`'s argument `[batch, *positions]`, or None.
+      exclude: component to omit for each row of `log_prob`'s argument `[batch, *positions]`, or None.
     """
 
     def __init__(self, log_probabilities: tf.Tensor, *, exclude: tf.Tensor | None = None) -> None:
@@ -23,7 +23,7 @@ class CategoricalMixture(CustomDistribution):
         self._log_probabilities, self._exclude = log_probabilities, exclude
 
     def relaxed_log_prob(self, grids: tf.Tensor) -> tf.Tensor:
-        """log (1/M) sum_m exp sum_ik y_ik log p_mi(k) at y `[batch, *positions, K]`: multilinear in y below the sum.
+        """Return log (1/M) sum_m exp sum_ik y_ik log p_mi(k) `[batch]` at y `[batch, *positions, K]`.
 
         At one-hot y it is the log-probability.
         """
@@ -46,7 +46,7 @@ class CategoricalMixture(CustomDistribution):
         at_once = max(1, _PAIRS_AT_ONCE // count)
         if flat.shape[0] is None or flat.shape[0] <= at_once:
             log_prob = self.relaxed_log_prob(tf.one_hot(flat, categories, dtype=dtype))
-        else:  # memory does not grow with batch x components
+        else:  # keeps memory from growing with batch x components
             chunks = -(-flat.shape[0] // at_once)
             filling = [0, chunks * at_once - flat.shape[0]]
             blocks = tf.reshape(tf.pad(flat, [filling, *[[0, 0]] * len(positions)]), [chunks, at_once, *positions])
@@ -63,7 +63,7 @@ class CategoricalMixture(CustomDistribution):
         return tf.reshape(log_prob, tf.shape(codes)[: codes.shape.rank - len(positions)])
 
     def sample_with_probabilities(self, number: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Codes `[number, *positions]`, and the probabilities of the components that they were drawn from."""
+        """Return codes `[number, *positions]`, and the probabilities of their components, `[number, *positions, K]`."""
         which_seed, code_seed = tf.unstack(tf.random.split(seed, 2))
         which = tf.random.stateless_uniform([number], which_seed, 0, self._log_probabilities.shape[0], tf.int32)
         chosen = tfd.Categorical(logits=tf.gather(self._log_probabilities, which))

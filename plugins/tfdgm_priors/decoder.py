@@ -1,19 +1,19 @@
-"""Blocks of a causal decoder (Vaswani et al. 2017), for whole sequences and for one position after the other."""
+"""Blocks of a causal decoder (Vaswani et al. 2017), for whole sequences and for one position at a time."""
 
 import keras
 import tensorflow as tf
 
 from tfdgm import BuildContext, Component, Context
 
-#: Keys and values of all positions, each `[batch * heads, length, width / heads]`; what is not written yet is 0.
+#: Keys and values of all positions, each `[batch * heads, length, width / heads]`; positions not yet written are 0.
 Cache = tuple[tf.Tensor, tf.Tensor]
 
-#: Stands for the logarithm of 0: its exponential is 0 beside any other score.
+#: Replaces log 0: its exponential is 0 relative to any other score.
 _LOG_ZERO = -1e9
 
 
 class Block(Component):
-    """Causal self-attention and a feed-forward network, each normalised before and with a residual connection."""
+    """Causal self-attention and a feed-forward network, each with normalised input and a residual connection."""
 
     def __init__(self, width: int, heads: int, dropout: float, context: BuildContext) -> None:
         self.heads = heads
@@ -27,20 +27,20 @@ class Block(Component):
         self.narrow = dense(4 * width, width, context, "narrow")
 
     def __call__(self, hidden: tf.Tensor, context: Context) -> tf.Tensor:
-        """`[batch, length, width]` -> the same; position i sees 1..i."""
+        """Map `[batch, length, width]` to the same shape; position i depends on positions 1..i."""
         attended = causal_attention(self._projected(hidden), self.heads)
         return self._transform(hidden, attended, self.dropout_masks(tf.shape(hidden), context))
 
     def step(
         self, hidden: tf.Tensor, position: tf.Tensor, cache: Cache, masks: list[tf.Tensor]
     ) -> tuple[tf.Tensor, Cache]:
-        """Computes one position of what `__call__` does for all of them.
+        """Compute one position of the result of `__call__`.
 
         Args:
           hidden: `[batch, width]`.
           position: int32 scalar, counted from 0.
-          cache: keys and values of the positions before.
-          masks: what `dropout_masks` returns for the whole sequence.
+          cache: keys and values of earlier positions.
+          masks: result of `dropout_masks` for the whole sequence.
 
         Returns:
           `[batch, width]`, and the cache with this position in it.
@@ -49,11 +49,11 @@ class Block(Component):
         return self._transform(hidden, attended, [tf.gather(mask, position, axis=1) for mask in masks]), cache
 
     def dropout_masks(self, shape: tf.Tensor, context: Context) -> list[tf.Tensor]:
-        """Factors of the outputs of attention and network, 0 or 1 / (1 - dropout); none outside of training.
+        """Return factors 0 or 1 / (1 - dropout) of the outputs of attention and network; none outside training.
 
         Args:
           shape: `(batch, length, width)`.
-          context: gives the seeds.
+          context: context of the call.
         """
         if not (context.training and self.dropout):
             return []
@@ -61,11 +61,11 @@ class Block(Component):
         return [tf.nn.experimental.stateless_dropout(tf.ones(shape), self.dropout, seed=seed) for seed in seeds]
 
     def _projected(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Queries, keys and values side by side."""
+        """Return queries, keys and values, concatenated."""
         return self.attend(self.normalise[0](hidden))
 
     def _transform(self, hidden: tf.Tensor, attended: tf.Tensor, masks: list[tf.Tensor]) -> tf.Tensor:
-        """What follows attention, position by position: `[..., width]` twice -> `[..., width]`."""
+        """Apply the rest of the block, position by position, to its input and the attention's result `[..., width]`."""
         attended = self.mix(attended)
         hidden += attended * masks[0] if masks else attended
         computed = self.narrow(tf.nn.gelu(self.widen(self.normalise[1](hidden)), approximate=True))
@@ -73,11 +73,11 @@ class Block(Component):
 
 
 def causal_attention(projected: tf.Tensor, heads: int) -> tf.Tensor:
-    """softmax(Q K^T / sqrt(d)) V over the positions up to each (Vaswani et al. 2017, equation 1).
+    """Return softmax(Q K^T / sqrt(d)) V over each position and those before (Vaswani et al. 2017, equation 1).
 
     Args:
-      projected: queries, keys and values side by side, `[batch, length, 3 width]`.
-      heads: number of heads that `width` is divided among.
+      projected: queries, keys and values, concatenated, `[batch, length, 3 width]`.
+      heads: number of heads; divides `width`.
 
     Returns:
       `[batch, length, width]`.
@@ -92,13 +92,13 @@ def causal_attention(projected: tf.Tensor, heads: int) -> tf.Tensor:
 
 
 def cached_attention(projected: tf.Tensor, heads: int, position: tf.Tensor, cache: Cache) -> tuple[tf.Tensor, Cache]:
-    """`causal_attention` at one position, with the keys and values of those before it from the cache.
+    """Return `causal_attention` at one position, given the keys and values of earlier positions.
 
     Args:
-      projected: query, key and value at `position`, side by side, `[batch, 3 width]`.
-      heads: number of heads that `width` is divided among.
+      projected: query, key and value at `position`, concatenated, `[batch, 3 width]`.
+      heads: number of heads; divides `width`.
       position: int32 scalar, counted from 0.
-      cache: keys and values of the positions before.
+      cache: keys and values of earlier positions.
 
     Returns:
       `[batch, width]`, and the cache with this position in it.
@@ -107,7 +107,7 @@ def cached_attention(projected: tf.Tensor, heads: int, position: tf.Tensor, cach
     rows, length, size = tf.shape(keys)[0], keys.shape[1], keys.shape[2]
     split = tf.reshape(projected, [-1, 3, heads, size])
     query, key, value = (tf.reshape(part, [rows, size]) for part in tf.unstack(split, axis=1))
-    # a row of its own for every example and head: with the position in front XLA would transpose the cache at each step
+    # one row per example and head: with the position in front, XLA would transpose the cache at each step
     here = tf.stack([tf.range(rows), tf.fill([rows], position)], axis=1)
     keys = tf.tensor_scatter_nd_update(keys, here, key)
     values = tf.tensor_scatter_nd_update(values, here, value)
@@ -117,13 +117,13 @@ def cached_attention(projected: tf.Tensor, heads: int, position: tf.Tensor, cach
 
 
 def empty_cache(batch: int | tf.Tensor, heads: int, length: int, width: int) -> Cache:
-    """The cache before the first position."""
+    """Return the cache before the first position."""
     nothing = tf.zeros([batch * heads, length, width // heads])
     return nothing, nothing
 
 
 def dense(inputs: int, outputs: int, context: BuildContext, purpose: str) -> keras.layers.Dense:
-    """A built Dense layer with small normal weights, as transformers start with."""
+    """Return a built Dense layer with weights from N(0, 0.02^2)."""
     initializer = keras.initializers.RandomNormal(stddev=0.02, seed=context.seed_for(purpose))
     layer = keras.layers.Dense(outputs, kernel_initializer=initializer)
     layer.build((None, inputs))

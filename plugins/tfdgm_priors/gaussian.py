@@ -11,8 +11,8 @@ class Gaussian(Prior):
     """p(z) = N(z; m, diag(s^2)), with m = 0 and s = 1 unless learned.
 
     Args:
-      learned_mean: whether m is trained, from 0.
-      learned_scale: whether s is trained, from 1; s = exp(log s) stays positive.
+      learned_mean: whether to train m, starting at 0.
+      learned_scale: whether to train s, starting at 1; log s is trained, so s stays positive.
     """
 
     def __init__(self, *, learned_mean: bool = False, learned_scale: bool = False) -> None:
@@ -25,5 +25,5 @@ class Gaussian(Prior):
         self.log_scale = keras.Variable(tf.zeros([size]), trainable=self.learned_scale, name="log_scale")
 
     def distribution(self, context: Context) -> tfd.Distribution:
-        """Independent normals, event shape `[d]`."""
+        """Return independent normals, event shape `[d]`."""
         return tfd.Independent(tfd.Normal(self.mean.value, tf.exp(self.log_scale.value)), 1)

@@ -1,10 +1,10 @@
-"""The density of a mixture of many diagonal Gaussians, at a cost that tens of thousands of components allow.
+"""The density of a mixture of diagonal Gaussians, efficient for tens of thousands of components.
 
     log q_agg(z) = log (1/M) sum_k prod_j N(z_j; m_kj, s_kj^2)
 
-The densities of the components are one matrix product (`tfdgm.gaussian_log_densities`, which says how exact they are):
-right to 1e-3 nats where no mean is further from the mean of all than 1.5 million of its standard deviations. Chunks of
-components keep memory from growing with batch x components.
+The densities of the components are one matrix product (see `tfdgm.gaussian_log_densities` for its accuracy), accurate
+to 1e-3 nats if every mean is within 1.5 million of its standard deviations from the mean of all. Components are
+processed in chunks, so that memory does not grow with batch x components.
 """
 
 import math
@@ -19,29 +19,29 @@ _PAIRS_KEPT = 1 << 23
 
 
 def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude: tf.Tensor | None = None) -> tf.Tensor:
-    """log of the equally weighted mixture at z, nats; differentiable in z, not in the components.
+    """Return the log-density of the equally weighted mixture at z, nats; differentiable in z, not in the components.
 
     Args:
       z: `[batch, d]`.
-      mean, scale: of the components, `[K, d]`.
-      exclude: a component to leave out for each row, int `[batch]`; the weights are then 1 / (K - 1).
+      mean, scale: means and scales of the components, `[K, d]`.
+      exclude: component to omit for each row, int `[batch]`; the weights are then 1 / (K - 1).
 
     Returns:
-      `[batch]`. Memory is O(batch x chunk), and where there are few pairs O(batch x K): they are then kept for the
-      gradient, which else forms the densities again.
+      `[batch]`. Memory is O(batch x chunk), or O(batch x K) if there are few pairs: the gradient then reuses the
+      densities instead of recomputing them.
     """
     count, size = mean.shape
     batch = z.shape[0] or 1_000
     chunk = max(64, min(count, _PAIRS_AT_ONCE // batch))
     chunks = -(-count // chunk)
     kept = batch * chunks * chunk <= _PAIRS_KEPT
-    # the last chunk is filled up with copies of a component: zeros would move the origin of its densities
+    # pad the last chunk with copies of a component: zeros would move the origin of its densities
     filled = tf.minimum(tf.range(chunks * chunk), count - 1)
     means, scales = (tf.reshape(tf.gather(each, filled), [chunks, chunk, size]) for each in (mean, scale))
     weight = -math.log(count if exclude is None else count - 1)
 
     def densities(z: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        """Weighted log densities of one chunk, `[batch, chunk]`; -inf where a component does not count."""
+        """Return weighted log-densities of one chunk, `[batch, chunk]`; -inf for padding and excluded components."""
         index = number * chunk + tf.range(chunk)
         log_density = gaussian_log_densities(z, means[number], scales[number], quick=True) + weight
         if chunks * chunk > count:
@@ -52,20 +52,20 @@ def log_mixture_density(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, exclude
         return log_density
 
     def pull(z: tf.Tensor, number: tf.Tensor | int, log_density: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
-        """One chunk's part of d/dz = sum_k r_k (m_k - z) / s_k^2, with the responsibilities r_k."""
+        """Return one chunk's part of d/dz = sum_k r_k (m_k - z) / s_k^2, r_k the responsibilities."""
         mean, precision = means[number], 1.0 / tf.square(scales[number])
         summed = full_precision_product(
             tf.exp(log_density - total[:, None]), tf.transpose(tf.concat([mean, precision, mean * precision], axis=1))
         )
-        # centred on the responsible components, so that z / s^2 does not cancel
+        # centred on the responsible components, to avoid cancellation in z / s^2
         centre, weighted, pulled = tf.split(summed, 3, axis=1)
         return pulled - centre * weighted - (z - centre) * weighted
 
     @tf.custom_gradient
     def density(z: tf.Tensor) -> tuple[tf.Tensor, object]:
         def add(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            mine = tf.reduce_logsumexp(densities(z, number), axis=-1)
-            return number + 1, tf.reduce_logsumexp(tf.stack([total, mine]), axis=0)
+            chunk_total = tf.reduce_logsumexp(densities(z, number), axis=-1)
+            return number + 1, tf.reduce_logsumexp(tf.stack([total, chunk_total]), axis=0)
 
         if kept:
             every = tf.map_fn(lambda number: densities(z, number), tf.range(chunks), fn_output_signature=z.dtype)
@@ -95,8 +95,8 @@ class GaussianMixture(CustomDistribution):
 
     Args:
       mean, scale: `[M, d]`.
-      learned: whether gradients reach the components; they then cost memory for all pairs.
-      exclude: a component to leave out for each row of `log_prob`'s argument `[batch, d]`, or None.
+      learned: whether gradients reach the components, which takes memory for all pairs.
+      exclude: component to omit for each row of `log_prob`'s argument `[batch, d]`, or None; not with `learned`.
     """
 
     def __init__(self, mean: tf.Tensor, scale: tf.Tensor, *, learned: bool, exclude: tf.Tensor | None = None) -> None:

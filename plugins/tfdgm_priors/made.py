@@ -1,4 +1,4 @@
-"""The masked autoregressive network (Germain et al. 2015) that a flow's bijectors are made of."""
+"""The masked autoregressive network (Germain et al. 2015) of a flow's bijectors."""
 
 import dataclasses
 import itertools
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfdgm import BuildContext, Component
 
-#: Kernel `[in, out]`, masked, and bias `[out]` of every layer; with several networks in one, an axis of them in front.
+#: Masked kernel `[in, out]` and bias `[out]` of every layer; stacked networks have a leading axis of networks.
 Layers = list[tuple[tf.Tensor, tf.Tensor]]
 
 #: The last layer starts near zero, so that a flow starts near the identity.
@@ -18,14 +18,14 @@ _LAST_LAYER_SCALE = 0.01
 
 
 def degrees(size: int, hidden: Sequence[int]) -> list[np.ndarray]:
-    """The degree of every unit, by layer: inputs 1..d, hidden units 1..d-1 in turn (Germain et al. 2015, section 4)."""
+    """Return the degrees of units by layer: inputs 1..d, hidden units 1..d-1 in turn (Germain et al. 2015, sec. 4)."""
     return [np.arange(1, size + 1), *(np.arange(units) % max(1, size - 1) + 1 for units in hidden)]
 
 
 def masks(size: int, hidden: Sequence[int]) -> list[np.ndarray]:
-    """0/1 masks `[in, out]` of the layers: output i depends on inputs j < i alone.
+    """Return 0/1 masks `[in, out]` of the layers: output i depends on inputs j < i only.
 
-    A hidden unit sees units of its degree or less; an output sees hidden units of a degree below its own.
+    A hidden unit is connected to units of its degree or less, an output to hidden units of smaller degree.
     """
     layers = degrees(size, hidden)
     between = [before[:, None] <= after[None, :] for before, after in itertools.pairwise(layers)]
@@ -35,13 +35,13 @@ def masks(size: int, hidden: Sequence[int]) -> list[np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """What the networks of a flow have in common.
+    """The architecture that the networks of a flow share.
 
     Attributes:
       size: d.
       hidden: widths of the hidden layers.
-      activation: name of a Keras activation that works on each unit by itself.
-      log_scale_bound: b in log scale = b tanh(a / b); keeps every scale within exp(-b)..exp(b).
+      activation: name of an elementwise Keras activation.
+      log_scale_bound: b in log scale = b tanh(a / b), which keeps every scale between exp(-b) and exp(b).
     """
 
     size: int
@@ -53,11 +53,11 @@ class Architecture:
         return keras.activations.get(self.activation)(x)
 
     def log_scale(self, raw: tf.Tensor) -> tf.Tensor:
-        """b tanh(a / b)."""
+        """Return b tanh(a / b)."""
         return self.log_scale_bound * tf.tanh(raw / self.log_scale_bound)
 
     def __call__(self, z: tf.Tensor, layers: Layers) -> tuple[tf.Tensor, tf.Tensor]:
-        """z `[n, d]` -> (shift, log scale), each `[n, d]`; the i-th depends on z_1..z_(i-1) alone."""
+        """Return shift and log scale, each `[n, d]`, for z `[n, d]`; element i depends on z_1..z_(i-1) only."""
         hidden = z
         for number, (kernel, bias) in enumerate(layers):
             hidden = (self.activate(hidden) if number else hidden) @ kernel + bias
@@ -69,8 +69,8 @@ class MADE(Component):
     """The weights of one network.
 
     Args:
-      architecture: their shapes.
-      context: for the seeds.
+      architecture: the network's architecture.
+      context: gives the seeds.
     """
 
     def __init__(self, architecture: Architecture, context: BuildContext) -> None:
@@ -87,10 +87,10 @@ class MADE(Component):
 
 
 class StackedMADE(Component):
-    """The weights of several networks of one architecture, those of a layer in one variable `[networks, in, out]`.
+    """The weights of several networks of one architecture, one variable `[networks, in, out]` per layer.
 
     Args:
-      networks: gives the initial values.
+      networks: networks with the initial values.
     """
 
     def __init__(self, networks: Sequence[MADE]) -> None:
@@ -104,7 +104,7 @@ class StackedMADE(Component):
 
 
 def stacked(networks: Sequence[Layers]) -> Layers:
-    """The layers of several networks as those of one, with an axis of networks in front."""
+    """Stack the layers of several networks along a leading axis."""
     return [
         (tf.stack([kernel for kernel, _ in layer]), tf.stack([bias for _, bias in layer]))
         for layer in zip(*networks, strict=True)

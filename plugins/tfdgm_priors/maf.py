@@ -15,31 +15,30 @@ from tfdgm_priors.made import MADE, Architecture, StackedMADE, stacked
 from tfdgm_priors.maf_density import inverse_order, to_noise, to_noise_by_loop
 from tfdgm_priors.maf_sampling import from_noise
 
-#: Most bijectors with variables of their own unless asked for: the deepest flows of Papamakarios et al. 2017 have 10.
+#: Largest number of bijectors with separate variables by default: the deepest flows of Papamakarios et al. 2017.
 _MOST_SEPARATE = 10
 
-#: Activations of a whole layer, where a unit would depend on units that its mask hides, and one that needs parameters.
+#: Activations that are not elementwise, which would bypass the masks, and one that needs parameters.
 _NOT_OF_ONE_UNIT = ("glu", "softmax", "log_softmax", "sparsemax", "threshold")
 
 
 class MAF(Prior):
-    """p(z) is N(0, I) pushed through autoregressive bijectors (Papamakarios et al. 2017).
+    """p(z), the image of N(0, I) under autoregressive bijectors (Papamakarios et al. 2017).
 
-    Each bijector is z_i = u_i exp(a_i) + m_i with (m, a) = MADE(z_1..z_(i-1)); between two of them the dimensions
-    change order. log p(z) takes one pass of each network. A draw takes one pass too, but in d steps one after the other
-    for each bijector.
+    Each bijector is z_i = u_i exp(a_i) + m_i with (m, a) = MADE(z_1..z_(i-1)); the dimensions are permuted between
+    bijectors. log p(z) takes one pass through each network. A draw costs as much, but in d sequential steps per
+    bijector.
 
     Args:
       num_bijectors: number of autoregressive bijectors.
-      hidden: widths of the hidden layers of each one's masked network.
-      activation: name of a Keras activation that works on each unit by itself.
-      order: how the dimensions are ordered between bijectors: "reverse", or "random" for fixed permutations drawn from
-        the run's seed.
+      hidden: widths of the hidden layers of each bijector's masked network.
+      activation: name of an elementwise Keras activation.
+      order: permutation between bijectors: "reverse", or "random" for fixed permutations drawn from the run's seed.
       log_scale_bound: bound on every |a_i|.
       stacked: whether one variable holds a layer of all bijectors, which are then computed in a loop. The density is
-        the same and compiles in a time that does not grow with `num_bijectors`, but checkpoints have other names, and
-        an optimizer that looks at a variable as a whole (clipnorm, Lamb) sees all bijectors at once. None is False up
-        to 10 bijectors, True above.
+        the same, and compile time does not grow with `num_bijectors`, but variables in checkpoints have other names,
+        and optimizers that use norms of whole variables (clipnorm, Lamb) see all bijectors as one. None is False up to
+        10 bijectors, True above.
     """
 
     def __init__(
@@ -53,11 +52,14 @@ class MAF(Prior):
         stacked: bool | None = None,
     ) -> None:
         self.require(num_bijectors >= 1, f"num_bijectors must be at least 1, got {num_bijectors}")
-        self.require(len(hidden) > 0 and all(w > 0 for w in hidden), f"hidden needs positive widths, got {hidden}")
+        self.require(
+            len(hidden) > 0 and all(w > 0 for w in hidden),
+            f"hidden must be positive widths, at least one, got {hidden}",
+        )
         self.require(log_scale_bound > 0, f"log_scale_bound must be positive, got {log_scale_bound}")
         self.require(
             activation not in _NOT_OF_ONE_UNIT,
-            f'activation must be a function of one unit alone, as the masks need it, got "{activation}"',
+            f'activation must be elementwise, since others bypass the masks, got "{activation}"',
         )
         try:
             keras.activations.get(activation)
@@ -87,7 +89,7 @@ class MAF(Prior):
         return random.permutation(self.size).tolist()
 
     def bijector(self) -> tfb.Bijector:
-        """From noise u to z; its inverse is the fast direction."""
+        """Return the bijector from noise u to z; its inverse is the fast direction."""
         orders = [list(range(self.size)), *map(inverse_order, self.permutations)]
 
         def forward(u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -102,6 +104,6 @@ class MAF(Prior):
         return Flow(forward, inverse)
 
     def distribution(self, context: Context) -> tfd.Distribution:
-        """Event shape `[d]`."""
+        """Return p(z), event shape `[d]`."""
         noise = tfd.Independent(tfd.Normal(tf.zeros([self.size]), 1.0), 1)
         return tfd.TransformedDistribution(noise, self.bijector())

@@ -1,4 +1,4 @@
-"""A masked autoregressive flow in its fast direction, z -> u: one pass of each network."""
+"""A masked autoregressive flow in its fast direction, z -> u: one pass through each network."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,21 +7,20 @@ import tensorflow as tf
 
 from tfdgm_priors.made import Architecture, Layers
 
-#: For each bijector, where the dimensions of its z are found in the u of the bijector before; for the first, in z
-#: itself, in their own order.
+#: For each bijector, the positions of its z's dimensions in the u of the previous bijector; the identity for the first.
 Orders = Sequence[Sequence[int]]
 
 
 def to_noise(
     z: tf.Tensor, networks: Sequence[Layers], orders: Orders, architecture: Architecture
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes u of z through one bijector after the other (Papamakarios et al. 2017, equation 4).
+    """Map z to u through one bijector after the other (Papamakarios et al. 2017, equation 4).
 
     Args:
       z: `[n, d]`.
       networks: the layers of each bijector's network.
-      orders: how dimensions are reordered before each bijector.
-      architecture: the networks'.
+      orders: how to reorder the dimensions before each bijector.
+      architecture: architecture of the networks.
 
     Returns:
       u `[n, d]` and log |det du/dz| `[n]`.
@@ -38,11 +37,11 @@ def to_noise(
 def to_noise_by_loop(
     z: tf.Tensor, layers: Layers, orders: Orders, architecture: Architecture
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes what `to_noise` does in a loop over the bijectors, whose weights are stacked along the first axis.
+    """Compute `to_noise` in a loop over the bijectors, whose weights are stacked along the first axis.
 
-    It compiles in a time that does not depend on the number of bijectors. For the gradient each bijector keeps its z
-    alone, `[n, d]`, and computes its network once more. The gradient is written out, since XLA cannot compile
-    TensorFlow's own for weights read in a loop where the step is a function within a larger program.
+    Compile time does not depend on the number of bijectors. For the gradient each bijector keeps only its z, `[n, d]`,
+    and recomputes its network. The gradient is written out because XLA cannot compile TensorFlow's own gradient of
+    weights that a loop reads, if the step is a function within a larger program.
     """
     count = len(orders)
     forth, back = tf.constant(orders), tf.constant([inverse_order(order) for order in orders])
@@ -84,18 +83,18 @@ def _paired(weights: Sequence[tf.Tensor]) -> Layers:
 
 
 def _inverted(z: tf.Tensor, layers: Layers, architecture: Architecture) -> tuple[tf.Tensor, tf.Tensor]:
-    """u_i = (z_i - m_i) exp(-a_i) and log |det du/dz| = -sum_i a_i."""
+    """Return u_i = (z_i - m_i) exp(-a_i) and log |det du/dz| = -sum_i a_i."""
     shift, log_scale = architecture(z, layers)
     return (z - shift) * tf.exp(-log_scale), -tf.reduce_sum(log_scale, axis=-1)
 
 
 def inverse_order(order: Sequence[int]) -> list[int]:
-    """Positions that undo a reordering."""
+    """Return the inverse permutation."""
     return sorted(range(len(order)), key=list(order).__getitem__)
 
 
 def reordered(z: tf.Tensor, order: Sequence[int]) -> tf.Tensor:
-    """Reorders the columns of z `[n, d]`, with the inverse as gradient, where that of `tf.gather` is a scatter."""
+    """Reorder the columns of z `[n, d]`; the gradient is the inverse gather, where that of `tf.gather` is a scatter."""
     inverse = inverse_order(order)
 
     @tf.custom_gradient

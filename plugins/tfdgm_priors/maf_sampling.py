@@ -1,11 +1,11 @@
-"""A masked autoregressive flow in its slow direction, u -> z: one dimension after the other, each unit computed once.
+"""A masked autoregressive flow in its slow direction, u -> z: dimension by dimension, computing each unit once.
 
-z_i needs the outputs i, they the hidden units of degrees below i, and those of degree i the inputs up to z_i. With the
-units sorted by degree, a dimension computes one group of units in each layer and one pair of outputs, so that d
-dimensions cost together what one pass of the network does, where d passes of the whole network compute most units in
-vain. The gradient goes back in the same way, from the last dimension to the first.
+z_i depends on outputs i, which depend on hidden units of degrees below i; those of degree i depend on inputs up to z_i.
+With the units sorted by degree, each dimension computes one group of units per layer and one pair of outputs, so that d
+dimensions together cost one pass through the network, where d passes through the whole network would waste most units.
+The gradient proceeds in the same way, from the last dimension to the first.
 
-Arrays have the units in front and the examples, n of them, behind: what is written in a step is contiguous.
+Arrays have the units first and the n examples last, so that each step writes a contiguous block.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,19 +16,19 @@ import tensorflow as tf
 from tfdgm_priors.made import Architecture, Layers
 from tfdgm_priors.maf_density import Orders, inverse_order
 
-#: Kernels and biases in turn. A hidden layer's have shapes `[groups, g, in]` and `[groups, g]`, where group i holds the
-#: g units of degree i + 1, filled up with units whose weights are 0; the last layer's `[d, 2, in]` and `[d, 2]`.
+#: Kernels and biases, alternating. Those of a hidden layer have shapes `[groups, g, in]` and `[groups, g]`; group i
+#: holds the g units of degree i + 1, padded with units of weight 0. Those of the last layer: `[d, 2, in]` and `[d, 2]`.
 Groups = list[tf.Tensor]
 
 
 def from_noise(u: tf.Tensor, layers: Layers, orders: Orders, architecture: Architecture) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes z of u, through the last bijector first: z_i = u_i exp(a_i) + m_i (Papamakarios 2017, eq. 3).
+    """Map u to z, through the last bijector first: z_i = u_i exp(a_i) + m_i (Papamakarios et al. 2017, eq. 3).
 
     Args:
       u: `[n, d]`.
-      layers: of the networks, stacked along the first axis.
+      layers: layers of the networks, stacked along the first axis.
       orders: how `maf_density.to_noise` reorders the dimensions before each bijector.
-      architecture: the networks'.
+      architecture: architecture of the networks.
 
     Returns:
       z `[n, d]` and log |det dz/du| `[n]`.
@@ -67,14 +67,14 @@ def from_noise(u: tf.Tensor, layers: Layers, orders: Orders, architecture: Archi
 
 
 def by_degree(layers: Layers, architecture: Architecture) -> Groups:
-    """The units of stacked layers sorted by degree.
+    """Sort the units of stacked layers by degree.
 
-    Degrees go 1, 2, .., d-1, 1, 2, .. along a layer (`made.degrees`), so that sorting is a transposition.
+    Degrees along a layer are 1, 2, .., d-1, 1, 2, .. (`made.degrees`), so sorting is a transposition.
     """
     size, count = architecture.size, layers[0][0].shape[0]
     groups = max(1, size - 1)
     found: Groups = []
-    before = (1, size)  # of the units before: members of a group, groups
+    before = (1, size)  # the previous layer: members of a group, groups
     for number, (kernel, bias) in enumerate(layers):
         last = number == len(layers) - 1
         after = (2, size) if last else (-(-kernel.shape[2] // groups), groups)
@@ -88,19 +88,19 @@ def by_degree(layers: Layers, architecture: Architecture) -> Groups:
 
 
 class _Bijector:
-    """One bijector, and its gradient."""
+    """One bijector and its gradient."""
 
     def __init__(self, architecture: Architecture) -> None:
         self.architecture = architecture
         self.size = architecture.size
 
     def __call__(self, u: tf.Tensor, groups: Groups) -> tuple[tf.Tensor, tf.Tensor]:
-        """u `[d, n]` -> z `[d, n]` and sum_i a_i `[n]`."""
+        """Map u `[d, n]` to z `[d, n]` and sum_i a_i `[n]`."""
         *inner, kernel, bias = groups
         hidden_layers = list(zip(inner[::2], inner[1::2], strict=True))
 
         def output(i: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            """z_i `[1, n]` and a_i `[n]`."""
+            """Return z_i `[1, n]` and a_i `[n]`."""
             shift, raw = tf.unstack(kernel[i] @ _flat(hidden) + bias[i][:, None])
             log_scale = self.architecture.log_scale(raw)
             return (u[i] * tf.exp(log_scale) + shift)[None], log_scale
@@ -123,7 +123,7 @@ class _Bijector:
     def gradient(
         self, z: tf.Tensor, groups: Groups, of_z: tf.Tensor, of_total: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Gradients of u `[d, n]` and of the groups, from those of what `__call__` returns and its z."""
+        """Return gradients of u `[d, n]` and of the groups, given z and the gradients of `__call__`'s results."""
         kernels, biases = groups[::2], groups[1::2]
         inputs, slopes = [z], []
         for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
@@ -137,7 +137,7 @@ class _Bijector:
         transposed = [self._transposed(kernel, layer) for layer, kernel in enumerate(kernels)]
 
         def output(i: tf.Tensor, of_first: tf.Tensor) -> tf.Tensor:
-            """Gradients of shift and raw log scale of dimension i `[2, n]`, from those of all that depends on z_i."""
+            """Return gradients of shift and raw log scale i, `[2, n]`, given those of the units that depend on z_i."""
             of_shift = of_z[i] + tf.squeeze(transposed[0][i] @ _flat(of_first), axis=0)
             return tf.stack([of_shift, (of_shift * (z[i] - shift[i]) + of_total) * slope[i]])
 
@@ -161,7 +161,7 @@ class _Bijector:
         return of_units[-1][:, 0] * tf.exp(log_scale), found
 
     def _transposed(self, kernel: tf.Tensor, layer: int) -> tf.Tensor:
-        """`[groups, g, in]` of a layer -> `[groups, g, out]` of the units it reads, where inputs are groups of 1."""
+        """Transpose a kernel `[groups, g, in]` to `[groups, g, out]` of its input units; inputs are groups of 1."""
         groups, members, units = kernel.shape
         before = self.size if layer == 0 else max(1, self.size - 1)
         split = tf.reshape(kernel, [groups * members, before, units // before])
@@ -169,7 +169,7 @@ class _Bijector:
 
 
 def _with_slope(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """f(x) and f'(x) of an f that works on each element by itself."""
+    """Return f(x) and f'(x) of an elementwise f."""
     with tf.GradientTape() as tape:
         tape.watch(x)
         value = function(x)
@@ -177,24 +177,24 @@ def _with_slope(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tup
 
 
 def _zeros(examples: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
-    """`[groups, g, n]` of 0 for examples `[d, n]`."""
+    """Return zeros `[groups, g, n]` for examples `[d, n]`."""
     return tf.zeros([*shape, 1]) + tf.zeros_like(examples[0])
 
 
 def _flat(units: tf.Tensor) -> tf.Tensor:
-    """`[groups, g, n]` -> `[groups * g, n]`."""
+    """Reshape `[groups, g, n]` to `[groups * g, n]`."""
     return tf.reshape(units, [units.shape[0] * units.shape[1], -1])
 
 
 def _written(units: tf.Tensor, i: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
-    """Units `[groups, g, n]` with group i `[g, n]` in its place."""
+    """Return units `[groups, g, n]` with group i replaced by `[g, n]`."""
     return tf.tensor_scatter_nd_update(units, [[i]], group[None])
 
 
 def _product(kernel: tf.Tensor, units: tf.Tensor, i: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
-    """kernel `[m, groups * g]` times the units with group i written, from those where it is still 0.
+    """Return kernel `[m, groups * g]` times the units with group i, from units in which group i is still 0.
 
-    All units are read before any is written: XLA copies them all where a step does the reverse.
+    All units are read before any is written: otherwise XLA copies them all.
     """
     own = tf.reshape(kernel, [kernel.shape[0], *units.shape[:2]])[:, i]
     return kernel @ _flat(units) + own @ group

@@ -7,7 +7,7 @@ from tfdgm import BuildContext, Context, Prior
 
 
 class Uniform(Prior):
-    """p(c) = K^-N: every grid of codes alike, so that KL(q||p) = -H(q) + N log K."""
+    """p(c) = K^-N for every grid of N codes, so that KL(q||p) = N log K - H(q)."""
 
     over = "codes"
 
@@ -16,6 +16,6 @@ class Uniform(Prior):
         self.positions, self.categories = context.latent.positions, context.latent.categories
 
     def distribution(self, context: Context) -> tfd.Distribution:
-        """Independent over the positions."""
+        """Return p(c), independent over positions, event shape `positions`."""
         logits = tf.zeros([*self.positions, self.categories])
         return tfd.Independent(tfd.Categorical(logits=logits), len(self.positions))

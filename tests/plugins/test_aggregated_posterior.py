@@ -239,7 +239,7 @@ def test_under_vector_quantisation_it_is_the_running_frequency_of_the_codes_at_e
 @pytest.mark.parametrize("components", ["pseudo_inputs", "subset", "exact"])
 def test_components_that_would_be_single_grids_are_refused(components):
     built = codes_experiment(VQ(positions=(2,), num_codes=3), components=components, num_components=5)
-    with pytest.raises(UserError, match=f'components = "{components}" does not go with this posterior'):
+    with pytest.raises(UserError, match=f'components = "{components}" does not support this posterior'):
         built.build()
 
 
@@ -247,7 +247,7 @@ def test_components_that_would_be_single_grids_are_refused(components):
 def test_frequencies_are_refused_where_the_posterior_is_not_quantised(posterior):
     changes = {} if posterior is None else {"posterior": posterior}
     built = points_experiment(prior=AggregatedPosterior(components="frequencies"), **changes)
-    with pytest.raises(UserError, match='components = "frequencies" does not go with this posterior'):
+    with pytest.raises(UserError, match='components = "frequencies" does not support this posterior'):
         built.build()
 
 
@@ -309,5 +309,5 @@ def test_any_other_posterior_is_mixed_as_it_is(tmp_path, posterior, components):
 @pytest.mark.parametrize("posterior", [Correlated(), Alike()], ids=["full covariance", "repeated"])
 def test_a_memory_of_any_other_posterior_is_refused(posterior):
     run = points_experiment(prior=AggregatedPosterior(components="exact"), posterior=posterior)
-    with pytest.raises(UserError, match='"exact" keeps diagonal Gaussians or independent categoricals'):
+    with pytest.raises(UserError, match='"exact" requires diagonal Gaussians or independent categoricals'):
         run.build()

@@ -155,9 +155,9 @@ def test_dropout_is_drawn_anew_in_training_and_absent_elsewhere():
     "wrong, told",
     [
         ({"layers": 0}, "layers must be at least 1"),
-        ({"heads": 3}, "heads 3 does not divide width 64"),
-        ({"heads": 0}, "heads 0 does not divide"),
-        ({"width": 0}, "does not divide width 0"),
+        ({"heads": 3}, "heads must divide width, both positive, got 3 and 64"),
+        ({"heads": 0}, "got 0 and 64"),
+        ({"width": 0}, "got 4 and 0"),
         ({"dropout": 1.0}, "dropout"),
     ],
 )

@@ -111,7 +111,7 @@ def test_an_activation_is_refused_where_the_masks_cannot_follow_it(activation):
     if works_on_each_unit(keras.activations.get(activation)):
         MAF(activation=activation)
     else:
-        with pytest.raises(UserError, match=f'activation must be a function of one unit alone, .* "{activation}"'):
+        with pytest.raises(UserError, match=f'activation must be elementwise, .* "{activation}"'):
             MAF(activation=activation)
 
 

@@ -204,7 +204,7 @@ def test_a_size_that_halving_does_not_reach_is_refused_with_those_that_it_does()
 
 
 def test_two_vectors_are_refused():
-    with pytest.raises(UserError, match=r"needs an image as input or output; use network\.mlp"):
+    with pytest.raises(UserError, match=r"requires an image as input or output; use network\.mlp"):
         built((5,), (10,), DataSpec(shape=(64,)))
 
 

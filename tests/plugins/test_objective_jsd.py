@@ -368,8 +368,8 @@ def test_estimates_are_the_bound_and_the_mean_and_largest_slope():
         ({"packing": 0}, ["packing must be at least 1, got 0"]),
         ({"unrolling": -1}, ["unrolling must not be negative, got -1"]),
         ({"unrolling_rate": 0.0}, ["unrolling_rate must be positive"]),
-        ({"unrolling_rate": 0.1}, ["unrolling_rate has no use with unrolling = 0"]),
-        ({"space": "latent", "fakes": "prior"}, ["fakes has no use in latent space"]),
+        ({"unrolling_rate": 0.1}, ["unrolling_rate has no effect with unrolling = 0"]),
+        ({"space": "latent", "fakes": "prior"}, ["fakes has no effect in latent space"]),
         ({"space": "lattent"}, ["space must be 'data' or 'latent', got 'lattent'"]),
         ({"fakes": "all"}, ["fakes must be 'prior' or 'reconstructions' or 'both'"]),
         ({"moves": 1.5}, ["moves must be int, got 1.5"]),
@@ -386,7 +386,7 @@ def test_bad_values_of_both_objectives_are_refused(kind, settings, told):
     [
         ({"label_smoothing": 0.5}, "label_smoothing must be in [0, 0.5), got 0.5"),
         ({"label_smoothing": -0.1}, "label_smoothing must be in [0, 0.5), got -0.1"),
-        ({"label_smoothing": 0.1, "relativistic": True}, "no labels to smooth in relativistic pairs"),
+        ({"label_smoothing": 0.1, "relativistic": True}, "label_smoothing is not defined for relativistic pairs"),
         ({"generator": "saturating", "relativistic": True}, "'saturating' is not defined for relativistic pairs"),
         ({"generator": "saturated"}, "generator must be 'non_saturating' or 'saturating'"),
         ({"instance_noise": -0.1}, "instance_noise must not be negative, got -0.1"),
@@ -412,7 +412,7 @@ def test_bad_values_are_refused(settings, told):
     ids=str,
 )
 def test_what_needs_a_posterior_is_refused_without_one_by_the_setting_that_asks_for_it(kind, settings, setting):
-    told = f"{kind.display_name()} needs a posterior for {setting}, and experiment.posterior is None"
+    told = f"{kind.display_name()} needs a posterior for {setting}, but experiment.posterior is None"
     refused(lambda: gan_experiment(objectives=[kind(network=MLP(hidden=()), **settings)]), told)
 
 
@@ -443,7 +443,7 @@ def test_a_prior_that_no_loss_reaches_is_refused_by_its_name(kind):
 def test_a_batch_or_shard_that_packs_do_not_fill_is_refused(batch, shards):
     objective = jsd(packing=4 if shards > 1 else 3)
     built = gan_experiment(objectives=[objective], batch_size=batch, shards=shards).build()
-    told = f"a batch of {batch // shards} examples cannot be packed by {objective.packing}"
+    told = f"a batch of {batch // shards} examples cannot be divided into packs of {objective.packing}"
     with pytest.raises(UserError, match=told):
         one_step(built, shards=shards)
 

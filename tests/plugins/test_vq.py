@@ -313,7 +313,7 @@ def test_k_means_finds_the_features_of_examples_that_lie_on_as_many_points():
 
 def test_more_codes_than_encoder_outputs_are_refused_with_k_means_alone():
     vq_experiment((2,), 120).build()  # 60 training examples of 2 positions
-    with pytest.raises(UserError, match="num_codes 121 is larger than the 120 encoder outputs"):
+    with pytest.raises(UserError, match=r"num_codes must be at most 120, the number of encoder outputs .*, got 121"):
         vq_experiment((2,), 121).build()
     vq_experiment(posterior=VQ(positions=(2,), num_codes=121, initialization="normal")).build()
 
