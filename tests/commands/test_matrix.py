@@ -51,13 +51,13 @@ def test_help_lists_the_command(capsys):
         (["--priors=gaussian,mfa"], "there is no prior named 'mfa'. Did you mean 'maf'"),
         (["--posteriors=nome"], "there is no posterior named 'nome'. Did you mean 'none'"),
         (["--objectives=elbo+jds"], "there is no objective named 'jds'. Did you mean 'jsd'"),
-        (["--gin_bindings=steps = 3", "--gin_bindings=experiment.seed = 3"], "chooses experiment.seed by --seeds"),
-        (["--gin_bindings=experiment.objectives = []"], "chooses experiment.objectives by --objectives"),
+        (["--gin_bindings=steps = 3", "--gin_bindings=experiment.seed = 3"], "sets experiment.seed with --seeds"),
+        (["--gin_bindings=experiment.objectives = []"], "sets experiment.objectives with --objectives"),
         (["--gin_for=prior.mfa=x.gin"], "x.gin"),
         (["--prior=gaussian"], "prior"),
         (["--seed=3"], "Did you mean: seeds"),
         (["--gin_bindings=steps", "=", "5"], "did you mean --gin_bindings='steps = 5'?"),
-        (["--commands"], "--commands needs --dry_run"),
+        (["--commands"], "--commands requires --dry_run"),
     ],
 )
 def test_a_mistake_costs_one_message_and_code_2_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, told):
@@ -97,7 +97,7 @@ def test_a_dry_run_tells_what_would_run_and_what_is_refused_and_writes_nothing(t
     assert "'--gin_bindings=experiment.seed = 2'" in capsys.readouterr().out
     assert command("matrix", *arguments[1:], "--posteriors=none") == 2
     error = capsys.readouterr().err
-    assert "no cell is left" in error and "objective.elbo needs a posterior" in error
+    assert "all 2 cells are refused" in error and "objective.elbo needs a posterior" in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,7 +136,7 @@ def test_a_matrix_that_is_stopped_and_killed_goes_on_and_a_cell_that_fails_costs
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGINT, output
-    assert f"to go on, run the same command with --workdir={folder}" in output
+    assert f"to resume, run the same command with --workdir={folder}" in output
     found = rows(folder)
     assert {prior: row["status"] for prior, row in found.items()} == {"gaussian": "unfinished", "uniform": "refused"}
     assert "stopped and saved at step" in (folder / "logs" / "gaussian-gaussian-elbo-0.log").read_text()

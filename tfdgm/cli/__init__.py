@@ -1,1 +1,1 @@
-"""The command line: `tfdgm COMMAND --flags`; one module for each command, and only the one asked for is imported."""
+"""The command line: `tfdgm COMMAND --flags`. Each command is a module, imported only when it runs."""

@@ -1,3 +1,4 @@
-"""Every combination of what is installed, trained and scored: `tfdgm matrix`. Nothing in here imports TensorFlow, but
-for the process that `check` is.
+"""Studies: train and score every combination of the installed plugins, as `tfdgm matrix` does.
+
+Only the child process of `validator` imports TensorFlow.
 """

@@ -1,4 +1,4 @@
-"""The cells of the matrix: which combinations there are, and the flags of `tfdgm train` for each."""
+"""The cells of a matrix: enumerate the combinations, and derive the flags of `tfdgm train` for each."""
 
 import dataclasses
 import itertools
@@ -10,13 +10,13 @@ from tfdgm.configuration.shorthand import NONE, shorthand_bindings
 from tfdgm.contracts.registry import Plugin, find, select
 from tfdgm.errors import UserError, did_you_mean
 
-#: The kinds that a cell chooses, in the order in which it names them.
+#: The plugin kinds that a cell chooses, in the order of its name.
 KINDS = ("posterior", "prior", "objective")
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One run: a posterior or `none`, a prior, a list of objectives, and a seed; plugins as a config names them."""
+    """One run: a posterior or `none`, a prior, a list of objectives, and a seed; plugins are named as in configs."""
 
     posterior: str
     prior: str
@@ -25,45 +25,45 @@ class Cell:
 
     @property
     def combination(self) -> tuple[str, str, str]:
-        """Posterior, prior and objectives as a table shows them."""
+        """Return posterior, prior and objectives as in tables."""
         return self.posterior, self.prior, "+".join(self.objectives)
 
     @property
     def name(self) -> str:
-        """The name of its folder and of its log."""
+        """Return the name of the cell's folder and log."""
         return re.sub(r"[^\w.+-]", "_", "-".join([*self.combination, str(self.seed)]))
 
     @property
     def choices(self) -> list[str]:
-        """`KIND.NAME` of all that it chooses."""
+        """Return `KIND.NAME` of every plugin that the cell chooses."""
         return [f"posterior.{self.posterior}", f"prior.{self.prior}", *(f"objective.{o}" for o in self.objectives)]
 
     def __str__(self) -> str:
         return f"{' '.join(self.combination)} seed {self.seed}"
 
-    def place(self) -> tuple:
-        """Sorts cells as tables list them: without a posterior first, single objectives before pairs."""
+    def sort_key(self) -> tuple:
+        """Return the position in tables: cells without a posterior first, single objectives before pairs."""
         return self.posterior != NONE, self.posterior, len(self.objectives), self.objectives, self.prior, self.seed
 
 
 @dataclasses.dataclass(frozen=True)
 class CellSettings:
-    """What all cells share, and what some choices add.
+    """The settings that all cells share, and those that depend on a cell's choices.
 
     Attributes:
       files: config files of every cell.
-      bindings: gin statements of every cell; they win over files.
-      added: by `KIND.NAME`, config files that are read after `files` in the cells with that choice.
-      others: further flags of every cell.
+      bindings: gin statements of every cell; they override files.
+      files_by_choice: for each `KIND.NAME`, config files that cells with this choice read after `files`.
+      extra_flags: further flags of every cell.
     """
 
     files: Sequence[str]
     bindings: Sequence[str] = ()
-    added: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
-    others: Sequence[str] = ()
+    files_by_choice: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    extra_flags: Sequence[str] = ()
 
     def flags(self, cell: Cell, workdir: Path) -> list[str]:
-        """The flags with which `tfdgm train` trains the cell in `workdir`."""
+        """Return the flags of `tfdgm train` that train the cell in `workdir`."""
         return [
             f"--workdir={workdir}",
             *(f"--gin_file={file}" for file in self._files(cell)),
@@ -71,16 +71,16 @@ class CellSettings:
             f"--prior={cell.prior}",
             *(f"--objective={objective}" for objective in cell.objectives),
             *(f"--gin_bindings={binding}" for binding in self._bindings(cell)),
-            *self.others,
+            *self.extra_flags,
         ]
 
     def config(self, cell: Cell) -> tuple[list[str], list[str]]:
-        """Return the config files and the gin statements that those flags come to."""
+        """Return the config files and gin statements that these flags stand for."""
         choices = shorthand_bindings(cell.prior, cell.posterior, cell.objectives)
         return self._files(cell), [*choices, *self._bindings(cell)]
 
     def _files(self, cell: Cell) -> list[str]:
-        return [*self.files, *(file for choice in cell.choices for file in self.added.get(choice, ()))]
+        return [*self.files, *(file for choice in cell.choices for file in self.files_by_choice.get(choice, ()))]
 
     def _bindings(self, cell: Cell) -> list[str]:
         return [*self.bindings, f"experiment.seed = {cell.seed}"]
@@ -88,29 +88,29 @@ class CellSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Traits:
-    """What decides which objectives are paired."""
+    """The properties of an objective that decide which objectives are paired."""
 
     needs_posterior: bool = False
     adversarial: bool = False
 
 
 def installed(kind: str) -> list[str]:
-    """Every plugin of a kind, as a config names it without its kind."""
+    """Return every installed plugin of a kind, named as in configs but without the kind."""
     return [_spelled(plugin) for plugin in find() if plugin.kind == kind]
 
 
-def chosen(kind: str, wanted: Iterable[str]) -> list[str]:
-    """The wanted plugins of a kind, each once; all where none is asked for. Posteriors have `none` among them.
+def chosen(kind: str, names: Iterable[str]) -> list[str]:
+    """Return the named plugins of a kind without repetitions, or all if no name is given; `none` is a posterior.
 
     Args:
       kind: "posterior", "prior" or "objective".
-      wanted: `NAME`, or `DISTRIBUTION/NAME`.
+      names: `NAME`, or `PACKAGE/NAME`.
 
     Raises:
-      UserError: a name is not installed, or is provided by several packages.
+      UserError: a name is not installed, or is ambiguous.
     """
     known = [*([NONE] if kind == "posterior" else []), *installed(kind)]
-    return list(dict.fromkeys(_named(kind, name, known) for name in wanted)) or known
+    return list(dict.fromkeys(_named(kind, name, known) for name in names)) or known
 
 
 def _named(kind: str, name: str, known: Sequence[str]) -> str:
@@ -128,7 +128,7 @@ def _spelled(plugin: Plugin) -> str:
 
 
 def objective_lists(traits: Mapping[str, Traits]) -> list[tuple[str, ...]]:
-    """Each objective alone, and each that needs a posterior with each other that brings an adversary."""
+    """Return each objective alone, and each that needs a posterior with each other that is adversarial."""
     pairs = [
         (first, second)
         for first, second in itertools.product(traits, traits)
@@ -140,7 +140,7 @@ def objective_lists(traits: Mapping[str, Traits]) -> list[tuple[str, ...]]:
 def combine(
     posteriors: Sequence[str], priors: Sequence[str], objectives: Sequence[tuple[str, ...]], seeds: Sequence[int]
 ) -> list[Cell]:
-    """All cells, in the order in which they run: the first seed of every combination before the second of any."""
+    """Return all cells in running order: the first seed of every combination before the second seed of any."""
     return [
         Cell(posterior, prior, terms, seed)
         for seed in seeds

@@ -1,4 +1,4 @@
-"""Config files that belong to a choice: `--gin_for=KIND.NAME=FILE`, or a folder of files `KIND.NAME.gin`."""
+"""Read `--gin_for`: config files for single choices, as `KIND.NAME=FILE` or a folder of files `KIND.NAME.gin`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,31 +8,31 @@ from tfdgm.errors import UserError, did_you_mean
 from tfdgm.studies.cells import KINDS, chosen
 
 
-def read_added(wanted: Iterable[str]) -> dict[str, list[str]]:
-    """The files of each choice, in order.
+def read_files_by_choice(values: Iterable[str]) -> dict[str, list[str]]:
+    """Return the config files of each choice, in order.
 
     Args:
-      wanted: values of the flag.
+      values: of the flag.
 
     Raises:
       UserError: a choice, file or folder does not exist.
     """
-    added: dict[str, list[str]] = {}
-    for text in wanted:
+    files: dict[str, list[str]] = {}
+    for text in values:
         choice, equals, file = text.partition("=")
         if equals:
             find_file(file)
-            added.setdefault(_choice(choice, text), []).append(file)
+            files.setdefault(_choice(choice, text), []).append(file)
             continue
         for path in sorted(_folder(text).glob("*.gin")):
             name = f"{text.rstrip('/')}/{path.name}"
             name = in_flags(Packaged(name)) if isinstance(text, Packaged) else name
-            added.setdefault(_choice(path.stem, str(path)), []).append(name)
-    return added
+            files.setdefault(_choice(path.stem, str(path)), []).append(name)
+    return files
 
 
 def _choice(name: str, where: str) -> str:
-    """`KIND.NAME` as cells spell it."""
+    """Return `KIND.NAME` spelled as in cells."""
     kind, _, plain = name.partition(".")
     if kind not in KINDS or not plain:
         known = " or ".join(f"{kind}.NAME" for kind in KINDS)

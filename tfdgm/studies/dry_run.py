@@ -1,4 +1,4 @@
-"""What a dry run prints: cells that share a fate and its reason share lines, and the totals come last."""
+"""Describe a plan for a dry run: cells with the same status and reason share lines, and totals come last."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,47 +10,47 @@ Box = tuple[tuple[str, ...], ...]
 _AXES = ("posterior", "prior", "objectives", "seed")
 
 
-def described(plan: Plan, commands: bool = False) -> Iterator[str]:
-    """What would run, what is done, and what is refused and why, by lines.
+def describe_plan(plan: Plan, commands: bool = False) -> Iterator[str]:
+    """Yield lines with the cells to train, those that are done, and those that are refused, with reasons.
 
     Args:
-      plan: what is known before training.
-      commands: whether to print the command of each cell to train too.
+      plan: of the matrix.
+      commands: whether to add the command of each cell to train.
     """
-    fates: dict[str, dict[str, list[Cell]]] = {}
+    by_status: dict[str, dict[str, list[Cell]]] = {}
     waiting = set(plan.waiting)
     for cell, result in plan.results.items():
-        fate = "to train" if cell in waiting else result.status
-        reason = plan.doubts.get(cell, "") if cell in waiting else result.reason
-        fates.setdefault(fate, {}).setdefault(reason, []).append(cell)
-    ordered = sorted(fates, key=lambda fate: fate == REFUSED)  # the reasons stay in sight, at the end
-    for fate in ordered:
-        yield f"{fate}:"
-        for reason, cells in fates[fate].items():
+        status = "to train" if cell in waiting else result.status
+        reason = plan.build_errors.get(cell, "") if cell in waiting else result.reason
+        by_status.setdefault(status, {}).setdefault(reason, []).append(cell)
+    ordered = sorted(by_status, key=lambda status: status == REFUSED)  # last, where the reasons are in sight
+    for status in ordered:
+        yield f"{status}:"
+        for reason, cells in by_status[status].items():
             if reason:
                 yield f"  {len(cells)}: " + reason.replace("\n", "\n    ")
             indent = "    " if reason else "  "
-            yield from (indent + line for line in in_lines(cells))
+            yield from (indent + line for line in cell_lines(cells))
     if commands:
         yield "commands:"
         yield from (f"  {plan.results[cell].command}" for cell in plan.waiting)
-    totals = ", ".join(f"{sum(map(len, fates[fate].values()))} {fate}" for fate in ordered)
+    totals = ", ".join(f"{sum(map(len, by_status[status].values()))} {status}" for status in ordered)
     hint = "" if commands or not waiting else "; --commands prints the command of each cell to train"
     yield f"{totals or 'no cell'}{hint}"
 
 
-def in_lines(cells: Iterable[Cell]) -> list[str]:
-    """Cells by as few lines as their common choices allow: all combinations of what a line names."""
+def cell_lines(cells: Iterable[Cell]) -> list[str]:
+    """Return few lines that describe the cells; each line stands for all combinations of the names in it."""
     boxes: list[Box] = [
         ((cell.posterior,), (cell.prior,), ("+".join(cell.objectives),), (str(cell.seed),)) for cell in cells
     ]
     for axis in (3, 1, 2, 0):
-        boxes = _joined(boxes, axis)
+        boxes = _join(boxes, axis)
     return ["; ".join(f"{name} {', '.join(box)}" for name, box in zip(_AXES, sides, strict=True)) for sides in boxes]
 
 
-def _joined(boxes: Sequence[Box], axis: int) -> list[Box]:
-    """Boxes that differ along one axis only, as one."""
+def _join(boxes: Sequence[Box], axis: int) -> list[Box]:
+    """Join boxes that differ along this axis only."""
     sides: dict[Box, tuple[str, ...]] = {}
     for box in boxes:
         rest = box[:axis] + box[axis + 1 :]

@@ -1,4 +1,4 @@
-"""The folder of a matrix: a workdir for each cell, their logs, what is known of each, and the tables."""
+"""The folder of a matrix: a workdir and a log for each cell, the record of all results, and the tables."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -21,15 +21,15 @@ _FOLDERS = ("cells", "logs")
 
 @dataclasses.dataclass
 class Result:
-    """What is known of a cell.
+    """The result of a cell.
 
     Attributes:
-      cell: which.
+      cell: that was, or is to be, trained.
       status: "done", "refused", "failed", or "unfinished".
       reason: why it is not done.
-      seconds: that its processes have run, as far as their ends were seen.
-      scores: the numbers of its `eval.json` when it was done.
-      command: what trains it.
+      seconds: total duration of its processes that ended while a matrix was running.
+      scores: the numbers of its `eval.json`, if it is done.
+      command: that trains it.
     """
 
     cell: Cell
@@ -41,12 +41,12 @@ class Result:
 
 
 class Folder:
-    """Names of the files, and the record of the cells, which any number of commands may add to.
+    """The files of a matrix; later commands may add cells to it.
 
     Args:
-      path: the folder.
+      path: of the folder.
       trusted: whether it may belong to another user.
-      lock: whether a process holds it by a lock.
+      lock: whether to hold it with a lock file.
     """
 
     def __init__(self, path: Path, trusted: bool = False, lock: bool = True) -> None:
@@ -58,7 +58,7 @@ class Folder:
         return self.path / "cells" / cell.name
 
     def units(self, results: Iterable[Result]) -> dict[str, str]:
-        """Return the units of what objectives estimate in finished cells, by name."""
+        """Return the units of the scores that objectives of finished cells estimate, by name."""
         records = (Workdir(self.workdir(result.cell)).run_record() for result in results if result.status == DONE)
         return {name: unit for record in records for name, unit in record.get("units", {}).items()}
 
@@ -66,23 +66,23 @@ class Folder:
         return self.path / "logs" / f"{cell.name}.log"
 
     def check(self) -> None:
-        """Makes sure that nothing else is in here.
+        """Check that the folder is new or holds a matrix.
 
         Raises:
-          UserError: it holds a run, or files of another origin.
+          UserError: it holds a run, or other files.
         """
         check_ownership(self.path, _FOLDERS, self.trusted)
         if not self.path.exists():
             return
         if (self.path / "config.gin").exists():
             raise UserError(f"--workdir: {self.path} holds a run of tfdgm train; a matrix needs a folder of its own")
-        ours = (self.path / _RECORD).exists() or all(entry.name == ".lock" for entry in self.path.iterdir())
-        if not ours:
-            raise UserError(f"--workdir: {self.path} holds something else; a matrix needs a folder of its own")
+        is_matrix = (self.path / _RECORD).exists() or all(entry.name == ".lock" for entry in self.path.iterdir())
+        if not is_matrix:
+            raise UserError(f"--workdir: {self.path} holds other files; a matrix needs a folder of its own")
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Makes the folder, and holds it for this process.
+        """Create the folder, and hold it for this process within the block.
 
         Raises:
           UserError: it cannot be written, or another process holds it.
@@ -99,7 +99,7 @@ class Folder:
             yield
 
     def results(self) -> dict[Cell, Result]:
-        """What earlier commands found, in the order of the tables; a cell whose run is gone is not done any more."""
+        """Return the recorded results, in the order of the tables; a cell whose run was deleted is unfinished."""
         entries = Workdir(self.path).read_json(_RECORD).get("cells", [])
         found = [_result(entry) for entry in (entries if isinstance(entries, list) else [])]
         results = {result.cell: result for result in found if result is not None}
@@ -109,12 +109,12 @@ class Folder:
         return results
 
     def write_results(self, results: Iterable[Result]) -> None:
-        """Writes the record of all cells."""
+        """Write the record of all cells."""
         entries = [{**dataclasses.asdict(result.cell), **_without_cell(result)} for result in results]
         self.write(_RECORD, strict_json.dumps({"cells": entries}, indent=1) + "\n")
 
     def write(self, name: str, text: str) -> Path:
-        """Writes a file of the folder, whole or not at all."""
+        """Write a file of the folder atomically."""
         return Workdir(self.path).write(name, text)
 
 
@@ -123,7 +123,7 @@ def _without_cell(result: Result) -> dict[str, Any]:
 
 
 def _result(entry: Any) -> Result | None:
-    """One entry of the record; None where it is damaged, which costs no more than scoring its run again."""
+    """Return one entry of the record, or None if it is damaged; its cell is then scored again."""
     try:
         names = [entry["posterior"], entry["prior"], *entry["objectives"]]
         if not all(isinstance(name, str) for name in names):

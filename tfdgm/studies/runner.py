@@ -9,10 +9,10 @@ from typing import Any
 
 from tfdgm.errors import UserError
 from tfdgm.studies.cells import Cell, CellSettings
-from tfdgm.studies.exit_status import DONE, numbers, outcome
+from tfdgm.studies.exit_status import DONE, exit_status, numeric_scores
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.study_progress import StudyProgress
-from tfdgm.studies.write_reports import write_outputs
+from tfdgm.studies.write_reports import write_reports
 from tfdgm.system.children import Children
 from tfdgm.system.locks import is_locked
 from tfdgm.system.processes import environment, python_command
@@ -78,7 +78,7 @@ class Runner:
                     for cell, code in children.wait().items():
                         self._end(cell, code)
         except OSError as error:
-            raise UserError(f"the matrix in {self.folder.path} could not go on: {error}") from None
+            raise UserError(f"the matrix in {self.folder.path} could not continue: {error}") from None
         finally:
             self.progress.close()
         return children.received[0] if children.received else None
@@ -90,7 +90,7 @@ class Runner:
                 return
             self.waiting.remove(cell)
             self._start_cell(cell)
-            write_outputs(self.folder, self.results.values(), self.running)
+            write_reports(self.folder, self.results.values(), self.running)
 
     def _free(self, cell: Cell) -> bool:
         """Return whether no process trains in the cell's workdir; one whose matrix was killed may still be saving."""
@@ -123,11 +123,11 @@ class Runner:
             file.seek(job.offset)
             output = file.read().decode(errors="replace")
         workdir, result = self.folder.workdir(cell), self.results[cell]
-        ended = outcome(code, output, workdir, stopped=bool(self.children.received))
+        ended = exit_status(code, output, workdir, stopped=bool(self.children.received))
         result.status, result.reason = ended.status, ended.reason
         result.seconds += job.seconds()
-        result.scores = numbers(workdir) if result.status == DONE else {}
-        write_outputs(self.folder, self.results.values(), self.running)
+        result.scores = numeric_scores(workdir) if result.status == DONE else {}
+        write_reports(self.folder, self.results.values(), self.running)
         self.progress.end(result, job.seconds(), self.results.values(), self._elapsed())
 
     def _show(self) -> None:

@@ -1,4 +1,4 @@
-"""What the cells of a folder have in common: data and sizes, and the settings of their commands."""
+"""Describe the settings that the cells of a folder share: data, sizes, and flags of their commands."""
 
 import contextlib
 import functools
@@ -14,15 +14,15 @@ _SIZES = {"steps": "{:,} steps", "batch_size": "batches of {:,}", "latent_size":
 
 
 def data_and_sizes(folder: Folder, results: Sequence[Result]) -> str:
-    """Of the runs that were begun, by their configurations; empty where none was."""
+    """Return data and sizes from the configurations of the runs; empty if no run was started."""
     configs = [folder.workdir(result.cell) / "config.gin" for result in results]
-    told = dict.fromkeys(_told(read_bytes(path).decode(errors="replace")) for path in configs if path.is_file())
-    return "; ".join(text for text in told if text)
+    texts = dict.fromkeys(_describe(read_bytes(path).decode(errors="replace")) for path in configs if path.is_file())
+    return "; ".join(text for text in texts if text)
 
 
 @functools.cache
-def _told(config: str) -> str:
-    """The same of one configuration; nothing of one that is damaged, or whose plugins are gone."""
+def _describe(config: str) -> str:
+    """Return data and sizes of one configuration; empty if it is damaged or its plugins are not installed."""
     from tfdgm.configuration.gin_parser import Reference, read_statements  # not at the top: `--help` loads no gin
 
     try:
@@ -39,7 +39,7 @@ def _told(config: str) -> str:
 
 
 def shared_settings(results: Sequence[Result]) -> list[str]:
-    """The flags for config files and bindings that all commands have."""
+    """Return the flags for config files and bindings that all commands have in common."""
     commands = [shlex.split(result.command) for result in results if result.command]
     first = commands[0] if commands else []
     return [flag for flag in first if flag.startswith(_SETTINGS) and all(flag in other for other in commands)]

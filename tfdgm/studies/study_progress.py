@@ -88,7 +88,7 @@ class StudyProgress:
         self.ended += 1
         if result.status in (DONE, FAILED):
             self.durations.append(seconds)
-        details = in_a_line(result.scores) if result.status == DONE else result.reason.partition("\n")[0]
+        details = score_line(result.scores) if result.status == DONE else result.reason.partition("\n")[0]
         self.say(
             f"[{self.ended}/{self.total}] {result.cell}: {result.status} after {seconds:.0f} s"
             + (f"; {details}" if details else "")
@@ -123,7 +123,7 @@ class StudyProgress:
         return (waiting * mean + sum(max(mean - seconds, 0.0) for seconds in elapsed)) / self.jobs
 
 
-def in_a_line(scores: Mapping[str, float]) -> str:
+def score_line(scores: Mapping[str, float]) -> str:
     """Return the first of the scores in the order of tables, as text."""
     names = [name for name in SCORES if name in scores][:_SCORES_IN_A_LINE]
     return ", ".join(f"{name} {number(scores[name])}" for name in names)

@@ -1,4 +1,4 @@
-"""The table of a matrix: a row for each cell as CSV, means over seeds as Markdown."""
+"""The tables of a matrix: a row for each cell as CSV, means over seeds as Markdown."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tfdgm.studies.exit_status import DONE
 from tfdgm.studies.folder import Result
 
-#: The scores that tables for reading begin with.
+#: The scores of the short tables.
 MAIN_SCORES = (
     "nll_iwae",
     "elbo",
@@ -21,7 +21,7 @@ MAIN_SCORES = (
     "recall",
     "frechet_distance",
 )
-#: Scores in the order in which tables show them; others, which objectives estimate, follow.
+#: Scores in the order of the tables; scores that objectives estimate follow them.
 SCORES = (
     "nll_iwae",
     "elbo",
@@ -45,7 +45,7 @@ SCORES = (
     "wasserstein",
     "sliced_wasserstein",
 )
-#: In which direction a score is better, where one is.
+#: The direction in which a score is better; not every score has one.
 BETTER = {
     **dict.fromkeys(("elbo", "code_usage", "modes", "precision", "recall", "coverage"), "↑"),
     **dict.fromkeys(("nll_iwae", "reverse_kl", "frechet_distance", "mmd", "wasserstein", "sliced_wasserstein"), "↓"),
@@ -56,7 +56,7 @@ Groups = dict[tuple[str, str, str], list[Result]]
 
 
 def csv_text(results: Sequence[Result]) -> str:
-    """One row for each cell, with every score that any of them has."""
+    """Return CSV with a row for each cell and a column for every score that any cell has."""
     scores = list(dict.fromkeys([*shown_scores(results), *(name for result in results for name in result.scores)]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -68,7 +68,7 @@ def csv_text(results: Sequence[Result]) -> str:
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """Mean and standard deviation over the seeds of each combination that has scores; then what has none, and why."""
+    """Return a table of mean ± standard deviation over seeds, then the combinations without scores and the reasons."""
     scores = main_scores(results)
     rows = [["posterior", "prior", "objectives", "seeds", *scores], ["---"] * 3 + ["---:"] * (1 + len(scores))]
     missing = []
@@ -79,14 +79,14 @@ def markdown(results: Sequence[Result]) -> str:
             cells = [spread([result.scores[name] for result in done if name in result.scores]) for name in scores]
             rows.append([*names, str(len(done)), *cells])
         for status, reason, seeds in without_scores(group):
-            told = reason.replace("\n", " ").replace("|", "\\|")
-            missing.append(f"- {', '.join(names)}, seed {seeds}: {status}{': ' if told else ''}{told}")
+            cause = reason.replace("\n", " ").replace("|", "\\|")
+            missing.append(f"- {', '.join(names)}, seed {seeds}: {status}{': ' if cause else ''}{cause}")
     table = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*table, "", *missing]).rstrip("\n") + "\n"
 
 
 def by_combination(results: Iterable[Result]) -> Groups:
-    """The results of each combination, by seed."""
+    """Group results by combination."""
     groups: Groups = {}
     for result in results:
         groups.setdefault(result.cell.combination, []).append(result)
@@ -94,7 +94,7 @@ def by_combination(results: Iterable[Result]) -> Groups:
 
 
 def without_scores(group: Iterable[Result]) -> list[tuple[str, str, str]]:
-    """(status, reason, seeds) of what is not done; seeds that share both share a line."""
+    """Return (status, reason, seeds) of the results that are not done; seeds with the same of both are joined."""
     shared: dict[tuple[str, str], list[str]] = {}
     for result in group:
         if result.status != DONE:
@@ -103,18 +103,18 @@ def without_scores(group: Iterable[Result]) -> list[tuple[str, str, str]]:
 
 
 def shown_scores(results: Iterable[Result]) -> list[str]:
-    """Return the scores for reading that any result has: those of `SCORES`, then what objectives estimate."""
+    """Return the scores that any result has: those of `SCORES`, then the estimates of objectives."""
     found = {name for result in results for name in result.scores}
     return [*(name for name in SCORES if name in found), *sorted(name for name in found if name.endswith("_estimate"))]
 
 
 def main_scores(results: Iterable[Result]) -> list[str]:
-    """The main scores that any result has."""
+    """Return the main scores that any result has."""
     return [name for name in shown_scores(results) if name in MAIN_SCORES]
 
 
 def spread(values: Sequence[float]) -> str:
-    """`mean ± standard deviation`, of as many as there are; nothing of nothing."""
+    """Return `mean ± standard deviation`, a single value as it is, and an empty text for no value."""
     if not values:
         return ""
     if len(values) == 1:
@@ -127,7 +127,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def number(value: float) -> str:
-    """A score for reading: two decimals, or two digits of what is smaller than that shows; none from 10,000 on."""
+    """Format a score: two decimals; two significant digits below 0.1; no decimals from 10,000 on."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{_decimals(value)}f}"
 
 
@@ -138,7 +138,7 @@ def _decimals(value: float) -> int:
 
 
 def counts(results: Iterable[Result]) -> Mapping[str, int]:
-    """How many results have each status."""
+    """Count the results by status."""
     found: dict[str, int] = {}
     for result in results:
         found[result.status] = found.get(result.status, 0) + 1

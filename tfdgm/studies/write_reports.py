@@ -1,4 +1,4 @@
-"""What a matrix leaves for reading, written after every cell: `matrix.csv`, `matrix.md` and `index.html`."""
+"""Write the reports of a matrix after every cell: `matrix.csv`, `matrix.md` and `index.html`."""
 
 import dataclasses
 from collections.abc import Collection, Iterable
@@ -11,13 +11,13 @@ from tfdgm.studies.study_page import page
 from tfdgm.studies.table import csv_text, markdown
 
 
-def write_outputs(folder: Folder, results: Iterable[Result], running: Collection[Cell] = ()) -> None:
-    """Writes the record first, so that the others never tell of what would be forgotten.
+def write_reports(folder: Folder, results: Iterable[Result], running: Collection[Cell] = ()) -> None:
+    """Write the record, then the reports, so that no report shows a result that is not recorded.
 
     Args:
       folder: of the matrix.
-      results: of all its cells.
-      running: those that a process trains now.
+      results: of all cells.
+      running: the cells that are being trained.
 
     Raises:
       UserError: the folder cannot be written.
@@ -27,7 +27,7 @@ def write_outputs(folder: Folder, results: Iterable[Result], running: Collection
         folder.write_results(results)
         folder.write("matrix.csv", csv_text(results))
         folder.write("matrix.md", markdown(results))
-        told = [dataclasses.replace(r, status=RUNNING, reason="") if r.cell in running else r for r in results]
-        folder.write("index.html", page(folder, told))
+        shown = [dataclasses.replace(r, status=RUNNING, reason="") if r.cell in running else r for r in results]
+        folder.write("index.html", page(folder, shown))
     except OSError as error:
-        raise UserError(f"the tables could not be written to {folder.path}: {error.strerror or error}") from None
+        raise UserError(f"the reports could not be written to {folder.path}: {error.strerror or error}") from None

@@ -1,7 +1,7 @@
-"""Answers what needs TensorFlow: which objectives pair, and which configurations are refused.
+"""Validate configurations in a process that has TensorFlow.
 
-`python -m tfdgm.studies.check` reads requests and writes answers, one JSON object a line. `Checker` talks to such a
-process, so that the command itself stays light, and a plugin that brings the process down costs its own cells only.
+`python -m tfdgm.studies.validator` reads requests and writes answers, one JSON object per line. `Validator` talks to
+such a process: the command itself stays light, and a plugin that crashes the process affects no other cell.
 """
 
 import json
@@ -21,18 +21,24 @@ from tfdgm.system.processes import environment, python_command, start
 Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-def about_objective(name: str) -> dict[str, Any]:
-    """The request for an objective's traits; answered by the fields of `Traits`."""
+def objective_request(name: str) -> dict[str, Any]:
+    """Return the request for the traits of an objective; the answer has the fields of `Traits`."""
     return {"objective": name}
 
 
-def about_config(files: Sequence[str], bindings: Sequence[str], build: bool) -> dict[str, Any]:
-    """The request to read a configuration, and to make its parts and variables; answered by its canonical `text`."""
+def config_request(files: Sequence[str], bindings: Sequence[str], build: bool) -> dict[str, Any]:
+    """Return the request to read a configuration; the answer has its canonical `text`.
+
+    Args:
+      files: config files.
+      bindings: gin statements.
+      build: whether to build the model and its variables too.
+    """
     return {"files": list(files), "bindings": list(bindings), "build": build}
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What was asked for, or `refused` with the reason, or `raised` with what went wrong."""
+    """Return the answer to a request, or `refused` with the user error, or `raised` with any other error."""
     try:
         return _objective(request["objective"]) if "objective" in request else _config(request)
     except UserError as error:
@@ -57,57 +63,57 @@ def _config(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answers until its input ends."""
+    """Answer requests until standard input ends."""
     from tfdgm.system.runtime import import_tensorflow
 
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what plugins print is no answer
+    os.dup2(2, 1)  # plugins may print; only answers go to the former standard output
     import_tensorflow()
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:  # ASCII, as `json.dumps` writes it
         print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
 
 
-class Checker:
-    """Asks a process of its own, which is started when it is needed first, and again should it have died."""
+class Validator:
+    """Sends requests to a child process, which is started for the first request and restarted if it has died."""
 
-    def __enter__(self) -> "Checker":
+    def __enter__(self) -> "Validator":
         self.process: subprocess.Popen | None = None
-        self.said = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()
         return self
 
     def __exit__(self, *exception: Any) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.communicate()
-        self.said.close()
+        self.errors.close()
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a request; `raised` where the process died of it.
+        """Return the answer to a request, or `raised` if the process died of it.
 
         Raises:
           UserError: the process does not start.
         """
         if self.process is None:
-            command = python_command("tfdgm.studies.check")
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.said, "encoding": "utf-8"}
+            command = python_command("tfdgm.studies.validator")
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "encoding": "utf-8"}
             self.process = start(command, environment(jobs=2), **pipes)
             if not self.process.stdout.readline():  # type: ignore[union-attr]
-                raise UserError(f"the combinations could not be checked: {self._buried()}")
+                raise UserError(f"the combinations could not be validated: {self._cause_of_death()}")
         try:
             print(json.dumps(request), file=self.process.stdin, flush=True)
             line = self.process.stdout.readline()  # type: ignore[union-attr]
         except BrokenPipeError:
             line = ""
-        return json.loads(line) if line else {"raised": self._buried()}
+        return json.loads(line) if line else {"raised": self._cause_of_death()}
 
-    def _buried(self) -> str:
-        """Why the process ended."""
+    def _cause_of_death(self) -> str:
+        """Return why the process ended, and forget it."""
         assert self.process is not None
         self.process.communicate()
         code, self.process = self.process.returncode, None
-        self.said.seek(0)
-        message = last_message(self.said.read().decode(errors="replace"))
+        self.errors.seek(0)
+        message = last_message(self.errors.read().decode(errors="replace"))
         ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"{ended}: {message}" if message else ended
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfdgm.studies.exit_status import last_message, numbers, outcome
+from tfdgm.studies.exit_status import exit_status, last_message, numeric_scores
 
 OWN = "step 10/40\ntfdgm: 'x' is refused;\n  because of y\n"
 TRACE = """tfdgm: an earlier message
@@ -33,7 +33,7 @@ def finish(workdir, eval_json='{"elbo": -1.5}'):
 
 
 def told(*arguments, stopped=False):
-    ended = outcome(*arguments, stopped=stopped)
+    ended = exit_status(*arguments, stopped=stopped)
     return ended.status, ended.reason
 
 
@@ -84,6 +84,6 @@ def test_the_last_message_is_tfdgms_own_or_the_tracebacks_or_the_last_line(said,
 
 def test_scores_are_the_numbers_but_for_the_seed(workdir):
     finish(workdir, '{"elbo": -1.5, "active_units": 8, "seed": 3, "data_split": "test", "flag": true, "bad": NaN}')
-    scores = numbers(workdir)
+    scores = numeric_scores(workdir)
     assert scores.pop("bad") != 0
     assert scores == {"elbo": -1.5, "active_units": 8}

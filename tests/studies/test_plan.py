@@ -8,14 +8,14 @@ from third_party import STUDENT_T, install
 from tfdgm import UserError
 from tfdgm.configuration.resolve import read_config
 from tfdgm.contracts.registry import find, load, select
-from tfdgm.studies import check
+from tfdgm.studies import validator
 from tfdgm.studies.cells import Cell, CellSettings, chosen, combine, objective_lists
-from tfdgm.studies.check import Checker, about_config, about_objective, answer
-from tfdgm.studies.config_overrides import read_added
-from tfdgm.studies.dry_run import described, in_lines
+from tfdgm.studies.config_overrides import read_files_by_choice
+from tfdgm.studies.dry_run import cell_lines, describe_plan
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.plan import check_settings, make_plan, traits_of_objectives
-from tfdgm.studies.write_reports import write_outputs
+from tfdgm.studies.validator import Validator, answer, config_request, objective_request
+from tfdgm.studies.write_reports import write_reports
 
 SETTINGS = CellSettings(["digits/vae.gin"], ["network.mlp.hidden = (8,)\nexperiment.latent_size = 2"])
 BROKEN = (
@@ -76,7 +76,7 @@ def test_cells_without_meaning_are_refused_with_the_reason_and_a_third_partys_pr
     command = plan.results[vae("student_t")].command
     assert command.startswith("tfdgm train --workdir=") and "--prior=student_t" in command
     reason = plan.results[vae("uniform")].reason
-    assert list(described(plan)) == [
+    assert list(describe_plan(plan)) == [
         "to train:",
         "  posterior gaussian; prior student_t; objectives elbo; seed 0",
         "  posterior vq; prior student_t, uniform; objectives elbo; seed 0",
@@ -88,26 +88,26 @@ def test_cells_without_meaning_are_refused_with_the_reason_and_a_third_partys_pr
         "3 to train, 3 refused; --commands prints the command of each cell to train",
     ]
     assert not reason.startswith("the prior prior")
-    assert f"  {command}" in described(plan, commands=True)
+    assert f"  {command}" in describe_plan(plan, commands=True)
 
 
 def test_cells_are_told_by_few_lines_which_name_each_of_them_once():
     cells = combine(["a", "b"], ["p", "q", "r"], [("x",), ("x", "y")], [0, 1])
-    assert in_lines(cells) == ["posterior a, b; prior p, q, r; objectives x, x+y; seed 0, 1"]
-    assert set(in_lines(cells[1:])) == {
+    assert cell_lines(cells) == ["posterior a, b; prior p, q, r; objectives x, x+y; seed 0, 1"]
+    assert set(cell_lines(cells[1:])) == {
         "posterior a; prior p; objectives x; seed 1",
         "posterior a; prior q, r; objectives x; seed 0, 1",
         "posterior a; prior p, q, r; objectives x+y; seed 0, 1",
         "posterior b; prior p, q, r; objectives x, x+y; seed 0, 1",
     }
-    assert in_lines([]) == []
+    assert cell_lines([]) == []
 
 
 def test_what_fails_otherwise_is_left_to_training_which_tells_it_in_full(folder, third_party):
     plan = make_plan([vae("broken")], SETTINGS, folder, answer)
     assert plan.waiting == [vae("broken")]
-    assert plan.doubts == {vae("broken"): "ZeroDivisionError: it was never tested"}
-    assert "it was never tested" in "\n".join(described(plan))
+    assert plan.build_errors == {vae("broken"): "ZeroDivisionError: it was never tested"}
+    assert "it was never tested" in "\n".join(describe_plan(plan))
 
 
 def test_a_combination_is_made_once_for_all_its_seeds_and_none_that_is_done(folder):
@@ -122,13 +122,13 @@ def test_a_combination_is_made_once_for_all_its_seeds_and_none_that_is_done(fold
     workdir.mkdir()
     for name in ("eval.json", "report.html"):
         (workdir / name).touch()
-    write_outputs(folder, [Result(cells[3], "done")])
+    write_reports(folder, [Result(cells[3], "done")])
     assert make_plan(cells, SETTINGS, folder, ask).waiting == cells[:3]
     assert asked == [True, False, False, False]
 
 
 def test_other_cells_of_the_folder_stay_in_its_tables(folder):
-    write_outputs(folder, [Result(vae("maf", seed=5), "failed", "NaN")])
+    write_reports(folder, [Result(vae("maf", seed=5), "failed", "NaN")])
     plan = make_plan([vae("gaussian")], SETTINGS, folder, lambda request: {"text": ""})
     assert statuses(plan) == {("gaussian", "gaussian"): "unfinished", ("gaussian", "maf"): "failed"}
     assert plan.waiting == [vae("gaussian")]
@@ -139,7 +139,7 @@ def test_a_folder_of_runs_of_another_configuration_is_refused_with_the_lines_tha
     workdir = folder.workdir(cell)
     workdir.mkdir()
     bindings = ["experiment.seed = 4", *SETTINGS.bindings]
-    (workdir / "config.gin").write_text(answer(about_config(SETTINGS.files, bindings, build=False))["text"])
+    (workdir / "config.gin").write_text(answer(config_request(SETTINGS.files, bindings, build=False))["text"])
     assert make_plan([cell], SETTINGS, folder, answer).waiting == [cell]
     other = CellSettings(SETTINGS.files, [*SETTINGS.bindings, "experiment.latent_size = 3"])
     with pytest.raises(UserError, match="another configuration") as raised:
@@ -169,7 +169,7 @@ def test_objectives_tell_their_traits_and_first_party_ones_pair():
 
 @pytest.mark.slow
 def test_first_party_combinations_on_the_digits_are_refused_for_what_they_are_and_not_for_want_of_a_setting(folder):
-    settings = CellSettings(SETTINGS.files, SETTINGS.bindings, read_added(["digits/matrix"]))
+    settings = CellSettings(SETTINGS.files, SETTINGS.bindings, read_files_by_choice(["digits/matrix"]))
     priors = [plugin.name for plugin in find() if plugin.kind == "prior" and plugin.package == "tfdgm"]
     cells = combine(chosen("posterior", []), priors, objective_lists(traits_of_objectives(answer)), [0])
 
@@ -212,18 +212,18 @@ class Deadly(StudentT):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def request(prior):
-        return about_config(["digits/vae.gin"], [f"experiment.prior = @prior.{prior}()"], build=True)
+        return config_request(["digits/vae.gin"], [f"experiment.prior = @prior.{prior}()"], build=True)
 
-    with Checker() as checker:
-        assert checker.ask(about_objective("elbo")) == {"needs_posterior": True, "adversarial": False}
-        assert "@prior.printing()" in checker.ask(request("printing"))["text"]
-        assert checker.ask(request("deadly"))["raised"].startswith("exit code 7")
-        assert "no prior named 'nothing'" in checker.ask(request("nothing"))["refused"]
-        process = checker.process
+    with Validator() as validating:
+        assert validating.ask(objective_request("elbo")) == {"needs_posterior": True, "adversarial": False}
+        assert "@prior.printing()" in validating.ask(request("printing"))["text"]
+        assert validating.ask(request("deadly"))["raised"].startswith("exit code 7")
+        assert "no prior named 'nothing'" in validating.ask(request("nothing"))["refused"]
+        process = validating.process
     assert process.poll() is not None
 
 
 def test_a_process_that_does_not_start_is_told(monkeypatch):
-    monkeypatch.setattr(check.sys, "executable", "/bin/false")
-    with Checker() as checker, pytest.raises(UserError, match="could not be checked: exit code 1"):
-        checker.ask(about_objective("elbo"))
+    monkeypatch.setattr(validator.sys, "executable", "/bin/false")
+    with Validator() as validating, pytest.raises(UserError, match="could not be validated: exit code 1"):
+        validating.ask(objective_request("elbo"))

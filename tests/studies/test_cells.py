@@ -8,7 +8,7 @@ from third_party import install
 from tfdgm import UserError
 from tfdgm.contracts.registry import find
 from tfdgm.studies.cells import Cell, CellSettings, Traits, chosen, combine, installed, objective_lists
-from tfdgm.studies.config_overrides import read_added
+from tfdgm.studies.config_overrides import read_files_by_choice
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_every_combination_is_a_cell_and_the_first_seed_of_all_comes_first():
 
 def test_tables_list_models_without_inference_and_single_objectives_first():
     cells = combine(["q", "none"], ["b", "a"], [("x", "y"), ("z",)], [1, 0])
-    ordered = sorted(cells, key=Cell.place)
+    ordered = sorted(cells, key=Cell.sort_key)
     assert [cell.name for cell in ordered[:5]] == [
         "none-a-z-0",
         "none-a-z-1",
@@ -104,7 +104,7 @@ def test_flags_are_those_of_train_with_files_of_choices_after_shared_ones_and_th
 def test_a_file_is_added_to_the_choice_that_it_is_given_for_and_a_folder_by_the_names_of_its_files(tmp_path):
     for name in ("prior.maf", "posterior.none"):
         (tmp_path / f"{name}.gin").write_text("")
-    added = read_added([str(tmp_path), f"prior.maf={tmp_path / 'posterior.none.gin'}"])
+    added = read_files_by_choice([str(tmp_path), f"prior.maf={tmp_path / 'posterior.none.gin'}"])
     assert added == {
         "prior.maf": [f"{tmp_path}/prior.maf.gin", str(tmp_path / "posterior.none.gin")],
         "posterior.none": [f"{tmp_path}/posterior.none.gin"],
@@ -113,7 +113,7 @@ def test_a_file_is_added_to_the_choice_that_it_is_given_for_and_a_folder_by_the_
 
 def test_a_packaged_folder_is_found_by_its_short_path_wherever_one_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert read_added(["digits/matrix"])["posterior.vq"] == ["digits/matrix/posterior.vq.gin"]
+    assert read_files_by_choice(["digits/matrix"])["posterior.vq"] == ["digits/matrix/posterior.vq.gin"]
 
 
 @pytest.mark.parametrize(
@@ -127,15 +127,15 @@ def test_a_packaged_folder_is_found_by_its_short_path_wherever_one_stands(tmp_pa
 )
 def test_what_a_file_is_added_to_must_exist_and_the_file_too(wanted, told):
     with pytest.raises(UserError, match=told):
-        read_added([wanted])
+        read_files_by_choice([wanted])
 
 
 def test_a_file_of_a_folder_that_is_named_after_no_choice_is_refused(tmp_path):
     (tmp_path / "posterior.vqq.gin").write_text("")
     with pytest.raises(UserError, match=r"posterior.vqq.gin: there is no posterior named 'vqq'. Did you mean 'vq'"):
-        read_added([str(tmp_path)])
+        read_files_by_choice([str(tmp_path)])
 
 
 def test_every_cell_gets_the_flags_of_the_folder(tmp_path):
-    settings = CellSettings(["base.gin"], others=["--no_lock"])
+    settings = CellSettings(["base.gin"], extra_flags=["--no_lock"])
     assert settings.flags(Cell("q", "p", ("o",), 3), tmp_path)[-1] == "--no_lock"

@@ -15,7 +15,7 @@ from tfdgm.studies.cells import Cell
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.study_page import newest_samples
 from tfdgm.studies.table import BETTER, MAIN_SCORES, SCORES, csv_text, markdown, number, spread
-from tfdgm.studies.write_reports import write_outputs
+from tfdgm.studies.write_reports import write_reports
 
 NASTY = "<script>alert(\"1\")</script> & 'x' | y,\nsecond line"
 
@@ -121,7 +121,7 @@ def test_the_page_is_well_formed_self_contained_and_escaped(folder):
         (workdir / "samples" / name).write_bytes(name.encode())
     (workdir / "report.html").touch()
     folder.log(done.cell).touch()
-    write_outputs(folder, RESULTS)
+    write_reports(folder, RESULTS)
     page = (folder.path / "index.html").read_text()
     parsed = Parsed(page)
     assert parsed.open == []
@@ -137,7 +137,7 @@ def test_the_page_is_well_formed_self_contained_and_escaped(folder):
 
 
 def test_the_page_begins_with_main_scores_and_folds_the_rest(folder):
-    write_outputs(folder, [result(elbo=-22.0, nll_iwae=21.5, frechet_distance=1.5, mmd=0.001)])
+    write_reports(folder, [result(elbo=-22.0, nll_iwae=21.5, frechet_distance=1.5, mmd=0.001)])
     page = (folder.path / "index.html").read_text()
     first, folded = page.split("<details><summary>all scores</summary>")
     assert "elbo&nbsp;↑<br><small>nats per example</small>" in first
@@ -158,7 +158,7 @@ def test_the_page_tells_data_sizes_and_what_all_commands_share(folder):
     results = [result(seed=seed, elbo=1.0) for seed in range(5)]
     for entry in results:
         entry.command = f"tfdgm train --gin_file=mine.gin '--gin_bindings=steps = 5' --gin_bindings={entry.cell.seed}"
-    write_outputs(folder, results)
+    write_reports(folder, results)
     text = Parsed((folder.path / "index.html").read_text()).text
     assert (
         "Data digits, 500 steps, batches of 128, latent size 8; data digits, 700 steps, batches of 128, latent size 8"
@@ -168,7 +168,7 @@ def test_the_page_tells_data_sizes_and_what_all_commands_share(folder):
 
 
 def test_a_cell_that_runs_is_told_on_the_page_and_not_in_the_record(folder):
-    write_outputs(folder, RESULTS, [RESULTS[5].cell])
+    write_reports(folder, RESULTS, [RESULTS[5].cell])
     assert "3 done, 1 running, 1 failed, 1 refused" in Parsed((folder.path / "index.html").read_text()).text
     assert "running" not in (folder.path / "matrix.json").read_text() + (folder.path / "matrix.csv").read_text()
 
@@ -176,7 +176,7 @@ def test_a_cell_that_runs_is_told_on_the_page_and_not_in_the_record(folder):
 def test_links_survive_names_that_a_url_would_read_otherwise(folder):
     paired = result(objectives=("a", "b"))
     folder.workdir(paired.cell).mkdir()
-    write_outputs(folder, [paired])
+    write_reports(folder, [paired])
     assert "cells/q-p-a%2Bb-0" in Parsed((folder.path / "index.html").read_text()).links
 
 
@@ -185,7 +185,7 @@ def test_a_run_without_pictures_has_none(tmp_path):
 
 
 def test_an_empty_matrix_has_tables_too(folder):
-    write_outputs(folder, [])
+    write_reports(folder, [])
     assert Parsed((folder.path / "index.html").read_text()).open == []
 
 
@@ -199,7 +199,7 @@ def test_the_record_reads_back_and_a_done_cell_whose_run_is_gone_is_not_done(fol
         folder.workdir(kept.cell).mkdir()
         (folder.workdir(kept.cell) / "eval.json").write_text("{}")
         (folder.workdir(kept.cell) / "report.html").touch()
-    write_outputs(folder, RESULTS)
+    write_reports(folder, RESULTS)
     read = folder.results()
     assert list(read) == [entry.cell for entry in RESULTS]
     assert [entry.status for entry in read.values()] == [
@@ -214,7 +214,7 @@ def test_the_record_reads_back_and_a_done_cell_whose_run_is_gone_is_not_done(fol
 
 
 def test_damaged_entries_of_the_record_are_passed_over(folder):
-    write_outputs(folder, RESULTS[:1])
+    write_reports(folder, RESULTS[:1])
     record = json.loads((folder.path / "matrix.json").read_text())
     record["cells"] += [3, {"posterior": "q"}, {**record["cells"][0], "status": "odd", "seed": 5}]
     folder.write("matrix.json", json.dumps(record))
@@ -231,7 +231,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.gin").touch()
     for name, told in [
-        ("other", "something else"),
+        ("other", "other files"),
         ("run", "a run of tfdgm train"),
         ("run/config.gin", "not a folder"),
     ]:

@@ -6,7 +6,7 @@ import pytest
 
 from tfdgm.studies.cells import Cell
 from tfdgm.studies.folder import Result
-from tfdgm.studies.study_progress import StudyProgress, counted, in_a_line, step_of
+from tfdgm.studies.study_progress import StudyProgress, counted, score_line, step_of
 
 #: The escape sequence that erases a line of a terminal.
 ERASE_LINE = "\x1b[2K"
@@ -93,5 +93,5 @@ def test_the_step_of_a_run_is_that_of_the_last_whole_line_of_its_metrics(tmp_pat
 
 def test_a_line_has_the_first_main_scores():
     scores = {"rate": 1.0, "oddity": 2.0, "elbo": -3.0, "nll_iwae": 3.5, "marginal_kl": 0.5, "reconstruction": -2.0}
-    assert in_a_line(scores) == "nll_iwae 3.50, elbo -3.00, reconstruction -2.00, rate 1.00"
-    assert in_a_line({}) == ""
+    assert score_line(scores) == "nll_iwae 3.50, elbo -3.00, reconstruction -2.00, rate 1.00"
+    assert score_line({}) == ""

@@ -165,7 +165,7 @@ def test_a_full_disk_stops_the_matrix_and_its_processes(folder, monkeypatch):
     def full(*arguments):
         raise UserError("no space left")
 
-    monkeypatch.setattr(runner, "write_outputs", full)
+    monkeypatch.setattr(runner, "write_reports", full)
     with pytest.raises(UserError, match="no space left"):
         run(folder, "good", "long", jobs=2)
     path = folder.workdir(Cell("q", "long", ("o",), 3)) / "starts"
@@ -180,7 +180,7 @@ def test_a_matrix_that_is_killed_takes_its_processes_along_and_they_save(folder,
         import sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from pathlib import Path
-        from test_matrix_runner import run
+        from test_study_runner import run
         from tfdgm.studies.folder import Folder
         run(Folder(Path({str(folder.path)!r})), "good", "long")
     """)
