@@ -80,7 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = {n: loop_on(d, options.gin_file, options.steps, Path(folder) / n) for n, d in kinds.items()}
         trainer = made["one device"][1]
-        experiment, draws = trainer.experiment, trainer.draws_per_step
+        experiment, draws = trainer.experiment, trainer.feed.draws_per_step
         exchanged = made["mirrored, 1 replica"]
 
         def trace() -> None:

@@ -93,11 +93,12 @@ def with_split_sizes(**defaults: int) -> Callable[[Splits], Splits]:
             own_init(self, *args, **settings)
             SampledSplits.__init__(self, **given)
 
-        # gin reads parameters and defaults off the signature
+        # gin reads parameters and defaults off the signature, and would look behind a wrapper
+        del init.__wrapped__  # type: ignore[attr-defined]
         init.__signature__ = own.replace(  # type: ignore[attr-defined]
             parameters=[*own.parameters.values(), *sizes.values()]
         )
-        data.__init__ = init  # type: ignore[misc]
+        data.__init__ = init  # type: ignore[method-assign, misc]
         data.__doc__ = _documented(data)
         return data
 

@@ -41,7 +41,7 @@ def loop(config: str, *bindings: str, steps: int) -> Work:
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
     trainer = Trainer(made, Path(folder.name), print)
-    shape = (steps * trainer.draws_per_step, made.experiment.batch_size)
+    shape = (steps * trainer.feed.draws_per_step, made.experiment.batch_size)
     positions = batches(len(made.experiment.train), shape)
     return Work(lambda: trainer.loop(steps, tf.constant(positions()))["loss"], steps)
 
