@@ -51,9 +51,9 @@ def described(prior, posterior, terms):
 def reason(prior, posterior, with_elbo):
     """Why a cell has no meaning, or None."""
     if posterior is None and make(prior).needs_posterior:
-        return f"{prior.gin_name} needs a posterior, and experiment.posterior is None"
+        return f"{prior.gin_name} needs a posterior, but experiment.posterior is None"
     if posterior is None and with_elbo:
-        return f"{ELBO.display_name()} needs a posterior, and experiment.posterior is None"
+        return f"{ELBO.display_name()} needs a posterior, but experiment.posterior is None"
     if make(prior).over == "codes" and not discrete(posterior):
         return f"{prior.gin_name} is over codes, but the latent is a vector"
     return None
