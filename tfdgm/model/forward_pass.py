@@ -13,7 +13,7 @@ from tfdgm.model.rate import rate
 
 
 class ForwardPass:
-    """Computes the quantities of `tfdgm.Forward`, each when it is first read, and once."""
+    """Computes each quantity of `tfdgm.Forward` once, when it is first read."""
 
     def __init__(self, model: Model, x: tf.Tensor, context: Context) -> None:
         self.model = model
@@ -76,7 +76,7 @@ class ForwardPass:
         return self.model.example(likelihood, self.context.within("generated"))
 
     def tensors(self) -> dict[str, tf.Tensor]:
-        """What was computed so far, in the order of computation; the search for the first NaN reads it."""
+        """Return the tensors computed so far, in order of computation, to search them for the first NaN."""
         computed = vars(self)
         named = {"x": self.x}
         if "features" in computed:

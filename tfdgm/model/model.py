@@ -1,4 +1,4 @@
-"""The one sentence: learn p(x, z) = p(z) p(x | z) with q(z | x)."""
+"""The model p(x, z) = p(z) p(x | z), with inference by q(z | x)."""
 
 import dataclasses
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from tfdgm.numerics.randomness import root_seed
 
 
 class Model(Component):
-    """Prior, likelihood and decoder, with posterior and encoder where there is inference."""
+    """A prior, a likelihood and a decoder; for inference also a posterior and an encoder."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Model(Component):
         )
 
     def build(self, context: BuildContext) -> None:
-        """Makes all variables, each part with seeds of its own."""
+        """Create the variables of all components, each with separate seeds."""
         self.likelihood.check(self.data.spec)
         if self.posterior is not None and self.encoder is not None:
             features = self.posterior.feature_shape(self.latent)
@@ -70,13 +70,17 @@ class Model(Component):
         return lambda indices: features(tf.constant(context.train_rows(indices)), seed).numpy()
 
     def prior_distribution(self, context: Context, codebook: tf.Tensor | None = None) -> Any:
-        """p(z) as a tfd.Distribution whose event is that of the latent; densities are restricted to the codebook."""
+        """Return p(z) as a tfd.Distribution over latents; a density on vectors is restricted to a discrete codebook.
+
+        Raises:
+          UserError: the prior's event shape does not match the latent.
+        """
         prior = self.prior.distribution(context.within("prior"))
         restricted = self.latent.discrete and self.prior.over == "vectors"
-        event, wanted = tuple(prior.event_shape), (self.latent.size,) if restricted else self.latent.event_shape
-        if event != wanted:
+        event, expected = tuple(prior.event_shape), (self.latent.size,) if restricted else self.latent.event_shape
+        if event != expected:
             raise UserError(
-                f"{self.prior.display_name()} has event shape {event}, but the latent has {wanted}; "
+                f"{self.prior.display_name()} has event shape {event}, but the latent has {expected}; "
                 f"experiment.latent_size is {self.latent.size}"
             )
         if not restricted:
@@ -85,35 +89,34 @@ class Model(Component):
         return restrict(prior, self.posterior.codebook() if codebook is None else codebook, self.latent.positions)
 
     def features(self, x: tf.Tensor, context: Context) -> tf.Tensor:
-        """What the encoder computes of x."""
+        """Return the encoder's output for x."""
         assert self.encoder is not None
         return self.encoder(x, context.within("encoder"))
 
     def infer(self, x: tf.Tensor, context: Context) -> Any:
-        """q(z|x) as a tfd.Distribution with batch shape `[batch]`."""
+        """Return q(z|x) as a tfd.Distribution with batch shape `[batch]`."""
         assert self.posterior is not None
         return self.posterior.distribution(self.features(x, context), context.within("posterior"))
 
     def embed(self, value: tf.Tensor) -> tf.Tensor:
-        """The decoder's input for a value of z."""
+        """Return the decoder's input for a value of z."""
         return value if self.posterior is None else self.posterior.embed(value)
 
     def outputs(self, z: tf.Tensor, context: Context) -> tf.Tensor:
-        """The decoder's output for its input `[..., *decoder_input_shape]`, with the same leading dimensions."""
+        """Return the decoder's output for its input `[..., *decoder_input_shape]`, with the same leading dimensions."""
         leading = tf.shape(z)[: -len(self.latent.decoder_input_shape)]
         flat = tf.reshape(z, [-1, *self.latent.decoder_input_shape])
         outputs = self.decoder(flat, context.within("decoder"))
         return tf.reshape(outputs, tf.concat([leading, tf.shape(outputs)[1:]], axis=0))
 
     def decode(self, z: tf.Tensor, context: Context) -> Any:
-        """p(x|z) as a tfd.Distribution; `z` is the decoder's input `[..., *decoder_input_shape]`."""
+        """Return p(x|z) as a tfd.Distribution; `z` is the decoder's input `[..., *decoder_input_shape]`."""
         return self.likelihood.distribution(self.outputs(z, context))
 
     def example(self, likelihood: Any, context: Context) -> tf.Tensor:
-        """What the model takes for a sample of x, given p(x|z): a draw or the mean, as `samples` says.
+        """Return a sample of x given p(x|z): a draw, or the mean if `samples` is "mean".
 
-        Gradients reach the decoder: through the draw where p(x|z) has a reparametrisation, else straight through to the
-        mean.
+        Gradients reach the decoder through the draw if p(x|z) is reparameterised, else straight through to the mean.
         """
         if self.samples == "mean":
             return likelihood.mean()
@@ -123,7 +126,7 @@ class Model(Component):
         return straight_through(drawn, likelihood.mean())
 
     def draw_inputs(self, prior: Any, number: int, context: Context) -> tf.Tensor:
-        """The decoder's input at `number` draws from the prior. Gradients reach it, straight through codes."""
+        """Return the decoder's input at `number` draws from the prior, with gradients, straight through for codes."""
         seed = context.seed_for("generate")
         if self.latent.categories is None:
             return prior.sample(number, seed=seed)
@@ -132,13 +135,13 @@ class Model(Component):
         return tf.tensordot(one_hot, self.posterior.codebook(), axes=1)
 
     def generate(self, number: int, context: Context) -> tuple[tf.Tensor, Any]:
-        """`number` draws of z from the prior, and p(x|z) at each."""
+        """Return `number` draws of z from the prior, and p(x|z) at each."""
         context = self.with_inference(context)
         value = self.prior_distribution(context).sample(number, seed=context.seed_for("generate"))
         return value, self.decode(self.embed(value), context)
 
     def with_inference(self, context: Context) -> Context:
-        """The context with `infer`, for priors made of the posterior."""
+        """Return the context with `infer`, for priors computed from the posterior."""
         if self.posterior is None:
             return context
         return dataclasses.replace(context, infer=lambda x: self.infer(x, context.within("infer")))

@@ -7,16 +7,16 @@ import tensorflow_probability as tfp
 
 
 def rate(q: Any, p: Any, value: tf.Tensor, relaxed: tf.Tensor | None = None) -> tf.Tensor:
-    """KL(q(z|x) || p(z)) in nats, `[batch]`.
+    """Return KL(q(z|x) || p(z)) in nats, `[batch]`.
 
-    TFP's registered closed form where there is one, else an estimate that is unbiased for `value` drawn from q: the
-    single draw's log q(z|x) - log p(z), and for relaxed codes -H(q) - log p(c).
+    This is TFP's closed form if one is registered, else an unbiased estimate at `value`, a draw from q:
+    log q(z|x) - log p(z), or -H(q) - log p(c) for relaxed codes.
 
     Args:
       q: tfd.Distribution with batch shape `[batch]`.
-      p: tfd.Distribution with the same event shape and no batch shape.
+      p: tfd.Distribution with the same event shape and empty batch shape.
       value: draws from q, `[batch, *event]`.
-      relaxed: for codes, what gradients go through: points of the simplex `[batch, *positions, K]`.
+      relaxed: relaxed codes with gradients, points of the simplex `[batch, *positions, K]`, or None.
     """
     try:
         return tfp.distributions.kl_divergence(q, p)
@@ -27,10 +27,10 @@ def rate(q: Any, p: Any, value: tf.Tensor, relaxed: tf.Tensor | None = None) -> 
 
 
 def single_draw_rate(q: Any, p: Any, value: tf.Tensor) -> tf.Tensor:
-    """log q(value|x) - log p(value), `[..., batch]`."""
+    """Return log q(value|x) - log p(value), `[..., batch]`."""
     return q.log_prob(value) - p.log_prob(value)
 
 
 def cross_term(p: Any, value: tf.Tensor, relaxed: tf.Tensor) -> tf.Tensor:
-    """log p(c): at the relaxed codes where p is defined there, else at the drawn ones, which no gradient passes."""
+    """Return log p(c): at the relaxed codes if p is defined there, else at the drawn ones, without a gradient."""
     return p.relaxed_log_prob(relaxed) if hasattr(p, "relaxed_log_prob") else p.log_prob(value)

@@ -1,1 +1,1 @@
-"""Arithmetic and randomness that everything above shares; depends on nothing else in tfdgm."""
+"""Arithmetic and randomness; depends on nothing else in tfdgm."""

@@ -1,13 +1,13 @@
-"""Log densities of many Gaussians at many points: all pairs by one matrix product.
+"""Log densities of many Gaussians at many points, all pairs by one matrix product.
 
     log N(z; m, S) = -(1/2) [ (z - o)' P (z - o) - 2 (z - o)' P (m - o) + (m - o)' P (m - o) + log det 2 pi S ]
 
-with P = S^-1, for any origin o, here the mean of the m. Memory is O(points x Gaussians), where differences z - m for
-all pairs would take d times as much.
+with P = S^-1, for any origin o; o is the mean of all m. Memory is O(points x Gaussians); the differences z - m of all
+pairs would take d times as much.
 
-The terms are of size T = (m - o)' P (m - o) and cancel. Near a Gaussian, where log N counts, the error is at most
-4 T 2^-53 nats: 1e-3 for T = 2e12, which in one dimension is a distance |m - o| of 1.5 million standard deviations.
-Offsets common to all m do not matter. In float32 it is at most 4 T 2^-24, 1e-3 for T = 4,096 or 64 standard deviations.
+The terms have size T = (m - o)' P (m - o) and cancel. Near a Gaussian, where log N matters, the error is at most
+4 T 2^-53 nats: 1e-3 for T = 2e12, in one dimension a distance |m - o| of 1.5 million standard deviations. An offset
+common to all m does not matter. In float32 it is at most 4 T 2^-24: 1e-3 for T = 4,096, or 64 standard deviations.
 """
 
 import math
@@ -16,18 +16,18 @@ import tensorflow as tf
 
 from tfdgm.numerics.products import full_precision_product
 
-#: The largest T for which float32 is right to 1e-3 nats.
+#: The largest T for which float32 is accurate to 1e-3 nats.
 _LARGEST_TERM = 4096.0
 
 
 def gaussian_log_densities(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, *, quick: bool = False) -> tf.Tensor:
-    """log N(z_b; m_k, S_k) for all pairs, nats, `[batch, K]`; see above for what it rests on and how exact it is.
+    """Return log N(z_b; m_k, S_k) for all pairs, nats, `[batch, K]`; the module documents formula and error.
 
     Args:
       z: points `[batch, d]`.
       mean: m `[K, d]`.
       scale: `[K, d]`, standard deviations for S = diag(s^2); or `[K, d, d]`, lower triangular L for S = L L'.
-      quick: whether a diagonal S may be computed with in float32, where that is right to 1e-3 nats.
+      quick: whether to compute in float32 for diagonal S, where that is accurate to 1e-3 nats.
     """
     if quick and z.dtype == tf.float32 and mean.shape.rank == scale.shape.rank:
         centred = mean - tf.reduce_mean(mean, axis=0)
@@ -45,7 +45,7 @@ def _in_float64(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
 
 
 def _log_densities(z: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    origin = tf.stop_gradient(tf.reduce_mean(mean, axis=0))  # no density depends on it
+    origin = tf.stop_gradient(tf.reduce_mean(mean, axis=0))  # the density does not depend on it
     z, mean = z - origin, mean - origin
     if scale.shape.rank == mean.shape.rank:
         squares, precision = tf.square(z), 1 / tf.square(scale)

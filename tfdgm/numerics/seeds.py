@@ -1,9 +1,9 @@
 """The tree of stateless seeds: a root, a child for each number, and a child for each purpose.
 
-A node computes its seed when it is read, so components may name as many streams as they like. Two kinds of node give
-the same seeds: a `Seed` computes them with TensorFlow where it is read, and a `PlannedSeed` reads them from a table
-that a `SeedPlan` computes on the host, for many steps at once. A compiled loop uses the second: every `fold` in it
-would be two blocks of Philox, some 300 instructions to compile and a kernel to launch, for eight bytes.
+A node computes its seed when it is read, so that components can name any number of streams. Two kinds of node give the
+same seeds: a `Seed` computes them with TensorFlow, and a `PlannedSeed` reads them from a table that a `SeedPlan`
+computes on the host, for many steps at once. Compiled loops use the table: every `fold` in them would be two blocks of
+Philox, some 300 instructions to compile and a kernel to launch, for eight bytes.
 """
 
 import weakref
@@ -21,7 +21,7 @@ Edge = tuple[str, int]
 
 
 class Seed:
-    """A node of the tree whose seed TensorFlow computes.
+    """A node of the tree; TensorFlow computes its seed.
 
     Args:
       tensor: stateless seed, int32 `[2]`.
@@ -36,7 +36,7 @@ class Seed:
         return self._tensor
 
     def child(self, number: tf.Tensor | int) -> "Seed":
-        """Return the `number`-th member of a family of streams."""
+        """Return the `number`-th child stream."""
         return _Derived(self, lambda seed: fold(seed, number))
 
     def purpose(self, name: str) -> "Seed":
@@ -45,7 +45,7 @@ class Seed:
 
 
 class _Derived(Seed):
-    """A node below another; computes its seed once in each graph that reads it."""
+    """A node derived from its parent; computes its seed once in each graph that reads it."""
 
     def __init__(self, parent: Seed, derive: Any) -> None:
         self.parent = parent
@@ -61,12 +61,12 @@ class _Derived(Seed):
 
 
 class PlannedSeed(Seed):
-    """A node whose seed a `SeedPlan` computes ahead.
+    """A node whose seed a `SeedPlan` computes in advance.
 
     Args:
-      plan: notes which nodes are read.
+      plan: records the nodes that are read.
       table: the seeds of one step, int32 `[nodes, 2]`.
-      path: from the step's seed down to this node.
+      path: path from the step's seed to this node.
     """
 
     def __init__(self, plan: "SeedPlan", table: tf.Tensor, path: tuple[Edge, ...]) -> None:
@@ -90,13 +90,13 @@ class PlannedSeed(Seed):
 class SeedPlan:
     """The seeds that the steps of a loop read, computed on the host.
 
-    Tracing a step notes which nodes of the tree it reads; `seeds` then gives those of any steps.
+    Tracing a step records the nodes of the tree that it reads; `seeds` then returns their seeds for any steps.
 
     Args:
-      root: stateless seed, int32 `[2]`, of which step t has the t-th child.
+      root: stateless seed, int32 `[2]`; its t-th child is the seed of step t.
     """
 
-    #: Steps whose seeds are computed at once: NumPy's overhead is shared by all of them.
+    #: Number of steps whose seeds are computed at once, to amortise NumPy's overhead.
     CHUNK = 1024
 
     def __init__(self, root: np.ndarray) -> None:
@@ -109,7 +109,7 @@ class SeedPlan:
         return PlannedSeed(self, table, ())
 
     def position(self, path: tuple[Edge, ...]) -> int:
-        """Return the row of a node in the table; a new one gets the next row."""
+        """Return the row of a node in the table; a new node gets the next row."""
         if path not in self.paths:
             self.paths.append(path)
         return self.paths.index(path)
@@ -141,7 +141,7 @@ def _hash(purpose: str) -> int:
     return zlib.crc32(purpose.encode()) & 0x7FFFFFFF
 
 
-# What `tf.random.stateless_*` computes by its algorithm "philox", in NumPy on uint64 arrays of 32-bit words.
+# The algorithm "philox" of `tf.random.stateless_*`, in NumPy on uint64 arrays of 32-bit words.
 
 _LOW, _POSITIVE = np.uint64(0xFFFFFFFF), np.uint64(0x7FFFFFFF)
 _MULTIPLIERS = np.array([[0xD2511F53], [0xCD9E8D57]], np.uint64)
@@ -150,7 +150,7 @@ _SCRAMBLE = np.array([[0x3EC8F720], [0x02461E29]], np.uint64)
 
 
 def _philox(key: np.ndarray, even: np.ndarray, odd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Philox 4x32 with ten rounds (Salmon et al. 2011), on words 0 and 2, and words 1 and 3, each `[2, n]`."""
+    """Apply Philox 4x32 with ten rounds (Salmon et al. 2011) to words 0 and 2, and words 1 and 3, each `[2, n]`."""
     for _ in range(10):
         product = even * _MULTIPLIERS
         even, odd = (product >> np.uint64(32))[::-1] ^ odd ^ key, (product & _LOW)[::-1]
@@ -159,14 +159,14 @@ def _philox(key: np.ndarray, even: np.ndarray, odd: np.ndarray) -> tuple[np.ndar
 
 
 def _words(seeds: np.ndarray) -> np.ndarray:
-    """Return the first four words that a seed gives, `[n, 4]`, for non-negative seeds `[n, 2]`."""
+    """Return the first four words `[n, 4]` of the streams of non-negative seeds `[n, 2]`."""
     even, odd = _philox(_SCRAMBLE, seeds.T, np.zeros_like(seeds.T))
-    # The mixed words 0 and 1 are the key, and words 2 and 3 are the upper half of the counter.
+    # The mixed words 0 and 1 are the key; words 2 and 3 are the upper half of the counter.
     key, zero = np.stack([even[0], odd[0]]), np.zeros_like(even[0])
     even, odd = _philox(key, np.stack([zero, even[1]]), np.stack([zero, odd[1]]))
     return np.stack([even[0], odd[0], even[1], odd[1]], axis=1)
 
 
 def _child(seeds: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """What `fold` gives for seeds `[n, 2]` and numbers `[n]`."""
+    """Return `fold(seed, number)` for seeds `[n, 2]` and numbers `[n]`."""
     return np.stack([_words(seeds)[:, 0], numbers.astype(np.uint64)], axis=1) & _POSITIVE
