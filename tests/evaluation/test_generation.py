@@ -123,15 +123,15 @@ def test_examples_that_are_all_equal_have_the_scores_that_apply_and_a_note_of_th
     scores = sample_scores(np.tile(random_rows(1, 700), (40, 1)), random_rows(40, 700), None)
     assert set(scores) == (ALWAYS - {"mmd", "precision", "density", "coverage"}) | {"generation_note"}
     assert scores["generation_note"] == (
-        "all examples have 5 or more equals, so that precision, density and coverage do not apply; "
-        "at least half of the distances between examples are 0, so that mmd does not apply"
+        "all examples have 5 or more duplicates, so precision, density and coverage do not apply; "
+        "at least half of the distances between examples are 0, so mmd does not apply"
     )
 
 
 def test_draws_that_are_all_equal_have_no_recall():
     scores = sample_scores(random_rows(40, 700), np.tile(random_rows(1, 700), (40, 1)), None)
     assert set(scores) == (ALWAYS - {"recall"}) | {"generation_note"}
-    assert scores["generation_note"] == "all draws have 5 or more equals, so that recall does not apply"
+    assert scores["generation_note"] == "all draws have 5 or more duplicates, so recall does not apply"
     assert scores["wasserstein"] > 0 and scores["mmd"] > 0
 
 
@@ -149,8 +149,8 @@ def test_a_share_of_equal_points_is_told_beside_the_scores():
     scores = sample_scores(real, fake, None)
     assert set(scores) == ALWAYS | {"generation_note"}
     assert scores["generation_note"] == (
-        "16.00% of the examples have 5 or more equals, and a ball of radius 0 in precision, density and coverage; "
-        "24.00% of the draws have 5 or more equals, and a ball of radius 0 in recall"
+        "16.00% of the examples have 5 or more duplicates, so a ball of radius 0 in precision, density and coverage; "
+        "24.00% of the draws have 5 or more duplicates, so a ball of radius 0 in recall"
     )
     fake[5:12] = random_rows(7, 3, 2)  # five equal draws, four others of each: no ball is empty
     assert "draws" not in sample_scores(real, fake, None)["generation_note"]
@@ -161,7 +161,7 @@ def test_features_that_overflow_are_counted_and_leave_the_scores_in_x():
     fake[4, 0] = 1e30
     scores = sample_scores(real, fake, lambda x: (x.astype(np.float32) * 1e10) ** 2)
     assert set(scores) == TRANSPORT | COUNTS | {"generation_note"}
-    assert scores["generation_note"] == "the features of 1 of the draws are not finite, so that no score uses any"
+    assert scores["generation_note"] == "the features of 1 of the draws are not finite, so no score uses features"
 
 
 def test_fewer_samples_than_features_are_told_of_the_frechet_distance():
@@ -169,12 +169,12 @@ def test_fewer_samples_than_features_are_told_of_the_frechet_distance():
         scores = sample_scores(random_rows(40, size), random_rows(40, size, 1), lambda x: x)
         assert np.isfinite(scores["frechet_distance"])
         assert ("generation_note" in scores) == told
-    assert scores["generation_note"] == "the bias of frechet_distance is most of it: 40 samples have 70 features"
+    assert scores["generation_note"] == "frechet_distance is mostly bias: there are 40 samples of 70 features"
 
 
 def test_a_transport_that_was_not_solved_is_left_out(monkeypatch):
     def unsolved(*arguments):
-        raise ArithmeticError("no optimal transport plan was found: too many steps")
+        raise ArithmeticError("no optimal transport plan found: too many steps")
 
     monkeypatch.setattr(generation, "wasserstein", unsolved)
     scores = sample_scores(random_rows(20, 3), random_rows(20, 3, 1), None)

@@ -63,7 +63,7 @@ def test_samples_that_vary_less_than_the_data_are_told(spread, narrow):
     remark = too_narrow(scores, known)
     assert (remark is not None) == narrow
     if remark:
-        assert f"high_quality {scores['high_quality']:.4f} of 2500 samples is more than the 0.9889" in remark
+        assert f"high_quality is {scores['high_quality']:.4f} over 2500 samples, but 0.9889 for draws" in remark
 
 
 def test_nothing_is_told_where_the_share_of_the_data_or_of_the_samples_is_not_known():

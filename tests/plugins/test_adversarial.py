@@ -212,7 +212,7 @@ def test_an_adaptive_weight_without_a_likelihood_to_be_weighed_against_is_refuse
     def with_others(*others):
         return points_experiment(objectives=[adversarial(kind, adaptive_weight=True), *others])
 
-    told = "adaptive_weight weighs the term against one that minimises -log p(x|z), and experiment.objectives has none"
+    told = "adaptive_weight weighs the term against one that minimises -log p(x|z), but experiment.objectives has none"
     refused(lambda: with_others(), kind.display_name(), told)
     refused(lambda: with_others(adversarial()), kind.display_name(), told)
     with_others(ELBO())
@@ -503,5 +503,5 @@ def test_the_scores_of_samples_are_the_critics(kind):
 
 @pytest.mark.parametrize("objective", [ELBO(), JSD(packing=2)])
 def test_objectives_without_scores_of_single_samples_say_so(objective):
-    with pytest.raises(NotImplementedError, match="scores"):
+    with pytest.raises(NotImplementedError, match="no score of its own"):
         objective.scores(tf.zeros([4, 3]), context())

@@ -119,7 +119,7 @@ def test_wrong_hyperparameters_are_refused():
         AggregatedPosterior(smoothing=0.0)
     with pytest.raises(UserError, match="components"):
         AggregatedPosterior(components="all")
-    with pytest.raises(UserError, match="larger than the training split"):
+    with pytest.raises(UserError, match="num_components must be at most 60, the size of the training split, got 1000"):
         points_experiment(prior=AggregatedPosterior(num_components=1_000)).build()
     with pytest.raises(UserError, match="needs a posterior"):
         points_experiment(prior=AggregatedPosterior(), posterior=None, encoder=None)

@@ -19,6 +19,8 @@ from tfdgm_data.swiss_roll import SwissRoll
 from tfdgm_data.toy import Toy
 
 from tfdgm import UserError
+from tfdgm.configuration.config_files import Packaged
+from tfdgm.configuration.resolve import read_config
 from tfdgm.evaluation.modes import mode_scores
 
 TOYS = [Ring, Grid, ParallelLines, Banana, SwissRoll, Moons]
@@ -283,6 +285,12 @@ def test_split_sizes_are_parameters_with_one_documentation(toy):
     assert sizes == {"num_train": 100_000, "num_validation": 2_000, "num_test": 10_000, "sample_seed": 0}
     shared = inspect.cleandoc(SampledSplits.__doc__).partition("\nArgs:\n")[2]
     assert toy.__doc__.count("\nArgs:\n") == 1 and toy.__doc__.endswith(shared)
+
+
+def test_gin_sets_split_sizes_and_records_their_defaults():
+    config = read_config([Packaged("toy/ring.gin")], ["data.ring.num_train = 700"])
+    assert config.experiment().data.counts == {"train": 700, "validation": 2_000, "test": 10_000}
+    assert {"data.ring.num_train = 700", "data.ring.num_test = 10000"} <= set(config.operative().splitlines())
 
 
 def test_a_class_may_change_the_defaults_of_its_split_sizes():

@@ -9,10 +9,10 @@ _THRESHOLD = 0.01
 
 
 def active_units(draws: Draws) -> int | None:
-    """Number of dimensions u with Var_x( E_q(z|x)[z_u] ) > 0.01 (Burda et al. 2016, section 5.2).
+    """Return the number of dimensions u with Var_x( E_q(z|x)[z_u] ) > 0.01 (Burda et al. 2016, section 5.2).
 
-    None where there is no such variance: of a single example, of a posterior whose mean TFP does not know, and where a
-    mean is not finite.
+    None if the variance is undefined: for a single example, for a posterior whose mean TFP does not implement, and for
+    a mean that is not finite.
     """
     if len(draws.source) < 2:
         return None

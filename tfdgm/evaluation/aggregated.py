@@ -1,4 +1,4 @@
-"""The aggregated posterior of a split, evaluated at many values."""
+"""The density of a split's aggregated posterior at many values."""
 
 import dataclasses
 import itertools
@@ -15,18 +15,18 @@ from tfdgm.model.code_densities import code_log_probabilities, mixture_densities
 from tfdgm.numerics.gaussians import gaussian_log_densities
 
 _DENSITIES_AT_ONCE = 1 << 25
-#: Values and Gaussians in one call: 8 million pairs, which are 32 MB in float32 and twice that in float64.
+#: Numbers of values and of Gaussians per call: 8 million pairs, 32 MB in float32.
 _VALUES_AT_ONCE, _GAUSSIANS_AT_ONCE = 1 << 10, 1 << 13
-#: Numbers in the parameters of all Gaussians, which are kept: 256 MB.
+#: Largest number of parameters, over all Gaussians, that are kept: 256 MB.
 _LARGEST_TABLE = 1 << 26
 
 
 class AggregatedPosterior:
-    """q_agg(z) = (1/n) sum_m q(z|x_m) over a split, for any posterior that TFP can evaluate.
+    """q_agg(z) = (1/n) sum_m q(z|x_m) over a split, for any posterior with a log-density.
 
-    The parameters of Gaussian posteriors are computed once, and all pairs of values and Gaussians by matrix products
-    (`gaussian_log_densities`): right to 1e-3 nats for each value, and without bias, so that means over many are much
-    closer. For other posteriors q(z|x_m) is computed again for every block of values.
+    The parameters of Gaussian posteriors are computed once, and the densities of all pairs of values and Gaussians by
+    matrix products (`gaussian_log_densities`): accurate to 1e-3 nats per value and unbiased, so that means over many
+    values are much closer. Other posteriors q(z|x_m) are recomputed for every block of values.
     """
 
     def __init__(self, draws: Draws) -> None:
@@ -37,11 +37,11 @@ class AggregatedPosterior:
         self._pairs = draws.built.devices.map(_pair_densities)
 
     def refresh(self) -> None:
-        """Forgets the posteriors' parameters, after the weights changed."""
+        """Discard the posteriors' parameters; call it when the weights have changed."""
         self._table = None
 
     def log_prob(self, values: np.ndarray) -> np.ndarray:
-        """log q_agg at `values` `[count, *event]`, float64 `[count]`."""
+        """Return log q_agg at `values` `[count, *event]`, float64 `[count]`."""
         if self._table is None and self._has_table:
             self._table = GaussianTable.of(self.draws.over_chunks(self._gaussians))
         if self._table is not None:
@@ -82,7 +82,7 @@ class AggregatedPosterior:
                 yield piece, x, tf.constant(number), mask
 
     def _chunk_densities(self, values: tf.Tensor, x: tf.Tensor, number: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """log of the sum over one chunk of components, `[count]`."""
+        """Return the log of the sum over one chunk of components, `[count]`."""
         posterior = self.draws.built.model.infer(x, self.draws.context(number))
         categories = self.draws.built.model.latent.categories
         if categories is None:
@@ -94,13 +94,13 @@ class AggregatedPosterior:
 
 @dataclasses.dataclass(frozen=True)
 class GaussianTable:
-    """Parameters of n Gaussians in parts of one size: mean, scale and mask of each, the mask -inf for what fills up."""
+    """Parameters of n Gaussians in parts of equal size: mean, scale and mask, which is -inf for padding."""
 
     parts: list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
     @classmethod
     def of(cls, chunks: Iterable[tuple[tuple[tf.Tensor, tf.Tensor], int]]) -> "GaussianTable":
-        """From (parameters, how many of them count) of every chunk."""
+        """Build the table from (parameters, number that are not padding) of every chunk."""
         kept = [[tensor.numpy()[:count] for tensor in parameters] for parameters, count in chunks]
         mean, scale = (np.concatenate(arrays) for arrays in zip(*kept, strict=True))
         size = min(_GAUSSIANS_AT_ONCE, len(mean))
@@ -108,7 +108,9 @@ class GaussianTable:
         for start in range(0, len(mean), size):
             index = np.arange(start, start + size)
             mask = np.where(index < len(mean), 0.0, -np.inf).astype(np.float32)
-            index = np.minimum(index, len(mean) - 1)  # copies, which leave the origin of the densities near
+            index = np.minimum(
+                index, len(mean) - 1
+            )  # copies of a Gaussian: zeros would move the origin of the densities
             parts.append((tf.constant(mean[index]), tf.constant(scale[index]), tf.constant(mask)))
         return cls(parts)
 
@@ -119,13 +121,13 @@ class GaussianTable:
 
 
 def gaussian_parameters(posterior: Any) -> tuple[tf.Tensor, tf.Tensor] | None:
-    """Mean `[batch, d]` and scale, as `gaussian_log_densities` takes them; None for what is no Gaussian vector.
+    """Return mean `[batch, d]` and scale for `gaussian_log_densities`; None if the posterior is not a Gaussian vector.
 
-    Subclasses may have other densities, and are left to themselves.
+    Subclasses do not count as Gaussian, since their densities may differ.
     """
     if type(posterior) is tfd.Independent and type(posterior.distribution) is tfd.Normal:
         base = posterior.distribution
-        return base.mean(), base.stddev()  # both of the whole shape
+        return base.mean(), base.stddev()  # both broadcast to the whole shape
     if type(posterior) is tfd.MultivariateNormalDiag:
         return posterior.mean(), posterior.stddev()
     if type(posterior) is tfd.MultivariateNormalTriL:
@@ -135,5 +137,5 @@ def gaussian_parameters(posterior: Any) -> tuple[tf.Tensor, tf.Tensor] | None:
 
 
 def _pair_densities(values: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """log of the sum over some Gaussians, `[count]`."""
+    """Return the log of the sum over some Gaussians, `[count]`."""
     return tf.reduce_logsumexp(gaussian_log_densities(values, mean, scale, quick=True) + mask, axis=-1)

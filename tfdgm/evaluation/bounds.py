@@ -17,20 +17,20 @@ from tfdgm.numerics.randomness import fold, root_seed
 from tfdgm.runs.experiment import Built
 
 _EXAMPLES_AT_ONCE = 500
-#: Values of x that are decoded at once.
+#: Number of values of x to decode at once.
 _VALUES_AT_ONCE = 30_000 * 64
 _WASTE = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """Some draws for some examples: tensors `[draws, examples, ...]`, nats.
+    """Draws of z for a chunk of examples.
 
     Attributes:
-      value: z or codes drawn from q(z|x).
-      log_likelihood: log p(x|z).
-      log_posterior: log q(z|x).
-      log_prior: log p(z).
+      value: z or codes drawn from q(z|x), `[draws, examples, *event]`.
+      log_likelihood: log p(x|z), `[draws, examples]`, nats.
+      log_posterior: log q(z|x), likewise.
+      log_prior: log p(z), likewise.
     """
 
     value: np.ndarray
@@ -40,9 +40,9 @@ class Block:
 
 
 class Draws:
-    """Draws z ~ q(z|x) for every x of a split, a chunk at a time, so that memory does not grow with the split.
+    """Draws z ~ q(z|x) for every x of a split in chunks, so that memory does not grow with the split.
 
-    The draws are a function of the run's seed: two evaluations of the same weights agree.
+    The run's seed determines the draws: two evaluations of the same weights agree.
     """
 
     def __init__(self, built: Built, source: Source) -> None:
@@ -56,26 +56,25 @@ class Draws:
         self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
 
     def over(self, source: Source) -> "Draws":
-        """Return draws for another source of the same data; the program that observes it is shared."""
+        """Return draws for another source of the same data, with the same compiled observation."""
         other = Draws(self.built, source)
         other._observed = self._observed
         return other
 
     @cached_property
     def per_block(self) -> int:
-        """The most draws per example and block."""
+        """The largest number of draws per example and block."""
         return 1 if self.built.model.latent.deterministic else max(1, self.decodings // self.chunk)
 
     def _block_size(self, draws: int) -> int:
-        """Draws per example and block where `draws` are wanted.
+        """Return the number of draws per example and block for `draws` in all.
 
-        Each size is a program of its own, which takes seconds to compile: a larger one serves where it makes less than
-        four times the draws.
+        Each size takes seconds to compile, so the largest size is used unless it makes four times the draws or more.
         """
         return self.per_block if self.per_block < _WASTE * draws else draws
 
     def chunks(self) -> Iterator[tuple[int, tf.Tensor, int]]:
-        """(number, x, examples that count); the last chunk is filled up with copies, so that one program serves all."""
+        """Yield (number, x, examples that count); the last chunk is padded with copies to keep one shape."""
         for number, start in enumerate(range(0, len(self.source), self.chunk)):
             positions = np.minimum(np.arange(start, start + self.chunk), len(self.source) - 1)
             x = self._observed(tf.constant(self.source.gather(positions)), tf.constant(number))
@@ -88,28 +87,30 @@ class Draws:
         return Context(fold(self.seed, number), self.step)
 
     def over_chunks(self, run: Callable[[Iterable[tuple]], Iterator[Any]]) -> Iterator[tuple[Any, int]]:
-        """(result, examples that count) of every chunk, for what `Devices.map` made of a function of (x, number of
-        the chunk, examples that count).
+        """Yield (result, examples that count) of every chunk.
+
+        Args:
+          run: result of `Devices.map` for a function of (x, number of the chunk, examples that count).
         """
         chunks, again = itertools.tee(self.chunks())
         results = run((x, tf.constant(number), tf.constant(count)) for number, x, count in again)
         return ((result, count) for result, (_, _, count) in zip(results, chunks, strict=True))
 
     def blocks(self, draws: int) -> Iterator[tuple[int, int, Block]]:
-        """(number of the chunk, examples that count, block) of every chunk; its blocks have `draws` draws together."""
+        """Yield (number of the chunk, examples that count, block); the blocks of a chunk have `draws` draws in all."""
         size = self._block_size(draws)
-        places = (
+        parts = (
             (number, count, x, block, min(size, draws - start))
             for number, x, count in self.chunks()
             for block, start in enumerate(range(0, draws, size))
         )
-        told, again = itertools.tee(places)
+        kept, again = itertools.tee(parts)
         results = self._of_size(size)((x, tf.constant(number), tf.constant(block)) for number, _, x, block, _ in again)
-        for terms, (number, count, _, _, keep) in zip(results, told, strict=True):
+        for terms, (number, count, _, _, keep) in zip(results, kept, strict=True):
             yield number, count, Block(*(term.numpy()[:keep] for term in terms))
 
     def _of_size(self, size: int) -> Callable[[Iterable[tuple]], Iterator[Any]]:
-        """`_draw` with so many draws, compiled once."""
+        """Return `_draw` with `size` draws, compiled once."""
         if size not in self._terms:
             self._terms[size] = self.built.devices.map(partial(self._draw, size))
         return self._terms[size]
@@ -127,9 +128,10 @@ class Draws:
         return value, likelihood.log_prob(x), *densities
 
     def importance_weighted_nll(self, num_samples: int) -> float:
-        """-(1/n) sum_i log (1/S) sum_s p(x_i|z_s) p(z_s) / q(z_s|x_i), z_s ~ q(z|x_i) (Burda et al. 2016, equation 8).
+        """Estimate -(1/n) sum_i log (1/S) sum_s p(x_i|z_s) p(z_s) / q(z_s|x_i), z_s ~ q(z|x_i); nats per example.
 
-        An upper bound on the negative log-likelihood in expectation; its bias falls as 1/S.
+        In expectation an upper bound on the negative log-likelihood, with a bias of O(1/S) (Burda et al. 2016, equation
+        8).
         """
         total = 0.0
         for (_, count), blocks in itertools.groupby(self.blocks(num_samples), key=lambda item: item[:2]):

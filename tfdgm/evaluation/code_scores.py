@@ -1,4 +1,4 @@
-"""How a discrete latent uses its codes: exact sums over the codes at every position."""
+"""Scores of a discrete latent: exact sums over the codes at every position."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from tfdgm.runs.experiment import Built
 
 
 def code_tables(built: Built, split: str) -> dict[str, np.ndarray]:
-    """`aggregated_codes` of a trained model on one split, by the moving averages of its weights where there are any."""
+    """Return `aggregated_codes` of a trained model on one split, with moving averages of the weights if any."""
     with built.state.averaged():
         return aggregated_codes(Draws(built, built.experiment.splits[split]))
 
 
 def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
-    """Exact distributions over codes at every position.
+    """Compute the distributions over codes at every position.
 
     Returns:
       `aggregated`: q_agg(c_i = k) = (1/n) sum_m q(c_i = k|x_m), `[*positions, K]`.
       `conditional_entropy`: (1/n) sum_m H(q(c_i|x_m)), nats, `[*positions]`.
-      `used`: whether one draw from each q(c|x_m) has code k at any position, bool `[K]`.
-      `prior`: p(c_i = k), `[*positions, K]`; only where the prior is independent over the positions.
+      `used`: whether code k occurs at any position in one draw from each q(c|x_m), bool `[K]`.
+      `prior`: p(c_i = k), `[*positions, K]`; only if the prior is independent over positions.
     """
     model, categories = draws.built.model, draws.built.model.latent.categories
     assert categories is not None
@@ -55,13 +55,13 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
 
 
 def code_scores(codes: dict[str, np.ndarray]) -> dict[str, float]:
-    """The scores that follow from `aggregated_codes`.
+    """Compute scores from the result of `aggregated_codes`.
 
     Returns:
-      `code_perplexity`: exp of the entropy of q_agg averaged over the positions, at most K.
-      `code_usage`: share of the K codes that one draw per example uses.
-      `code_mutual_information`: sum over the positions of H(q_agg(c_i)) - E H(q(c_i|x)), nats.
-      `code_marginal_kl`: sum over the positions of KL(q_agg(c_i) || p(c_i)), nats; only for an independent prior.
+      `code_perplexity`: exp of the entropy of the mean of q_agg over positions, at most K.
+      `code_usage`: share of the K codes that occur in one draw per example.
+      `code_mutual_information`: sum over positions of H(q_agg(c_i)) - E H(q(c_i|x)), nats.
+      `code_marginal_kl`: sum over positions of KL(q_agg(c_i) || p(c_i)), nats; only for an independent prior.
     """
     aggregated = codes["aggregated"]
     pooled = aggregated.reshape(-1, aggregated.shape[-1]).mean(axis=0)

@@ -1,4 +1,4 @@
-"""What the critics tell of examples that they were not trained on."""
+"""Estimates of the critics on examples of any split."""
 
 import tensorflow as tf
 
@@ -12,10 +12,10 @@ _EXAMPLES = 2_000
 
 
 class CriticEstimates:
-    """Estimates of every objective with an adversary, on up to 2,000 examples spread evenly over a split.
+    """Estimates of every objective with a critic, on up to 2,000 examples spread evenly over a split.
 
-    A name that an objective before has taken is prefixed with the objective's own, as in `jsd_2/critic_slope`. The
-    samples of the model are the same at every call, so that two values differ by the weights alone.
+    A name that an earlier objective uses is prefixed with the objective's name, as in `jsd_2/critic_slope`. Every call
+    uses the same noise, so that two results differ only by the weights.
     """
 
     def __init__(self, built: Built, source: Source | None, purpose: str) -> None:
@@ -25,7 +25,7 @@ class CriticEstimates:
         self._scalars = built.devices.map(self._estimates)
 
     def __call__(self) -> dict[str, float]:
-        """By name; empty where there is no adversary or no split. The weights are those at hand."""
+        """Return the estimates by name, with the current weights; empty if there is no critic or no split."""
         if self.source is None or not any(
             objective.critic_steps for objective in self.built.experiment.objectives.values()
         ):
@@ -41,6 +41,6 @@ class CriticEstimates:
         found: dict[str, tf.Tensor] = {}
         for name, objective in self.built.experiment.objectives.items():
             if objective.critic_steps:
-                mine = objective.estimates(forward, forward.context)
-                found |= {f"{name}/{what}" if what in found else what: scalar for what, scalar in mine.items()}
+                estimates = objective.estimates(forward, forward.context)
+                found |= {f"{name}/{key}" if key in found else key: scalar for key, scalar in estimates.items()}
         return found

@@ -1,6 +1,6 @@
-"""Divergences and transport between laws that are known: probabilities on a common finite support, or a fine grid.
+"""Divergences and transport between known distributions: probabilities on a common finite support or on a fine grid.
 
-A density on a grid counts as probabilities when it is multiplied by the size of a cell.
+A density on a grid, multiplied by the volume of a cell, gives probabilities.
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ from tfdgm.evaluation.transport import transport
 
 
 def grid(*axes: np.ndarray) -> tuple[np.ndarray, float]:
-    """All points of a rectangular grid, and the volume of its cells.
+    """Return all points of a rectangular grid, and the volume of its cells.
 
     Args:
-      axes: for each of d dimensions, evenly spaced coordinates.
+      axes: evenly spaced coordinates of each of d dimensions.
 
     Returns:
       Points `[n1 * ... * nd, d]`, the last dimension fastest, and the product of the spacings.
@@ -23,38 +23,38 @@ def grid(*axes: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def kl(p: np.ndarray, q: np.ndarray) -> float:
-    """KL(p || q) = sum_i p_i log(p_i / q_i), nats; infinite where p has mass and q has none.
+    """Return KL(p || q) = sum_i p_i log(p_i / q_i), nats; infinite if p has mass where q has none.
 
     Args:
-      p, q: probabilities `[n]` of the same n points, as are those of every function below.
+      p, q: probabilities `[n]` of the same n points, here and in the functions below.
     """
     return float(np.sum(rel_entr(p, q)))
 
 
 def jsd(p: np.ndarray, q: np.ndarray) -> float:
-    """JSD = KL(p || m) / 2 + KL(q || m) / 2 with m = (p + q) / 2, nats; at most log 2 (Lin 1991)."""
+    """Return JSD = KL(p || m) / 2 + KL(q || m) / 2 with m = (p + q) / 2, nats; at most log 2 (Lin 1991)."""
     middle = (p + q) / 2
     return (kl(p, middle) + kl(q, middle)) / 2
 
 
 def total_variation(p: np.ndarray, q: np.ndarray) -> float:
-    """max over events A of |p(A) - q(A)| = sum_i |p_i - q_i| / 2; at most 1."""
+    """Return max over events A of |p(A) - q(A)| = sum_i |p_i - q_i| / 2; at most 1."""
     return float(np.sum(np.abs(p - q)) / 2)
 
 
 def optimal_discriminator(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
-    """D* = pi / (pi + p), which maximises E_pi log D + E_p log(1 - D) (Goodfellow et al. 2014, proposition 1).
+    """Return D* = pi / (pi + p), which maximises E_pi log D + E_p log(1 - D) (Goodfellow et al. 2014, proposition 1).
 
     Args:
-      real, fake: pi and p, probabilities or densities at the same points, not both 0 at any.
+      real, fake: pi and p, probabilities or densities at the same points, not both 0 at any point.
     """
     return real / (real + fake)
 
 
 def game_value(logits: np.ndarray, real: np.ndarray, fake: np.ndarray) -> float:
-    """V = E_pi log D + E_p log(1 - D) for D = sigmoid(logits) (Goodfellow et al. 2014, equation 1), nats.
+    """Return V = E_pi log D + E_p log(1 - D) for D = sigmoid(logits) (Goodfellow et al. 2014, equation 1), nats.
 
-    At D* it is 2 JSD(pi, p) - 2 log 2, and -2 log 2 where p = pi (theorem 1).
+    At D* it is 2 JSD(pi, p) - 2 log 2, and -2 log 2 if p = pi (theorem 1).
 
     Args:
       logits: finite, `[n]`.
@@ -64,10 +64,10 @@ def game_value(logits: np.ndarray, real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def on_common_support(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The uniform measures on two sets of points, `[n, d]` and `[m, d]`, as probabilities on the union of both.
+    """Return the uniform measures on two sets of points, `[n, d]` and `[m, d]`, as probabilities on their union.
 
     Returns:
-      The different points `[k, d]`, and what either measure gives them, `[k]` and `[k]`.
+      The distinct points `[k, d]`, and their probabilities under either measure, `[k]` and `[k]`.
     """
     points, places = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
     places = places.reshape(-1)
@@ -76,14 +76,14 @@ def on_common_support(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def transport_plan(p: np.ndarray, q: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """argmin over P >= 0 of sum_ij P_ij c_ij with marginals p and q (Peyré and Cuturi 2019, equation 2.11).
+    """Return argmin over P >= 0 with marginals p and q of sum_ij P_ij c_ij (Peyré and Cuturi 2019, equation 2.11).
 
     Args:
-      p: `[n]`, adds up to the same as `q`.
+      p: `[n]`, with the same sum as `q`.
       q: `[m]`.
-      cost: c `[n, m]`; a metric gives W_1 as the least cost, its s-th power W_s^s.
+      cost: c `[n, m]`; the minimal cost is W_1 for a metric, and W_s^s for its s-th power.
 
     Returns:
-      P `[n, m]`, a vertex of the polytope of plans: at most n + m - 1 entries are not 0.
+      P `[n, m]`, a vertex of the polytope of plans: at most n + m - 1 entries are nonzero.
     """
     return transport(p, q, cost).plan

@@ -1,4 +1,4 @@
-"""Every diagnostic that fits the run, as one flat object."""
+"""All applicable scores of a run, in one flat dict."""
 
 import math
 from typing import Any
@@ -12,24 +12,27 @@ from tfdgm.evaluation.generation import generation_scores
 from tfdgm.evaluation.surgery import elbo_surgery
 from tfdgm.runs.experiment import Built
 
-#: Draws of z over the whole split that the ELBO and its surgery use.
+#: Number of draws of z, over the whole split, for the ELBO and its surgery.
 _SURGERY_DRAWS = 100_000
 
 
 def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dict[str, Any]:
-    """Scores a trained model on one split; nats per example unless the name says otherwise.
+    """Score a trained model on one split; nats per example unless `scores.unit` says otherwise.
 
     Args:
-      built: the experiment with its trained weights; moving averages are used where there are any.
+      built: the experiment with its trained weights; moving averages are used if there are any.
       split: "train", "validation" or "test".
       num_samples: draws of z per example for `nll_iwae`.
 
     Returns:
-      As far as they apply: `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`, `nll_iwae`,
-      `nll_iwae_samples`; `active_units` of vectors; of codes `code_perplexity`, `code_usage`,
-      `code_mutual_information`, `code_marginal_kl`, and `code_bits` (-log2 p(c) per code) where q(z|x) is one point.
-      What critics estimate, and what `generation_scores` has about samples.
-      Always `step`, `seed`, `data_split`, `num_examples`, and `binarization` where the data says so.
+      Those that apply of: `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`, `nll_iwae`,
+      `nll_iwae_samples`; for vectors `active_units`; for codes `code_perplexity`, `code_usage`,
+      `code_mutual_information`, `code_marginal_kl`, and `code_bits` (-log2 p(c) per code) if q(z|x) is a point mass;
+      the critics' estimates and `generation_scores`. Always `step`, `seed`, `data_split` and `num_examples`, and
+      `binarization` if the data describes it.
+
+    Raises:
+      UserError: `num_samples` is below 1, or the data has no such split.
     """
     if num_samples < 1:
         raise UserError(f"the number of samples must be at least 1, got {num_samples}")

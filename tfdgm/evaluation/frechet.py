@@ -1,19 +1,19 @@
-"""Fréchet distance between Gaussians."""
+"""The Fréchet distance between Gaussians."""
 
 import numpy as np
 
 
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
-    """`gaussian_frechet_distance` of the means and unbiased covariances of two sets `[n, d]` and `[m, d]`, n, m > 1.
+    """Return `gaussian_frechet_distance` of the moments of two sets `[n, d]` and `[m, d]`, n, m > 1.
 
-    The estimate is too large in expectation, by an amount that falls as 1/n (Chong and Forsyth 2020).
+    The estimate has a positive bias of O(1/n) (Chong and Forsyth 2020).
     """
     (real_mean, real_covariance), (fake_mean, fake_covariance) = moments(real), moments(fake)
     return gaussian_frechet_distance(real_mean, real_covariance, fake_mean, fake_covariance)
 
 
 def moments(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean `[d]` and unbiased covariance `[d, d]` in float64."""
+    """Return the mean `[d]` and unbiased covariance `[d, d]` in float64."""
     points = points.astype(np.float64)
     mean = points.mean(axis=0)
     centred = points - mean
@@ -21,13 +21,12 @@ def moments(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def gaussian_frechet_distance(m1: np.ndarray, c1: np.ndarray, m2: np.ndarray, c2: np.ndarray) -> float:
-    """||m1 - m2||^2 + tr(C1 + C2 - 2 (C1^(1/2) C2 C1^(1/2))^(1/2)) (Dowson and Landau 1982; Heusel et al. 2017, eq. 6).
+    """Return ||m1 - m2||^2 + tr(C1 + C2 - 2 (C1^(1/2) C2 C1^(1/2))^(1/2)), the squared Wasserstein-2 distance.
 
-    The square of the Wasserstein-2 distance between N(m1, C1) and N(m2, C2).
-
-    The trace of the root is the sum of the singular values of C1^(1/2) C2^(1/2). Nothing is inverted and no root is
-    taken of a difference, so covariances without full rank lose no digits; the roots of eigenvalues of the product
-    would turn its rounding of 1e-16 into 1e-8 for every direction without variance.
+    Source: Dowson and Landau 1982; Heusel et al. 2017, equation 6. The trace of the root is the sum of the singular
+    values of C1^(1/2) C2^(1/2). Nothing is inverted, and no root of a difference is taken, so rank-deficient
+    covariances lose no digits; square roots of the product's eigenvalues would turn its rounding error of 1e-16 into
+    1e-8 for every direction without variance.
     """
     cross = np.linalg.svd(symmetric_root(c1) @ symmetric_root(c2), compute_uv=False).sum()
     distance = np.sum((m1 - m2) ** 2) + np.trace(c1) + np.trace(c2) - 2 * cross
@@ -35,6 +34,6 @@ def gaussian_frechet_distance(m1: np.ndarray, c1: np.ndarray, m2: np.ndarray, c2
 
 
 def symmetric_root(c: np.ndarray) -> np.ndarray:
-    """C^(1/2) of a symmetric positive semi-definite matrix, by its eigenvectors; negative eigenvalues are rounding."""
+    """Return C^(1/2) of a symmetric positive semi-definite matrix; negative eigenvalues are rounding errors."""
     values, vectors = np.linalg.eigh(c)
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T

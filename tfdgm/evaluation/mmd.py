@@ -1,16 +1,16 @@
-"""Maximum mean discrepancy with a Gaussian kernel."""
+"""The maximum mean discrepancy with a Gaussian kernel."""
 
 import numpy as np
 
 from tfdgm.contracts.data import evenly
 from tfdgm.evaluation.distances import squared_distances
 
-#: Points that the median distance is taken over.
+#: Number of points for the median distance.
 _BANDWIDTH_POINTS = 1_000
 
 
 def mmd(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
-    """The unbiased estimate of MMD^2 (Gretton et al. 2012, lemma 6, equation 3), which may be negative.
+    """Return the unbiased estimate of MMD^2 (Gretton et al. 2012, lemma 6, equation 3), which may be negative.
 
         1/(n(n-1)) sum_{i != j} k(x_i, x_j) + 1/(m(m-1)) sum_{i != j} k(y_i, y_j) - 2/(nm) sum_ij k(x_i, y_j)
 
@@ -26,7 +26,7 @@ def mmd(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
 
 
 def kernel_sum(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
-    """Sum of k(x_i, y_j) over all pairs."""
+    """Return the sum of k(x_i, y_j) over all pairs."""
     total = 0.0
     for _, squares in squared_distances(x, y):
         squares *= -0.5 / bandwidth**2
@@ -35,9 +35,9 @@ def kernel_sum(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
 
 
 def median_distance(points: np.ndarray) -> float:
-    """The median of the distances between different points, the usual bandwidth (Gretton et al. 2012, section 8).
+    """Return the median distance between points, the usual bandwidth (Gretton et al. 2012, section 8).
 
-    They take it over both sets; over the data alone it is the same for every model. At most 1,000 points are used,
+    Gretton et al. use both sets; the data alone gives all models the same bandwidth. At most 1,000 points are used,
     spread evenly over those given.
     """
     chosen = points[evenly(len(points), min(len(points), _BANDWIDTH_POINTS))]

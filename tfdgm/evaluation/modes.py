@@ -1,4 +1,4 @@
-"""Modes that samples cover, the share of them near a mode, and how evenly they spread over the modes."""
+"""Mode coverage of samples: modes found, share of samples near a mode, and balance between modes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from tfdgm.contracts.data import Modes
 
 
 def mode_scores(x: np.ndarray, modes: Modes) -> dict[str, int | float]:
-    """The protocol of Lin et al. 2018 (PacGAN) for samples x `[n, *shape]`.
+    """Score samples x `[n, *shape]` by the protocol of Lin et al. 2018 (PacGAN).
 
     Returns:
-      `modes`: modes with at least one sample of high quality.
+      `modes`: number of modes with at least one sample of high quality.
       `high_quality`: share of the samples that are of high quality.
       `reverse_kl`: KL(p_hat || uniform) in nats, p_hat the share of all samples assigned to each mode.
     """
@@ -26,10 +26,10 @@ def mode_scores(x: np.ndarray, modes: Modes) -> dict[str, int | float]:
 
 
 def too_narrow(scores: Mapping[str, Any], modes: Modes | None) -> str | None:
-    """A line to print where samples vary too little, else None.
+    """Return a warning if samples vary too little, else None.
 
-    That is where `high_quality` exceeds the share e of the data's own draws by more than 3 standard errors, each
-    (e (1 - e) / n)^(1/2) for the n of `mode_samples`.
+    They do if `high_quality` exceeds the share e among the data's own draws by more than 3 standard errors
+    (e (1 - e) / n)^(1/2), n = `mode_samples`.
     """
     if modes is None or modes.expected_high_quality is None or "high_quality" not in scores:
         return None
@@ -37,15 +37,15 @@ def too_narrow(scores: Mapping[str, Any], modes: Modes | None) -> str | None:
     if found <= expected + 3 * np.sqrt(expected * (1 - expected) / count):
         return None
     return (
-        f"high_quality {found:.4f} of {count} samples is more than the {expected:.4f} of the data's own draws: "
-        "the samples vary too little"
+        f"the samples vary too little: high_quality is {found:.4f} over {count} samples, but {expected:.4f} for draws "
+        "from the data's distribution"
     )
 
 
 def kl_to_uniform(counts: np.ndarray) -> float:
-    """KL(p_hat || uniform) = log M + sum_m p_hat_m log p_hat_m for counts `[M]`, nats, at most log M.
+    """Return KL(p_hat || uniform) = log M + sum_m p_hat_m log p_hat_m for counts `[M]`, nats, at most log M.
 
-    The plug-in estimate lies above the KL of the true shares by about (M - 1) / (2 n) in expectation (Miller 1955).
+    The plug-in estimate has a bias of about (M - 1) / (2 n) (Miller 1955).
     """
     share = counts / np.sum(counts)
     return float(np.log(len(share)) + np.sum(xlogy(share, share)))

@@ -1,18 +1,18 @@
-"""Precision and recall of samples by balls around neighbours, and density and coverage."""
+"""Precision, recall, density and coverage of samples, from nearest-neighbour balls."""
 
 import numpy as np
 
 from tfdgm.evaluation.distances import squared_distances
 
-#: As Naeem et al. 2020 recommend.
+#: Recommended by Naeem et al. 2020.
 NEIGHBOURS = 5
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) -> dict[str, float]:
-    """`ball_scores` of examples `[n, d]` and samples `[m, d]`, with balls that reach to the k-th neighbour.
+    """Return `ball_scores` of examples `[n, d]` and samples `[m, d]`, with balls that reach the k-th neighbour.
 
     Raises:
-      ValueError: a set has no k-th neighbour.
+      ValueError: a set has k points or fewer.
     """
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"{k} neighbours need more than {k} points, got {len(real)} and {len(fake)}")
@@ -22,15 +22,15 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) ->
 def ball_scores(
     real: np.ndarray, fake: np.ndarray, real_radii: np.ndarray, fake_radii: np.ndarray, k: int
 ) -> dict[str, float]:
-    """Four shares from closed balls B(x_i, r_i) around every point, r_i the distance to its k-th neighbour in its set.
+    """Compute four scores from closed balls around every point, with radius the distance to its k-th neighbour.
 
-    Where all balls of a set have radius 0, each of its points has k equals, and whether a point of the other set is in
-    one says nothing of how near the sets are; what rests on these balls is then left out.
+    If all balls of a set have radius 0, every point has k duplicates, and the balls do not measure how close the sets
+    are; scores that use them are omitted.
 
     Args:
       real: examples x_i `[n, d]`.
       fake: samples y_j `[m, d]`.
-      real_radii, fake_radii: squared, `[n]` and `[m]`, as `neighbour_radii` gives them.
+      real_radii, fake_radii: squared radii, `[n]` and `[m]`, from `neighbour_radii`.
       k: which neighbour.
 
     Returns:
@@ -58,7 +58,7 @@ def ball_scores(
 
 
 def radius_notes(real_radii: np.ndarray, fake_radii: np.ndarray, k: int) -> list[str]:
-    """What to tell of balls whose radius is 0, which hold points equal to their centre alone."""
+    """Return notes about balls of radius 0, which contain only duplicates of their centre."""
     notes = []
     for radii, whose, scores, do in (
         (real_radii, "examples", "precision, density and coverage", "do"),
@@ -66,14 +66,14 @@ def radius_notes(real_radii: np.ndarray, fake_radii: np.ndarray, k: int) -> list
     ):
         share = float(np.mean(radii == 0))
         if share == 1:
-            notes.append(f"all {whose} have {k} or more equals, so that {scores} {do} not apply")
+            notes.append(f"all {whose} have {k} or more duplicates, so {scores} {do} not apply")
         elif share > 0:
-            notes.append(f"{share:.2%} of the {whose} have {k} or more equals, and a ball of radius 0 in {scores}")
+            notes.append(f"{share:.2%} of the {whose} have {k} or more duplicates, so a ball of radius 0 in {scores}")
     return notes
 
 
 def neighbour_radii(points: np.ndarray, k: int) -> np.ndarray:
-    """Squared distance from every point `[n, d]` to its k-th nearest neighbour among the others, `[n]`."""
+    """Return the squared distance from every point `[n, d]` to its k-th nearest other point, `[n]`."""
     radii = np.empty(len(points))
     for rows, squares in squared_distances(points, points):
         squares[np.arange(len(squares)), np.arange(len(points))[rows]] = np.inf

@@ -3,8 +3,7 @@
     ELBO = E log p(x|z) - [ E log q(z|x) - log q_agg(z) ] - [ E log q_agg(z) - log p(z) ]
 
 with q_agg(z) = (1/n) sum_m q(z|x_m) over the split. The first bracket is the mutual information between the index of
-the example and z, at most log n; the second is the KL from the aggregated posterior to the prior. Together they are the
-rate.
+the example and z, at most log n; the second is KL(q_agg || p), the marginal KL. Their sum is the rate.
 """
 
 import numpy as np
@@ -14,19 +13,19 @@ from tfdgm.evaluation.bounds import Draws
 
 
 def elbo_surgery(draws: Draws, per_example: int, mixture: AggregatedPosterior | None = None) -> dict[str, float]:
-    """The terms, all from the same draws, nats per example.
+    """Estimate all terms from the same draws, nats per example.
 
     Args:
-      draws: over the split.
-      per_example: draws of z per example.
-      mixture: q_agg over the same draws; one that is given again, after the weights changed, is not compiled again.
+      draws: draws over the split.
+      per_example: number of draws of z per example.
+      mixture: q_agg over the same draws; passing it again, after the weights have changed, avoids recompilation.
 
     Returns:
       `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`; `rate` is the exact sum of the last two.
-      Where a draw lies outside of the prior's support, `rate` and `marginal_kl` are infinite and `elbo` is -infinity.
+      If a draw is outside the prior's support, `rate` and `marginal_kl` are infinite and `elbo` is -infinity.
 
     Raises:
-      ArithmeticError: rate and mutual information + marginal KL differ by more than rounding.
+      ArithmeticError: rate and mutual information + marginal KL differ by more than rounding errors.
     """
     mixture = mixture or AggregatedPosterior(draws)
     mixture.refresh()
@@ -43,9 +42,9 @@ def elbo_surgery(draws: Draws, per_example: int, mixture: AggregatedPosterior | 
         )
         sums += [np.sum(term, dtype=np.float64) for term in terms]
     reconstruction, rate, information, marginal = sums / (per_example * len(draws.source))
-    # a sum of infinities or NaN is what it is, and no rounding
+    # sums with infinities or NaN need not agree
     if np.isfinite(rate) and not np.isclose(rate, information + marginal, rtol=1e-5, atol=1e-5):
-        raise ArithmeticError(f"rate {rate} is not mutual information {information} + marginal KL {marginal}")
+        raise ArithmeticError(f"rate {rate} differs from mutual information {information} + marginal KL {marginal}")
     return {
         "elbo": float(reconstruction - rate),
         "reconstruction": float(reconstruction),

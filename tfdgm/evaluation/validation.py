@@ -1,4 +1,4 @@
-"""The quick scores between loops: the ELBO of the validation split, and what the critics tell of it."""
+"""The scores during training: the ELBO of the validation split, and the critics' estimates on it."""
 
 from collections.abc import Iterator
 
@@ -14,16 +14,17 @@ from tfdgm.runs.experiment import Built
 
 
 def chunks(source: Source, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(rows, positions) of a split in order, `size` at a time; the last chunk may be smaller."""
+    """Yield (rows, positions) of a split in order, `size` at a time; the last chunk may be smaller."""
     for start in range(0, len(source), size):
         positions = np.arange(start, min(start + size, len(source)))
         yield source.gather(positions), positions
 
 
 class Validation:
-    """ELBO, reconstruction and rate of the validation split, nats per example, one draw of z each; critics' estimates.
+    """ELBO, reconstruction and rate of the validation split in nats per example, from one draw of z each, and estimates
+    of the critics.
 
-    The draws are the same at every call, so that two values differ by the weights alone.
+    Every call uses the same noise, so that two results differ only by the weights.
     """
 
     def __init__(self, built: Built) -> None:
@@ -34,7 +35,7 @@ class Validation:
         self._scores = built.devices.map(self._chunk_scores)
 
     def __call__(self) -> dict[str, float]:
-        """As far as they apply; empty where there is no validation split."""
+        """Return the scores that apply; empty if there is no validation split."""
         if self.source is None:
             return {}
         with self.built.state.averaged():
