@@ -73,7 +73,7 @@ def test_every_replica_step_is_one_xla_program_of_static_shapes_without_the_host
         try:
             built = read_config(["digits/vae.gin"], [bindings_of(posterior, prior, objectives)]).experiment().build()
         except UserError:
-            continue  # incompatible; tests/matrix tests which combinations are
+            continue  # incompatible; tests/studies tests which combinations are
         for player, hlo in programs(built):
             assert not HOST.search(hlo), (posterior, player, HOST.search(hlo))
             assert "<=" not in hlo.split("ENTRY")[0], (posterior, player)  # HLO's bounded dynamic dimension
