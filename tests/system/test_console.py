@@ -1,4 +1,4 @@
-"""A command outlives the terminal, pipe or disk that it prints to, and prints texts as they are."""
+"""A command survives the loss of its terminal, pipe or disk, and prints texts literally."""
 
 import io
 import os
@@ -10,7 +10,7 @@ from tfdgm.system.console import Surviving, complain, print_table, say, streams_
 
 
 class Failing(io.StringIO):
-    """A stream whose reader is gone after a number of writes."""
+    """A stream that fails after a number of writes."""
 
     def __init__(self, error, writes=0):
         super().__init__()
@@ -29,16 +29,16 @@ class Failing(io.StringIO):
 @pytest.mark.parametrize(
     "error", [BrokenPipeError(), OSError(28, "No space left on device"), OSError(5, "I/O"), ValueError()]
 )
-def test_a_stream_that_fails_is_given_up_once_and_the_work_goes_on(error):
-    told = io.StringIO()
-    stream = Surviving(Failing(error, writes=1), told)
+def test_a_failing_stream_is_reported_once_and_later_output_is_discarded(error):
+    report = io.StringIO()
+    stream = Surviving(Failing(error, writes=1), report)
     for _ in range(3):
         assert stream.write("line\n") == 5
         stream.flush()
-    assert told.getvalue().count("the output cannot be written") == 1 and not stream.isatty()
+    assert report.getvalue().count("the output cannot be written") == 1 and not stream.isatty()
 
 
-def test_within_the_block_both_streams_survive_and_come_back_after(monkeypatch, capfd):
+def test_both_streams_survive_within_the_block_and_are_restored_after_it(monkeypatch, capfd):
     monkeypatch.setattr(sys, "stdout", Failing(BrokenPipeError()))
     before = sys.stdout, sys.stderr
     with streams_for(result_is_printed=False):
@@ -49,13 +49,13 @@ def test_within_the_block_both_streams_survive_and_come_back_after(monkeypatch, 
     assert capfd.readouterr().err.splitlines()[1:] == ["tfdgm: warning: a warning", "tfdgm: an end"]
 
 
-def test_where_the_output_is_the_result_its_failure_ends_the_command(monkeypatch):
+def test_a_failing_output_ends_a_command_whose_only_result_it_is(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Failing(BrokenPipeError()))
     with pytest.raises(BrokenPipeError), streams_for(result_is_printed=True):
         say("lost")
 
 
-def test_closed_descriptors_are_opened_before_a_file_takes_their_number():
+def test_closed_descriptors_are_opened_before_a_file_gets_their_number():
     kept = os.dup(2)
     try:
         os.close(2)
@@ -68,15 +68,17 @@ def test_closed_descriptors_are_opened_before_a_file_takes_their_number():
         os.close(kept)
 
 
-def test_streams_that_python_has_not_opened_take_what_is_printed(monkeypatch):
+def test_missing_streams_accept_output_within_the_block(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     with streams_for(result_is_printed=False):
         say("nowhere")
         warn("nowhere")
+        assert isinstance(sys.stdout, Surviving) and isinstance(sys.stderr, Surviving)
+    assert sys.stdout is sys.stderr is None
 
 
-def test_characters_that_the_encoding_lacks_are_escaped(monkeypatch):
+def test_characters_missing_from_the_encoding_are_escaped(monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
     with streams_for(result_is_printed=False):
@@ -84,7 +86,7 @@ def test_characters_that_the_encoding_lacks_are_escaped(monkeypatch):
     assert raw.getvalue() == "± ".encode("latin-1") + b"\\u5909 \\udcff\n"
 
 
-def test_a_table_shows_what_looks_like_markup_as_it_is(monkeypatch, capsys):
+def test_a_table_shows_markup_literally(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "100")
     rows = [("list[int]", "[/usr/lib/x]"), ("[red]x[/red]", ":smile:")]
     print_table(("[a]", "b"), rows, title="[/t]")

@@ -1,4 +1,4 @@
-"""Files are replaced whole or not at all, follow no link, and are read only where they are files."""
+"""Files are replaced atomically, no link is followed, and only regular files are read."""
 
 import os
 import stat
@@ -8,7 +8,7 @@ import pytest
 from tfdgm.system.files import open_regular, read_bytes, remove_leftovers, replacing, replacing_folder, write_text
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+def test_a_file_is_replaced_completely_or_not_at_all(tmp_path):
     path = tmp_path / "scores"
     write_text(path, "old")
     with pytest.raises(ZeroDivisionError), replacing(path) as file:
@@ -18,25 +18,25 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     assert write_text(path, "n\u00e9w \udcff").read_bytes() == "n\u00e9w \\udcff".encode()
 
 
-def test_a_link_of_the_name_is_replaced_and_what_it_points_to_stays(tmp_path):
+def test_a_link_of_the_name_is_replaced_and_its_target_is_unchanged(tmp_path):
     precious, path = tmp_path / "precious", tmp_path / "run.json"
-    precious.write_text("mine")
+    precious.write_text("unchanged")
     path.symlink_to(precious)
     write_text(path, "{}")
-    assert precious.read_text() == "mine" and not path.is_symlink() and path.read_text() == "{}"
+    assert precious.read_text() == "unchanged" and not path.is_symlink() and path.read_text() == "{}"
 
 
-def test_the_temporary_name_cannot_be_foreseen_and_is_made_exclusively(tmp_path, monkeypatch):
+def test_the_temporary_file_is_created_exclusively(tmp_path, monkeypatch):
     monkeypatch.setattr("secrets.token_hex", lambda size: "guess")
     precious = tmp_path / "precious"
-    precious.write_text("mine")
+    precious.write_text("unchanged")
     (tmp_path / ".run.json.guess.tmp").symlink_to(precious)
     with pytest.raises(OSError):
         write_text(tmp_path / "run.json", "{}")
-    assert precious.read_text() == "mine"
+    assert precious.read_text() == "unchanged"
 
 
-def test_new_files_have_the_rights_that_the_user_gives_them(tmp_path):
+def test_new_files_get_the_permissions_of_the_users_umask(tmp_path):
     before = os.umask(0o027)
     try:
         assert stat.S_IMODE(write_text(tmp_path / "a", "").stat().st_mode) == 0o640
@@ -44,7 +44,7 @@ def test_new_files_have_the_rights_that_the_user_gives_them(tmp_path):
         os.umask(before)
 
 
-def test_a_folder_appears_when_it_is_complete_and_a_killed_try_is_swept_up(tmp_path):
+def test_a_folder_appears_when_complete_and_an_interrupted_attempt_is_removed(tmp_path):
     output = tmp_path / "export"
     (tmp_path / ".export.0123.tmp").mkdir()
     (tmp_path / ".export.0123.tmp" / "half").touch()
@@ -70,7 +70,7 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
     remove_leftovers(tmp_path / "none")
 
 
-def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path):
+def test_only_regular_files_are_opened_without_blocking(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, tmp_path / "none"):
         with pytest.raises(OSError):

@@ -1,4 +1,4 @@
-"""The commit of a folder is told, and nothing of its repository's own settings is run."""
+"""The commit of a folder is described without running programs that its repository configures."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def repository(tmp_path):
     return folder
 
 
-def test_the_commit_is_told_and_whether_files_differ_from_it(repository):
+def test_the_commit_is_described_with_whether_files_differ_from_it(repository):
     commit = git(repository, "rev-parse", "HEAD")
     assert describe_commit(repository) == describe_commit(repository / "inside") == commit
     (repository / "untracked").touch()
@@ -43,14 +43,14 @@ def test_the_commit_is_told_and_whether_files_differ_from_it(repository):
     assert describe_commit(repository) == f"{commit}-dirty"
 
 
-def test_a_linked_work_tree_has_the_commit_of_its_own_head(repository, tmp_path):
+def test_a_linked_work_tree_has_the_commit_of_its_head(repository, tmp_path):
     git(repository, "worktree", "add", "-q", str(tmp_path / "tree"), "-b", "branch")
     (tmp_path / "tree" / "code.py").write_text("3")
     git(tmp_path / "tree", "commit", "-qam", "second")
     assert describe_commit(tmp_path / "tree") == git(tmp_path / "tree", "rev-parse", "HEAD")
 
 
-def test_no_setting_of_the_repository_runs_anything(repository, tmp_path):
+def test_no_setting_of_the_repository_runs_a_program(repository, tmp_path):
     payload = tmp_path / "payload"
     payload.write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\ncat\n")
     payload.chmod(0o755)
@@ -64,10 +64,10 @@ def test_no_setting_of_the_repository_runs_anything(repository, tmp_path):
     assert describe_commit(repository) == f"{git(repository, 'rev-parse', 'HEAD')}-dirty"
     assert not (tmp_path / "ran").exists()
     subprocess.run(["git", "status"], cwd=repository, capture_output=True)
-    assert (tmp_path / "ran").exists()  # git itself would have run it
+    assert (tmp_path / "ran").exists()  # git itself runs it
 
 
-def test_outside_a_repository_in_one_of_another_user_and_without_a_commit_there_is_none(
+def test_there_is_no_commit_outside_a_repository_in_another_users_or_before_the_first(
     repository, tmp_path, monkeypatch
 ):
     assert describe_commit(tmp_path) is None
@@ -79,7 +79,7 @@ def test_outside_a_repository_in_one_of_another_user_and_without_a_commit_there_
     assert describe_commit(repository) is None
 
 
-def test_where_files_cannot_be_compared_the_commit_is_told_as_unchecked(repository):
+def test_a_commit_is_unchecked_if_files_cannot_be_compared(repository):
     commit = git(repository, "rev-parse", "HEAD")
     (repository / ".git" / "index").write_bytes(b"no index")
     assert describe_commit(repository) == f"{commit}-unchecked"

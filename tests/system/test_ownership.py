@@ -1,4 +1,4 @@
-"""Folders of other users, and links inside of a folder, are refused unless the user accepts them."""
+"""Folders of other users, and links inside a folder, are refused unless the user trusts them."""
 
 import os
 
@@ -9,7 +9,7 @@ from tfdgm.system import ownership
 from tfdgm.system.ownership import check_ownership
 
 
-def test_a_folder_of_ours_and_one_that_does_not_exist_pass(tmp_path):
+def test_the_users_folder_and_one_that_does_not_exist_pass(tmp_path):
     (tmp_path / "samples").mkdir()
     check_ownership(tmp_path, ["samples", "checkpoints"])
     check_ownership(tmp_path / "new", ["samples"])
@@ -22,7 +22,7 @@ def test_a_folder_of_another_user_is_refused_unless_trusted(tmp_path, monkeypatc
     check_ownership(tmp_path, trusted=True)
 
 
-def test_with_sudo_the_folders_of_the_caller_are_ours(tmp_path, monkeypatch):
+def test_sudo_accepts_the_callers_folders(tmp_path, monkeypatch):
     if os.geteuid():
         pytest.skip("not root")
     os.chown(tmp_path, 4321, -1)
@@ -33,7 +33,7 @@ def test_with_sudo_the_folders_of_the_caller_are_ours(tmp_path, monkeypatch):
         check_ownership(tmp_path)
 
 
-def test_the_folder_may_be_a_link_and_its_subfolders_may_not(tmp_path):
+def test_the_folder_may_be_a_link_but_its_subfolders_may_not(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run").mkdir()
     (tmp_path / "named").symlink_to(tmp_path / "run")
@@ -45,7 +45,7 @@ def test_the_folder_may_be_a_link_and_its_subfolders_may_not(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["run", "run/checkpoints"])
-def test_a_file_in_the_place_of_a_folder_is_told(tmp_path, place):
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path, place):
     path = tmp_path / place
     path.parent.mkdir(exist_ok=True)
     path.write_text("a file")

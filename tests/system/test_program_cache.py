@@ -1,4 +1,4 @@
-"""The cache of compiled programs: private, sound, bounded; without it, or with what is bad in it, a run is the same."""
+"""The cache of compiled programs is private, checked and bounded; a run's results do not depend on it."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def stored(base):
     return path
 
 
-def test_what_one_process_compiled_the_next_finds_and_nobody_else_may_write(base):
+def test_the_next_process_finds_compiled_programs_in_folders_private_to_the_user(base):
     compiled(base)
     assert found(base) == [NAME]
     assert stored(base).name == f"{NAME[:-3]}.{zlib.crc32(ENTRY):08x}.pb"
@@ -71,7 +71,7 @@ def flipped(path):
     ],
     ids=["bit", "empty", "cut", "garbage", "other program", "name", "writable", "link"],
 )
-def test_an_entry_that_is_not_what_was_written_is_removed_and_compiled_again(base, damage):
+def test_an_altered_entry_is_removed_and_compiled_again(base, damage):
     compiled(base)
     damage(stored(base))
     assert found(base) == []
@@ -79,13 +79,13 @@ def test_an_entry_that_is_not_what_was_written_is_removed_and_compiled_again(bas
     assert found(base) == [NAME]
 
 
-def test_an_entry_that_a_killed_process_left_is_taken_over_where_it_is_whole(base):
+def test_complete_entries_of_a_killed_process_are_adopted(base):
     session = Session(base)
     (session.folder / NAME).write_bytes(ENTRY)
     (session.folder / NAME.replace("300", "301")).write_bytes(ENTRY[:-1])
     (session.folder / "xla.pb.tmp").write_bytes(b"half")
     assert found(base) == []  # the session is held
-    session._lock.__exit__(None, None, None)  # as the system does for a process that is gone
+    session._lock.__exit__(None, None, None)  # as the system does when a process ends
     assert found(base) == [NAME]
     assert list((base / "sessions").iterdir()) == []
 
@@ -110,7 +110,7 @@ def a_link(base):
 
 
 @pytest.mark.parametrize("make", [as_file, writable_by_the_group, of_another, a_link])
-def test_a_folder_that_is_not_this_users_alone_is_not_used(base, make):
+def test_a_folder_that_is_not_private_is_not_used(base, make):
     if make is of_another and os.geteuid():
         pytest.skip("only root can give a folder away")
     make(base)
@@ -118,7 +118,7 @@ def test_a_folder_that_is_not_this_users_alone_is_not_used(base, make):
         Session(base)
 
 
-def test_the_entries_used_longest_ago_go_first(base):
+def test_the_least_recently_used_entries_are_removed_first(base):
     for number, age in ((1, 50), (2, 10), (3, 90)):
         name = NAME.replace("300", str(number))
         compiled(base, name, bytes([0x0A, 4, 0x08, 5, 0x10, number, 0x1A, 4]) + b"code")
@@ -128,7 +128,7 @@ def test_the_entries_used_longest_ago_go_first(base):
     assert found(base) == [NAME.replace("300", "1"), NAME.replace("300", "2")]
 
 
-def test_where_room_is_short_xla_only_reads(base, monkeypatch):
+def test_xla_only_reads_if_the_disk_is_almost_full(base, monkeypatch):
     monkeypatch.setattr(program_cache, "_FREE_BYTES", 1 << 62)
     session = Session(base)
     assert session.read_only
@@ -136,11 +136,11 @@ def test_where_room_is_short_xla_only_reads(base, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [ENTRY + b"\x00", ENTRY[:3], b"", b"\xff" * 40, ENTRY[:7], b"\x0b" + ENTRY])
-def test_what_is_no_entry_is_told_from_one(content):
+def test_truncated_and_foreign_content_is_not_an_entry(content):
     assert is_entry(NAME, ENTRY) and not is_entry(NAME, content)
 
 
-def test_the_variable_names_the_folder_or_turns_it_off(monkeypatch, tmp_path):
+def test_the_variable_sets_the_folder_or_disables_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("TFDGM_CACHE", str(tmp_path))
     assert program_cache.root() == tmp_path
     monkeypatch.setenv("TFDGM_CACHE", "off")
@@ -159,7 +159,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def run(tmp_path, name, cache, **variables):
-    """`tfdgm train` of 20 steps in a process of its own; the bytes of its tensors, and what it printed."""
+    """Run `tfdgm train` for 20 steps in a new process; return the bytes of its tensors, its scores and its output."""
     from tfdgm.runs.checkpoint_files import newest_sound
 
     environment = {k: v for k, v in os.environ.items() if k != "TF_XLA_FLAGS"} | {
@@ -177,7 +177,7 @@ def run(tmp_path, name, cache, **variables):
 
 
 @pytest.mark.slow
-def test_weights_and_scores_are_the_same_with_a_warm_cache_a_cold_one_a_bad_one_and_none(tmp_path, base):
+def test_weights_and_scores_are_the_same_with_a_cold_warm_damaged_or_no_cache(tmp_path, base):
     *cold, printed = run(tmp_path, "cold", base)
     assert ", 0 found in the cache" in printed
     *warm, printed = run(tmp_path, "warm", base)
@@ -191,10 +191,10 @@ def test_weights_and_scores_are_the_same_with_a_warm_cache_a_cold_one_a_bad_one_
     file = tmp_path / "a file"
     file.touch()
     *unusable, printed = run(tmp_path, "unusable", file)
-    assert "compiled programs are not kept: " in printed and unusable == cold
+    assert "compiled programs are not cached: " in printed and unusable == cold
 
 
-def test_the_command_shows_and_clears_it_and_the_flag_wins(base, capsys, monkeypatch, tmp_path):
+def test_the_command_shows_and_clears_the_cache_and_its_flag_wins(base, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TFDGM_CACHE", "off")
     assert command("cache") == 0 and "the cache is off" in capsys.readouterr().out
@@ -209,10 +209,10 @@ def test_the_command_shows_and_clears_it_and_the_flag_wins(base, capsys, monkeyp
     assert "file is not a folder" in capsys.readouterr().err
 
 
-def test_an_entry_that_is_read_is_used_and_one_that_is_only_there_is_not(base):
+def test_only_an_entry_that_was_read_counts_as_used(base):
     compiled(base)
     os.utime(stored(base), (1e9, 1e9))
-    assert found(base) == [NAME]  # it was there, and nobody read it
+    assert found(base) == [NAME]  # linked, but not read
     assert stored(base).stat().st_mtime == 1e9
     session = Session(base)
     session.link()

@@ -1,4 +1,4 @@
-"""Signals that end a run are recorded or raised; those that the process is to ignore stay ignored."""
+"""Signals that end a run are recorded or raised; ignored ones stay ignored."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from tfdgm.system.signals import ENDING, Stopped, signals_noted, signals_raised
 
 
 @pytest.mark.parametrize("number", ENDING, ids=lambda number: number.name)
-def test_each_of_them_is_recorded_or_raised_and_the_old_handler_comes_back(number):
+def test_each_signal_is_recorded_or_raised_and_the_old_handler_is_restored(number):
     before = signal.getsignal(number)
     with signals_noted() as received:
         os.kill(os.getpid(), number)
@@ -20,7 +20,7 @@ def test_each_of_them_is_recorded_or_raised_and_the_old_handler_comes_back(numbe
     assert stopped.value.number == number and signal.getsignal(number) == before
 
 
-def test_what_nohup_ignores_stays_ignored():
+def test_a_signal_ignored_by_nohup_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with signals_noted() as received:

@@ -1,1 +1,1 @@
-"""The operating system: files, locks, signals, processes, terminals, and how TensorFlow is started."""
+"""The operating system: files, locks, signals, processes, terminals, and the start of TensorFlow."""

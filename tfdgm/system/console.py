@@ -1,4 +1,4 @@
-"""What tfdgm prints: lines, warnings and tables, and how a command outlives the terminal or pipe it prints to."""
+"""Print lines, warnings and tables, and survive the loss of the terminal or pipe."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def say(line: str) -> None:
-    """Print a line at once."""
+    """Print a line and flush it."""
     print(line, flush=True)
 
 
@@ -20,21 +20,21 @@ def warn(line: str) -> None:
 
 
 def complain(line: str) -> None:
-    """Print why a command ends to standard error."""
+    """Print the reason why a command fails to standard error."""
     print(f"tfdgm: {line}", file=sys.stderr, flush=True)
 
 
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", right: str = "", wrap: bool = True
 ) -> None:
-    """Print a table; its texts are shown as they are, also where they look like markup.
+    """Print a table with literal texts, even if they look like markup.
 
     Args:
-      columns: names.
+      columns: names of the columns.
       rows: one value for each column.
       title: line above the table.
-      right: name of a column of numbers.
-      wrap: whether long texts take several lines.
+      right: name of a column to align on the right.
+      wrap: whether to wrap long texts.
     """
     from rich.console import Console
     from rich.table import Table
@@ -53,12 +53,12 @@ def print_table(
 def streams_for(result_is_printed: bool) -> Iterator[None]:
     """Make standard output and standard error safe to print to within the block.
 
-    Descriptors that are closed become the null device; otherwise the next file to be opened would take their number and
-    get what is printed. Characters that the terminal's encoding lacks are escaped. A stream that can no longer be
-    written (a closed terminal or pipe, a full disk) is given up, and the work goes on.
+    Closed descriptors are opened on the null device; otherwise the next opened file would get their number and receive
+    the output. Characters missing from the terminal's encoding are escaped. If a stream can no longer be written (a
+    closed terminal or pipe, a full disk), further output to it is discarded, and the command continues.
 
     Args:
-      result_is_printed: whether the output is all that the command leaves; then a failing output ends it.
+      result_is_printed: whether the output is the command's only result; a failing output then ends the command.
     """
     _open_descriptors()
     before = sys.stdout, sys.stderr
@@ -74,11 +74,11 @@ def streams_for(result_is_printed: bool) -> Iterator[None]:
 
 
 class Surviving(io.TextIOBase):
-    """A text stream that turns into nothing when it cannot be written.
+    """A text stream that discards its output once a write has failed.
 
     Args:
-      stream: what to write to.
-      error: where to say, once, that the stream was given up.
+      stream: the stream to write to.
+      error: the stream on which to report the failure, once.
     """
 
     def __init__(self, stream: Any, error: Any = None) -> None:
@@ -99,7 +99,7 @@ class Surviving(io.TextIOBase):
             failed, self._stream = self._stream, _null_stream()
             drop(failed)
             if self._error is not None:
-                self._error.write(f"tfdgm: warning: the output cannot be written ({problem}); going on without it\n")
+                self._error.write(f"tfdgm: warning: the output cannot be written ({problem}); continuing without it\n")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -116,7 +116,7 @@ class Surviving(io.TextIOBase):
 
 
 def drop(stream: Any) -> None:
-    """Send what a failed stream still holds to the null device, so that flushing it at exit does not fail again."""
+    """Flush the buffer of a failed stream to the null device, so that flushing it at exit does not fail again."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:

@@ -1,8 +1,8 @@
-"""Read and write files so that a crash, a full disk or a stranger's link costs nothing.
+"""Read and write files safely under crashes, full disks and other users' links.
 
-A file or folder is written under a random temporary name in the same folder, created exclusively, and renamed when it
-is complete: readers see the old content or the new, and a symbolic link of that name is replaced, never followed. A
-read opens regular files only, so that a pipe or a device does not hang it.
+A file or folder is written under a random temporary name in the same folder, created exclusively, and renamed when
+complete: readers see either the old or the new content, and a symbolic link of that name is replaced, never followed.
+Reading accepts regular files only, so that a pipe or a device cannot block it.
 """
 
 import errno
@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-#: Ends every temporary name; `remove_leftovers` finds them by it.
+#: Suffix of every temporary name, by which `remove_leftovers` finds them.
 TEMPORARY = ".tmp"
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Replace a text file, in UTF-8 whatever the locale; characters that have no encoding are escaped."""
+    """Replace a text file, in UTF-8 regardless of the locale; escape characters that cannot be encoded."""
     return write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
 
 
@@ -33,14 +33,14 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 @contextmanager
 def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
-    """Yield a new file that takes the name `path` when the block ends, and is removed when the block fails.
+    """Yield a new file that is renamed to `path` when the block ends, or removed if the block fails.
 
     Args:
-      path: name to give to the file.
-      durable: whether content and name must survive a power cut once the block has ended.
+      path: final name of the file.
+      durable: whether content and name must survive a power failure after the block.
 
     Raises:
-      OSError: the folder is missing or read-only, or the disk is full; a file of that name stays as it was.
+      OSError: the folder is missing or read-only, or the disk is full; an existing file of that name is unchanged.
     """
     temporary = temporary_name(path)
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -54,7 +54,7 @@ def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and not error.filename:
-            error.filename = str(path)  # a write that fails does not know its file's name
+            error.filename = str(path)  # the error of a failed write has no file name
         raise
     if durable:
         sync_folder(path.parent)
@@ -62,9 +62,9 @@ def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the name `path` when the block ends, and is removed when the block fails.
+    """Yield an empty folder that is renamed to `path` when the block ends, or removed if the block fails.
 
-    What a killed process left of an earlier try is removed first.
+    Temporary folders that a killed process left are removed first.
 
     Raises:
       OSError: `path` exists and is not an empty folder, or its parent cannot be written.
@@ -82,18 +82,18 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def temporary_name(path: Path) -> Path:
-    """Return a hidden name beside `path` that nobody can foresee."""
+    """Return an unpredictable hidden name in the folder of `path`."""
     return path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}{TEMPORARY}")
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove what cut-off writes left in a folder: of the file or folder `name`, or of all.
+    """Remove the temporary files of interrupted writes of `name`, or of all names, in a folder.
 
-    The caller holds the folder, or knows that nobody else writes there.
+    The caller holds the folder's lock, or knows that no other process writes there.
     """
-    beginning = "." if name is None else f".{name[:200]}."
+    prefix = "." if name is None else f".{name[:200]}."
     try:
-        entries = [entry for entry in folder.iterdir() if entry.name.startswith(beginning)]
+        entries = [entry for entry in folder.iterdir() if entry.name.startswith(prefix)]
     except OSError:
         return
     for entry in entries:
@@ -108,7 +108,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading.
 
     Raises:
-      OSError: it does not exist, may not be read, or is a folder, pipe or device.
+      OSError: it does not exist, is unreadable, or is a folder, pipe or device.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -121,13 +121,13 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a regular file; raises OSError as `open_regular` does."""
+    """Read a regular file; raise OSError as `open_regular` does."""
     with open_regular(path) as file:
         return file.read()
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the renames in a folder survive a power cut."""
+    """Make the renames in a folder survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
-"""Describe the git commit of a folder without running anything that its repository asks for.
+"""Describe the git commit of a folder without executing programs that its repository configures.
 
-A repository's own settings can name programs that git runs: `core.fsmonitor`, filters of its attributes, those of its
-submodules. So git compares the files from an empty repository of our making, which borrows the other's objects, index
-and head, and none of its settings but a few that hold yes, no or a name of an encoding.
+A repository's settings can name programs that git runs: `core.fsmonitor`, filters in its attributes, those of its
+submodules. Git therefore compares the files from a new, empty repository that borrows the original's objects, index and
+head, and of its settings only a few that cannot run programs.
 """
 
 import os
@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _SECONDS = 5.0
-#: Settings of a repository that change how files compare and can run nothing.
+#: Settings that affect the comparison of files and cannot run programs.
 _HARMLESS = ("core.filemode", "core.symlinks", "core.ignorecase", "core.autocrlf", "core.eol", "core.precomposeunicode")
 
 
 def describe_commit(folder: Path) -> str | None:
-    """Return the commit that a folder's repository is at.
+    """Return the current commit of a folder's repository.
 
     Returns:
-      The hash, followed by "-dirty" where tracked files differ from it, or by "-unchecked" where that could not be
-      found out; None outside a repository, in one of another user's, and where there is no git.
+      The hash, followed by "-dirty" if tracked files differ from it, or by "-unchecked" if the comparison failed; None
+      outside a repository, in a repository of another user, and without git.
     """
     root = find_repository(folder)
     if root is None:
@@ -43,7 +43,7 @@ def describe_commit(folder: Path) -> str | None:
 
 
 def find_repository(folder: Path) -> Path | None:
-    """Return the nearest parent that has a `.git`, where it and its `.git` belong to this process's user."""
+    """Return the nearest parent with a `.git`, or None if it or its `.git` belongs to another user."""
     folder = folder.resolve()
     for root in (folder, *folder.parents):
         if (root / ".git").exists():
@@ -56,7 +56,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _differs(root: Path, git_dir: Path, common: Path, commit: str, objects: str) -> bool:
-    """Whether tracked files of a work tree differ from a commit; submodules are left out, being repositories too."""
+    """Return whether tracked files of a work tree differ from a commit; submodules, repositories too, are ignored."""
     with tempfile.TemporaryDirectory(prefix="tfdgm-git-") as scratch:
         bare = Path(scratch) / "git"
         _run(["init", "--quiet", "--bare", "--template=", f"--object-format={objects}", str(bare)], root)
@@ -86,7 +86,7 @@ def _differs(root: Path, git_dir: Path, common: Path, commit: str, objects: str)
 
 
 def _settings(root: Path, common: Path) -> list[list[str]]:
-    """Return the harmless settings of a repository's own config file as (name, value)."""
+    """Return the harmless settings in a repository's config file as (name, value)."""
     names = "|".join(_HARMLESS).replace(".", r"\.")
     arguments = ["config", "--file", str(common / "config"), "--no-includes", "--get-regexp", f"^({names})$"]
     return [line.split(" ", 1) for line in _run(arguments, root, accepted=(0, 1)).splitlines() if " " in line]
@@ -100,7 +100,7 @@ def _run(arguments: Sequence[str], folder: Path, accepted: Sequence[int] = (0,))
 
 
 def _git(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess:
-    """Run git without the variables that would point it elsewhere, and without fetching objects it lacks."""
+    """Run git without environment variables that redirect it, and without fetching missing objects."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""Hold a folder for one process; the system lets go of it when the process ends, however it ends."""
+"""Lock a folder for one process; the system releases the lock when the process ends, even if it is killed."""
 
 import errno
 import os
@@ -14,22 +14,22 @@ try:
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
-#: What flock answers where another process holds the lock.
+#: Error numbers of flock if another process holds the lock.
 _HELD = (errno.EAGAIN, errno.EACCES)
-#: The flag that goes on without a lock.
+#: The flag that disables the lock.
 FLAG = "--no_lock"
 
 
 @contextmanager
 def locked(folder: Path, enabled: bool = True) -> Iterator[None]:
-    """Hold a folder within the block, by a lock on its file `.lock`.
+    """Lock a folder within the block, by its file `.lock`.
 
     Args:
       folder: must exist.
       enabled: False skips the lock, if the user knows that no other process writes there.
 
     Raises:
-      UserError: another process holds the folder, or its file system has no locks.
+      UserError: another process holds the lock, or the file system does not support locks.
     """
     if not enabled:
         yield
@@ -46,7 +46,7 @@ def locked(folder: Path, enabled: bool = True) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Return whether another process holds a folder; False where that cannot be found out."""
+    """Return whether another process holds the lock of a folder; False if that cannot be determined."""
     try:
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -62,27 +62,27 @@ def is_locked(folder: Path) -> bool:
 
 
 def _open(path: Path) -> int:
-    """Open the lock file, made where it is missing; its content is left alone and a link is not followed."""
+    """Open the lock file, or create it; keep its content, and do not follow a link."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         return os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise UserError(f"{path} is a symbolic link, which a lock does not follow; remove it") from None
+            raise UserError(f"{path} is a symbolic link, which the lock does not follow; remove it") from None
         if error.errno == errno.EISDIR:
             raise UserError(f"{path} is a folder; remove it") from None
-        raise UserError(f"{path} cannot be opened for the lock: {error.strerror}; {FLAG} goes on without") from None
+        raise UserError(f"{path} cannot be opened for the lock: {error.strerror}; {FLAG} disables the lock") from None
 
 
 def _lock(descriptor: int, folder: Path) -> None:
     if fcntl is None:
-        raise UserError(f"this system has no file locks (fcntl); {FLAG} goes on without")
+        raise UserError(f"this system has no file locks (fcntl); {FLAG} disables the lock")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _HELD:
             raise UserError(f"another process holds {folder}; use another --workdir or wait for it") from None
         raise UserError(
-            f"the file system of {folder} cannot lock files: {error.strerror} (errno {error.errno}). Where no other "
-            f"process uses this folder, {FLAG} goes on without a lock"
+            f"the file system of {folder} cannot lock files: {error.strerror} (errno {error.errno}). If no other "
+            f"process uses this folder, disable the lock with {FLAG}"
         ) from None

@@ -1,4 +1,4 @@
-"""Refuse to write where somebody else has laid the paths: folders of other users, and links inside one of ours."""
+"""Refuse to write to folders of other users, and through links inside our own."""
 
 import os
 from collections.abc import Iterable
@@ -6,20 +6,20 @@ from pathlib import Path
 
 from tfdgm.errors import UserError
 
-#: The flag that accepts such a folder.
+#: The flag that accepts such folders.
 FLAG = "--trust_workdir"
 
 
 def check_ownership(folder: Path, children: Iterable[str] = (), trusted: bool = False) -> None:
-    """Make sure that an existing folder belongs to this user and that its subfolders lie in it.
+    """Check that an existing folder belongs to this user and that its subfolders are not links.
 
-    The owner of a folder can put links to other people's files into it and replace its files at any time. `folder`
+    The owner of a folder can create links to other users' files in it, and replace its files at any time. `folder`
     itself may be a link, since the user named it.
 
     Args:
-      folder: what the user named; one that does not exist passes.
+      folder: the folder named by the user; one that does not exist passes.
       children: names of the subfolders that are written to.
-      trusted: whether the user accepts all of this.
+      trusted: whether the user accepts other owners and links.
 
     Raises:
       UserError: the folder belongs to another user, a subfolder is a symbolic link, or one is not a folder.
@@ -48,7 +48,7 @@ def check_ownership(folder: Path, children: Iterable[str] = (), trusted: bool = 
 
 
 def _ours() -> set[int]:
-    """Return this process's user, and the one who called sudo."""
+    """Return this process's user id, and that of the caller of sudo."""
     users = {os.geteuid()}
     caller = os.environ.get("SUDO_UID", "")
     return users | {int(caller)} if os.geteuid() == 0 and caller.isdecimal() else users

@@ -1,4 +1,4 @@
-"""Start processes that end with the one that started them, and import nothing from the current folder."""
+"""Start processes that end with their parent, and that import nothing from the current folder."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
-#: `python -m MODULE` would put the current folder first on the path, and import what lies there under a module's name.
+#: `python -m MODULE` would put the current folder first on the path, and import modules from there.
 _RUN_MODULE = (
     "import sys; sys.path[:] = [p for p in sys.path if p]; import runpy; "
     "runpy.run_module({!r}, run_name='__main__', alter_sys=True)"
@@ -22,10 +22,10 @@ def python_command(module: str, *arguments: str) -> list[str]:
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], **streams: Any) -> subprocess.Popen:
-    """Starts a process out of reach of the terminal's Ctrl-C, which this process passes on as it sees fit.
+    """Start a process in a new session, so that the terminal's Ctrl-C reaches this process only.
 
-    On Linux it gets SIGTERM when this process ends, even by SIGKILL. Elsewhere it then goes on, and whoever comes next
-    finds its workdir locked until it is done.
+    On Linux it gets SIGTERM when this process ends, even by SIGKILL. Elsewhere it continues, and its workdir stays
+    locked until it ends.
     """
     return subprocess.Popen(
         command, env=environment, start_new_session=True, preexec_fn=_dies_with(os.getpid()), **streams
@@ -35,20 +35,20 @@ def start(command: Sequence[str], environment: Mapping[str, str], **streams: Any
 def _dies_with(parent: int) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up before the fork, after which little is allowed
+    prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up before the fork, since little is safe after it
 
     def ask_for_signal() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it ended before the call above
+        if os.getppid() != parent:  # the parent ended before the call above
             os._exit(128 + signal.SIGTERM)
 
     return ask_for_signal
 
 
 def environment(jobs: int) -> dict[str, str]:
-    """The environment of one of `jobs` processes at a time: they share the cores evenly, and the memory of a GPU.
+    """Return an environment for each of `jobs` simultaneous processes, which share the cores and a GPU's memory.
 
-    What is set already stays as it is.
+    Variables that are already set keep their values.
     """
     shared = {}
     if jobs > 1:

@@ -1,9 +1,9 @@
 """The user's cache of programs that XLA compiled, shared by all commands.
 
-XLA loads what lies in its cache folder as it is: a damaged entry ends the run, and an entry is machine code that runs
-as the user. So every process gets a folder of its own (a session), with links to the entries of the store that belong
-to this user, are complete and have the checksum in their name; what it compiles is moved to the store when it ends.
-The store is one folder for each version of TensorFlow and each processor.
+XLA does not check the entries of its cache folder: a damaged one ends the run, and an entry is machine code that runs
+as the user. Every process therefore gets a separate folder (a session), with links to those entries of the store that
+belong to this user, are complete, and match the checksum in their name. The programs that it compiles are moved to the
+store when it ends. There is one store for each version of TensorFlow and each processor.
 """
 
 import contextlib
@@ -23,23 +23,23 @@ from tfdgm.errors import UserError
 from tfdgm.system.locks import is_locked, locked
 from tfdgm.system.xla_entry import is_entry
 
-#: Names the root folder, or is "off".
+#: The environment variable that sets the root folder, or is "off".
 VARIABLE = "TFDGM_CACHE"
 OFF = "off"
-#: Bytes in the store beyond which the entries that were used longest ago are removed.
+#: Size of the store in bytes above which the least recently used entries are removed.
 LIMIT = 1 << 30
-#: Below this, nothing is written: a disk that fills up in a compilation would end the run.
+#: Free space below which nothing is written: a disk that becomes full during a compilation would end the run.
 _FREE_BYTES = 256 << 20
 _SESSIONS = "sessions"
 _ABANDONED_SECONDS = 3_600.0
 
 
 class Unusable(Exception):
-    """The cache cannot be used; says why."""
+    """The cache cannot be used; the message gives the reason."""
 
 
 def root() -> Path | None:
-    """Return the root folder: of the variable, else of the user's cache folder; None where it is turned off."""
+    """Return the root folder, from the variable or in the user's cache folder; None if the cache is disabled."""
     chosen = os.environ.get(VARIABLE, "")
     if chosen == OFF:
         return None
@@ -69,21 +69,21 @@ def _processor() -> str:
 
 
 def check_private(folder: Path) -> None:
-    """Make a folder, or make sure that only this user can write to it.
+    """Create a folder, or check that only this user can write to an existing one.
 
     Raises:
-      Unusable: it is not a folder, belongs to another user, or others may write to it.
+      Unusable: it is not a folder, belongs to another user, or is writable by others.
     """
     try:
         if not folder.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         facts = folder.lstat()
     except OSError as error:
-        raise Unusable(f"{folder} cannot be made: {error.strerror or error}") from None
+        raise Unusable(f"{folder} cannot be created: {error.strerror or error}") from None
     if not stat.S_ISDIR(facts.st_mode):
         raise Unusable(f"{folder} is not a folder")
     if not _is_private(facts):
-        raise Unusable(f"{folder} belongs to another user, or others may write to it (chmod go-w)")
+        raise Unusable(f"{folder} belongs to another user, or is writable by others (chmod go-w)")
 
 
 def _is_private(facts: os.stat_result) -> bool:
@@ -94,16 +94,16 @@ class Session:
     """The cache folder of one process.
 
     Attributes:
-      folder: what XLA reads and writes.
-      found: names of the entries that were taken from the store.
-      read_only: whether XLA must not write, for want of room.
+      folder: the folder that XLA reads and writes.
+      found: names of the entries linked from the store.
+      read_only: whether XLA must not write, since the disk is almost full.
     """
 
     def __init__(self, base: Path) -> None:
-        """Make the folder; it is empty until `link` is called.
+        """Create the folder, which is empty until `link` is called.
 
         Args:
-          base: the root folder; it is made where it is missing.
+          base: the root folder; created if it is missing.
 
         Raises:
           Unusable: the folders are not private to this user, or cannot be written.
@@ -117,7 +117,7 @@ class Session:
         self.found: set[str] = set()
         try:
             self._adopt(sessions)
-            hidden = sessions / f".{self.folder.name}"  # nobody adopts it before it is locked
+            hidden = sessions / f".{self.folder.name}"  # hidden, so that no process adopts it before it is locked
             hidden.mkdir(mode=0o700)
             self._lock = locked(hidden)
             self._lock.__enter__()
@@ -127,9 +127,9 @@ class Session:
             raise Unusable(f"{base} cannot be used: {getattr(error, 'strerror', None) or error}") from None
 
     def _adopt(self, sessions: Path) -> None:
-        """Publish and remove what killed processes left."""
+        """Publish and remove the sessions of killed processes."""
         for folder in sessions.iterdir():
-            with contextlib.suppress(OSError):  # its process, or another that adopts it, was faster
+            with contextlib.suppress(OSError):  # its own process, or another that adopts it, was faster
                 if folder.name.startswith("."):
                     if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
                         shutil.rmtree(folder, ignore_errors=True)
@@ -138,17 +138,17 @@ class Session:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def link(self) -> None:
-        """Link the sound entries of the store, and remove the others from it."""
+        """Link the intact entries of the store, and remove the others."""
         with contextlib.suppress(OSError):
             for entry in self.store.iterdir():
-                name = _sound(entry)
+                name = _intact_name(entry)
                 if name is None:
                     entry.unlink(missing_ok=True)
                     continue
                 with contextlib.suppress(OSError):
                     os.link(entry, self.folder / name)
                     self.found.add(name)
-                    os.utime(entry, ns=(0, entry.stat().st_mtime_ns))  # not read yet, which `_publish` looks at
+                    os.utime(entry, ns=(0, entry.stat().st_mtime_ns))  # marks it as not read yet, for `_publish`
 
     def compiled(self) -> list[str]:
         """Return the names of the entries that this process compiled."""
@@ -157,7 +157,7 @@ class Session:
         return []
 
     def close(self, limit: int = LIMIT) -> None:
-        """Move what was compiled to the store, bound its size, remove the session; a forked process does not."""
+        """Move compiled programs to the store, bound its size, remove the session; do nothing in a forked process."""
         if os.getpid() != self.owner or not self.folder.is_dir():
             return
         with contextlib.suppress(OSError):
@@ -172,7 +172,7 @@ class Session:
         for entry in folder.glob("*.pb"):
             with contextlib.suppress(OSError):
                 if entry.name in self.found and folder == self.folder:
-                    if entry.stat().st_atime_ns > 0:  # XLA read it; where reads leave no time, the oldest go first
+                    if entry.stat().st_atime_ns > 0:  # XLA read it; without access times, the oldest are trimmed first
                         os.utime(entry)
                     continue
                 content = entry.read_bytes()
@@ -182,8 +182,8 @@ class Session:
                 os.replace(entry, self.store / f"{entry.stem}.{zlib.crc32(content):08x}.pb")
 
 
-def _sound(entry: Path) -> str | None:
-    """Return XLA's name of an entry of the store, or None where it is damaged or could be another user's."""
+def _intact_name(entry: Path) -> str | None:
+    """Return XLA's name of an entry of the store, or None if it is damaged or another user could have written it."""
     try:
         stem, checksum = entry.stem.rsplit(".", 1)
         facts = entry.lstat()
@@ -197,7 +197,7 @@ def _sound(entry: Path) -> str | None:
 
 
 def trim(store: Path, limit: int) -> None:
-    """Remove the entries of a store that were used longest ago, until the rest is within a number of bytes."""
+    """Remove the least recently used entries of a store, until the others take at most `limit` bytes."""
     facts = sorted(((entry.stat(), entry) for entry in store.iterdir()), key=lambda item: item[0].st_mtime)
     excess = sum(fact.st_size for fact, _ in facts) - limit
     for fact, entry in facts:
@@ -216,6 +216,6 @@ def stores(base: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def clear(base: Path) -> None:
-    """Remove all stores; sessions of running processes keep their links."""
+    """Remove all stores; the sessions of running processes keep their links."""
     for name, _, _ in list(stores(base)):
         shutil.rmtree(base / name, ignore_errors=True)

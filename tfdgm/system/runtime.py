@@ -1,4 +1,4 @@
-"""Start TensorFlow for a command: quietly, with enough memory, and with the cache of compiled programs."""
+"""Import TensorFlow for a command: quietly, with enough memory, and with the cache of compiled programs."""
 
 import atexit
 import os
@@ -9,7 +9,7 @@ from tfdgm.errors import UserError
 from tfdgm.system import program_cache
 from tfdgm.system.console import warn
 
-#: Address space that importing TensorFlow and compiling the default run took (measured with `ulimit -v`), in bytes.
+#: Bytes of address space that the default run needs, imports and compilation included (measured with `ulimit -v`).
 LEAST_ADDRESS_SPACE = 4 << 30
 
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory"
@@ -17,10 +17,10 @@ _session: program_cache.Session | None = None
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without its start-up notices, which it writes before its own log level is in force.
+    """Import TensorFlow without its start-up notices, which it prints before its log level takes effect.
 
     Raises:
-      UserError: this process may not use enough memory for it.
+      UserError: the limit of this process's address space is too low.
     """
     _check_address_space()
     started = "tensorflow" in sys.modules
@@ -34,7 +34,7 @@ def import_tensorflow() -> None:
         import tensorflow
 
         tensorflow.config.list_physical_devices()
-        tensorflow.get_logger().setLevel("ERROR")  # each diagnostic compiles its own programs, which it warns about
+        tensorflow.get_logger().setLevel("ERROR")  # it would warn of the programs that each diagnostic compiles
     finally:
         os.dup2(kept, 2)
         os.close(kept)
@@ -44,12 +44,12 @@ def import_tensorflow() -> None:
 
 
 def programs() -> tuple[int, int] | None:
-    """Return how many programs this process compiled, and how many it could find; None without a cache of its own."""
+    """Return the numbers of programs that this process compiled and found in the cache; None without a cache."""
     return None if _session is None else (len(_session.compiled()), len(_session.found))
 
 
 def _start_cache() -> threading.Thread | None:
-    """Point XLA to a session of the cache; its entries are linked while TensorFlow is being imported."""
+    """Point XLA to a session of the cache, and link its entries while TensorFlow is imported."""
     global _session
     given = os.environ.get("TF_XLA_FLAGS", "")
     base = program_cache.root()
@@ -58,7 +58,7 @@ def _start_cache() -> threading.Thread | None:
     try:
         _session = program_cache.Session(base)
     except program_cache.Unusable as reason:
-        warn(f"compiled programs are not kept: {reason}")
+        warn(f"compiled programs are not cached: {reason}")
         return None
     atexit.register(_session.close)
     flags = f"{_CACHE_FLAG}={_quoted(str(_session.folder))} --tf_xla_persistent_cache_device_types=CPU"
@@ -71,7 +71,7 @@ def _start_cache() -> threading.Thread | None:
 
 
 def _quoted(path: str) -> str:
-    """Return a path as XLA's parser of flags reads it whole, spaces and quotes included."""
+    """Quote a path for XLA's parser of flags, which splits at spaces."""
     escaped = path.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -84,6 +84,6 @@ def _check_address_space() -> None:
     allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
     if allowed != resource.RLIM_INFINITY and allowed < LEAST_ADDRESS_SPACE:
         raise UserError(
-            f"this process may use {allowed / 2**30:.1f} GiB of address space (ulimit -v), and TensorFlow and its "
+            f"this process may use {allowed / 2**30:.1f} GiB of address space (ulimit -v), but TensorFlow and its "
             f"compiler need {LEAST_ADDRESS_SPACE / 2**30:.0f} GiB; raise the limit"
         )

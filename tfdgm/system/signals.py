@@ -1,17 +1,17 @@
-"""Signals that end a run: recorded for work that stops at its next boundary, raised as exceptions in other work."""
+"""Signals that end a run: recorded by loops that stop at their next boundary, raised as exceptions elsewhere."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-#: Ctrl-C, a request to end, a closed terminal, and Ctrl-\. All of them save what can be saved.
+#: Ctrl-C, a request to end, a closed terminal, and Ctrl-\. A run saves its state after each of them.
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name))
 
 
 @contextmanager
 def signals_noted(interruptible: bool = True) -> Iterator[list[int]]:
-    """Record the signals that come within the block, in the list that it yields.
+    """Record the signals received within the block, in the list that it yields.
 
     Args:
       interruptible: whether a SIGINT after another signal interrupts at once.
@@ -28,7 +28,7 @@ def signals_noted(interruptible: bool = True) -> Iterator[list[int]]:
 
 
 class Stopped(BaseException):
-    """One of the signals came; no `except Exception` of a plugin takes it for an error of its own."""
+    """A signal was received. It is a `BaseException`, so that no `except Exception` of a plugin catches it."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(f"{signal.Signals(number).name}: {message}")
@@ -37,7 +37,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def signals_raised(message: str) -> Iterator[None]:
-    """Raise `Stopped` with the message for a signal that comes within the block."""
+    """Raise `Stopped` with the message if a signal is received within the block."""
 
     def stop(number: int, frame: Any) -> None:
         raise Stopped(number, message)
@@ -48,11 +48,11 @@ def signals_raised(message: str) -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Install a handler for the signals that end a run, but for those that this process is to ignore (nohup)."""
+    """Handle the signals that end a run within the block, except those that the process ignores (nohup)."""
     former: dict[int, Any] = {}
     try:
         for number in ENDING:
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: a handler that is not Python's
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: a handler not installed by Python
                 former[number] = signal.signal(number, handler)
     except ValueError:  # not the main thread: the embedding program handles its signals
         yield

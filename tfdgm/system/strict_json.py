@@ -1,10 +1,10 @@
-"""JSON that any reader accepts: the floats that JSON lacks are the strings that Protobuf's JSON mapping gives them."""
+"""Standard JSON, with non-finite floats as the strings of Protobuf's JSON mapping."""
 
 import json
 import math
 from typing import Any
 
-#: Protocol Buffers, "ProtoJSON format": the strings of the floats that JSON cannot write.
+#: Non-finite floats by their strings (Protocol Buffers, "ProtoJSON format").
 NON_FINITE = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
 
 
@@ -16,10 +16,10 @@ def dumps(value: Any, indent: int | None = None) -> str:
 def loads(text: str | bytes) -> Any:
     """Parse JSON as `dumps` writes it.
 
-    Strings stay strings; `number` reads those that stand for a float.
+    Strings are returned as strings; `number` converts those that stand for a float.
 
     Raises:
-      ValueError: the text is not JSON in UTF-8, or is nested too deeply to be read.
+      ValueError: the text is not JSON in UTF-8, or is nested too deeply.
     """
     try:
         return json.loads(text)
@@ -28,7 +28,7 @@ def loads(text: str | bytes) -> Any:
 
 
 def number(value: Any) -> float | int | None:
-    """Return the number that a parsed value stands for, or None where it stands for none."""
+    """Return the number that a parsed value represents, or None."""
     if isinstance(value, str):
         return NON_FINITE.get(value)
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

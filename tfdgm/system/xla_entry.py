@@ -1,4 +1,4 @@
-"""The files of XLA's persistent cache: whether one is complete and is what its name says.
+"""The files of XLA's persistent cache: check that one is complete and matches its name.
 
 A file `PREFIX__A__B__DEVICE.pb` is a protocol buffer whose first field is the key, itself a message with A and B, the
 fingerprints of the computation's signature and cluster, as numbers 1 and 2 (tensorflow/compiler/jit,
@@ -12,7 +12,7 @@ _NAME = re.compile(r".+__(\d+)__(\d+)__\w+\.pb")
 
 
 def is_entry(name: str, content: bytes) -> bool:
-    """Return whether the content is a whole entry with the key that its name tells."""
+    """Return whether the content is a complete entry with the key in its name."""
     named = _NAME.fullmatch(name)
     try:
         fields = dict(_fields(content))
@@ -24,7 +24,7 @@ def is_entry(name: str, content: bytes) -> bool:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield number and value of the fields of a protocol buffer; ValueError where it is cut off or none."""
+    """Yield number and value of the fields of a protocol buffer; raise ValueError if it is truncated or invalid."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -40,7 +40,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         else:
             raise ValueError(f"wire type {kind}")
         if number == 0 or position + length > len(message):
-            raise ValueError("cut off")
+            raise ValueError("truncated")
         yield number, message[position : position + length]
         position += length
 
@@ -49,10 +49,10 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(message):
-            raise ValueError("cut off")
+            raise ValueError("truncated")
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
-    raise ValueError("a number is too long")
+    raise ValueError("a varint is too long")
