@@ -171,6 +171,7 @@ USES = {
     "data": "experiment.data = @{}()",
     "network": "experiment.encoder = @{}()",
     "objective": "experiment.objectives = [@{}()]",
+    "callback": "experiment.callbacks = [@{}()]",
 }
 
 

@@ -503,5 +503,5 @@ def test_the_scores_of_samples_are_the_critics(kind):
 
 @pytest.mark.parametrize("objective", [ELBO(), JSD(packing=2)])
 def test_objectives_without_scores_of_single_samples_say_so(objective):
-    with pytest.raises(NotImplementedError, match="no score of its own"):
+    with pytest.raises(NotImplementedError, match="has no score"):
         objective.scores(tf.zeros([4, 3]), context())

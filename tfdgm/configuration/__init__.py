@@ -1,1 +1,1 @@
-"""From gin files and flags to an experiment: packaged files, grammar, statements, plugins, and calls."""
+"""From gin files and flags to an experiment: config files, grammar, statements, plugins and calls."""

@@ -1,7 +1,7 @@
-"""What a call of `experiment` evaluates: which instances and macros, how many and how deep, without evaluating them.
+"""The instances and macros that a call of `experiment` evaluates, counted without evaluating them.
 
 gin calls `@a/S()` in the scope a, `@S()` in the scope of its caller, and evaluates the value of `%m` in the scope m.
-A call reads the bindings of its scope and of the scopes around it, the innermost first.
+A call reads the bindings of its scope and of the enclosing scopes; inner scopes take precedence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,26 +11,26 @@ from typing import Any, NamedTuple
 from tfdgm.configuration.gin_grammar import DEEPEST, Macro, Reference
 from tfdgm.errors import UserError
 
-#: Values, and instances among them, that all of a configuration may come to once its macros are replaced.
+#: Largest numbers of values, and of instances among them, in a configuration once its macros are expanded.
 MOST_VALUES, MOST_INSTANCES = 100_000, 1_000
 
 Located = tuple[Any, str]
 
 
 class _Size(NamedTuple):
-    """What a value comes to."""
+    """Size of a value once its macros are expanded."""
 
     values: int = 1
     instances: int = 0
     levels: int = 1
 
 
-_TOO_DEEP = f"brackets, references and macros lead more than {DEEPEST} levels deep"
-#: By measure, the most that is allowed, and the message about more.
+_TOO_DEEP = f"brackets, references and macros are nested more than {DEEPEST} levels deep"
+#: By measure, its bound and the message if it is exceeded.
 _BOUNDS = {
-    "values": (MOST_VALUES, f"comes to more than {MOST_VALUES:,} values"),
-    "instances": (MOST_INSTANCES, f"comes to more than {MOST_INSTANCES:,} instances"),
-    "levels": (DEEPEST + 1, f"comes to too much: {_TOO_DEEP}"),
+    "values": (MOST_VALUES, f"expands to more than {MOST_VALUES:,} values"),
+    "instances": (MOST_INSTANCES, f"expands to more than {MOST_INSTANCES:,} instances"),
+    "levels": (DEEPEST + 1, f"is too large: {_TOO_DEEP}"),
 }
 
 
@@ -43,7 +43,7 @@ class _Node:
 
 
 class ConfigGraph:
-    """Macros and bindings as nodes, each value as the edges to what it names.
+    """The graph of macros and calls, with an edge for every name in a value.
 
     Args:
       macros: (value, where) by name.
@@ -60,13 +60,13 @@ class ConfigGraph:
         self._level = 0
 
     def check(self) -> set[str]:
-        """Follows the experiment and every macro.
+        """Traverse the graph from the experiment and from every macro.
 
         Returns:
-          The selectors that a call of `experiment` comes to.
+          The selectors that a call of `experiment` reaches.
 
         Raises:
-          UserError: something leads back to itself, too deep, or to too many values.
+          UserError: there is a cycle, or the configuration is too deep or too large.
         """
         self._follow(_Node("", "experiment"), "experiment", "")
         selectors = {node.selector for node in self._sizes if node.selector is not None}
@@ -75,11 +75,11 @@ class ConfigGraph:
         return selectors
 
     def _follow(self, node: _Node, name: str, where: str) -> _Size:
-        """The size of a node; `where` is the statement that names it."""
+        """Return the size of a node; `where` is the statement that names it."""
         if node in self._open:
             path = list(self._open)
             chain = [*(self._open[passed] for passed in path[path.index(node) :]), name]
-            raise UserError(f"{where}\n  {name} leads back to itself: {' -> '.join(chain)}")
+            raise UserError(f"{where}\n  {name} refers to itself: {' -> '.join(chain)}")
         if node not in self._sizes:
             self._open[node] = name
             parts = [(self._measure(value, where, node.scope), where) for value, where in self._values(node)]
@@ -90,7 +90,7 @@ class ConfigGraph:
         return self._sizes[node]
 
     def _values(self, node: _Node) -> Iterator[Located]:
-        """What is evaluated for a node."""
+        """Yield the values that a node evaluates."""
         if node.selector is None:
             yield self._macros[node.scope]
             return
@@ -102,7 +102,7 @@ class ConfigGraph:
         yield from read.values()
 
     def _measure(self, value: Any, where: str, scope: str) -> _Size:
-        """The size of a value that is evaluated in a scope."""
+        """Return the size of a value evaluated in a scope."""
         self._level += 1
         if self._level > DEEPEST:
             raise UserError(f"{where}\n  {_TOO_DEEP}")
@@ -120,7 +120,7 @@ class ConfigGraph:
 
 
 def _around(parts: Sequence[_Size], instances: int = 0) -> _Size:
-    """The size of what holds some parts."""
+    """Return the size of a value with these parts."""
     return _Size(
         1 + sum(part.values for part in parts),
         instances + sum(part.instances for part in parts),
@@ -129,7 +129,7 @@ def _around(parts: Sequence[_Size], instances: int = 0) -> _Size:
 
 
 def _check_bounds(name: str, size: _Size, parts: Sequence[tuple[_Size, str]]) -> None:
-    """Refuses what exceeds a bound, at the statement that brings the most."""
+    """Refuse a size above a bound; the message points to the statement that contributes most."""
     for measure, (most, message) in _BOUNDS.items():
         if getattr(size, measure) > most:
             _, where = max(parts, key=lambda part: getattr(part[0], measure))

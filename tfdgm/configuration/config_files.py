@@ -1,8 +1,8 @@
-"""Where config files are, and how they are read.
+"""Finding and reading config files.
 
-A name that a user gives is looked for as it stands, then among the configs that travel in the package; in an include,
-first beside the file that has it. What tfdgm itself names, and what a packaged config includes, is a packaged file
-whatever the current folder holds: a folder from elsewhere must not change what `tfdgm train` means.
+A name given by a user is looked up as a path, then among the packaged configs; in an include, first in the folder of
+the including file. Names given by tfdgm itself, and includes of packaged configs, always refer to packaged files: files
+in the current folder must not change what `tfdgm train` does.
 """
 
 import contextlib
@@ -14,51 +14,51 @@ from pathlib import Path
 from tfdgm.errors import UserError, nearest
 from tfdgm.system.files import open_regular
 
-#: Bytes of a config file; more is refused unread.
+#: Largest size of a config file in bytes.
 LARGEST_FILE = 400_000
 
 
 class Packaged(str):
-    """The short path of a packaged config, or of a folder of them, that a file of the current folder cannot replace."""
+    """The short path of a packaged config or folder; a file in the current folder cannot replace it."""
 
 
 DEFAULT_CONFIG = Packaged("digits/vae.gin")
 
 
 def config_root() -> Path:
-    """The folder of packaged configs, in a checkout and in an installed wheel alike."""
+    """Return the folder of packaged configs, in a checkout or an installed wheel."""
     packaged = Path(str(resources.files("tfdgm"))) / "gin_configs"
     return packaged if packaged.is_dir() else Path(str(resources.files("tfdgm"))).parent / "gin"
 
 
 def find_file(name: str, beside: Path | None = None) -> Path:
-    """Finds a config file.
+    """Find a config file.
 
     Args:
       name: a path, or the short path of a packaged config.
-      beside: the folder of the file that includes it; None where no file does.
+      beside: the folder of the including file; None if it is not included.
 
     Raises:
-      UserError: there is none, or it is a folder, a pipe or a device.
+      UserError: it does not exist, or is a folder, a pipe or a device.
     """
-    other = None
+    kind = None
     for root in _roots(name, beside):
         try:
             mode = os.stat(root / name).st_mode
-        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a character that no path has
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a character not allowed in paths
             continue
         except OSError as error:
-            raise UserError(f"the config file {name!r:.200} cannot be read: {error.strerror}") from None
+            raise UserError(f"cannot read the config file {name!r:.200}: {error.strerror}") from None
         if stat.S_ISREG(mode):
             return root / name
-        other = other or _kind(mode)
-    if other and not _theme(name):
-        raise UserError(f"{name!r} is {other}; a config must be a regular file")
+        kind = kind or _kind(mode)
+    if kind and not _theme(name):
+        raise UserError(f"{name!r} is {kind}; a config must be a regular file")
     raise UserError(_missing(name, beside))
 
 
 def in_flags(name: str) -> str:
-    """How a flag names a packaged config: by its short path, or by the whole path where that would find another."""
+    """Return the flag value for a packaged config: its short path, or the full path if that would find another file."""
     if not isinstance(name, Packaged):
         return name
     path = find_file(name)
@@ -69,24 +69,24 @@ def in_flags(name: str) -> str:
 
 
 def read_file(path: Path) -> str:
-    """The text of a config file: UTF-8 in every locale, with or without a byte order mark.
+    """Read a config file: UTF-8 in every locale, with or without a byte order mark.
 
     Raises:
-      UserError: it cannot be read, is no regular file, is too large, or is not UTF-8.
+      UserError: it cannot be read, is not a regular file, is too large, or is not UTF-8.
     """
     try:
         with open_regular(path) as file:
             content = file.read(LARGEST_FILE + 1) or b""
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
     if len(content) > LARGEST_FILE:
-        raise UserError(f"{path} has more than {LARGEST_FILE:,} bytes, which is too large for a config")
+        raise UserError(f"{path} is too large: a config has at most {LARGEST_FILE:,} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         encoding = "; it looks like UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
-        raise UserError(f"{path}:{line}: the file is not UTF-8 text{encoding}; save it as UTF-8") from None
+        raise UserError(f"{path}:{line}: the file is not UTF-8{encoding}; save it as UTF-8") from None
 
 
 def _roots(name: str, beside: Path | None) -> list[Path]:
@@ -107,13 +107,13 @@ def _kind(mode: int) -> str:
 
 
 def _theme(name: str) -> str | None:
-    """The folder of packaged configs that a name begins with."""
+    """Return the folder of packaged configs that a name starts with."""
     head = name.partition("/")[0]
     return head if head and not head.startswith(".") and (config_root() / head).is_dir() else None
 
 
 def _missing(name: str, beside: Path | None) -> str:
-    """The message about a name that no file has: near names, or the files of its theme, or the themes."""
+    """Return the message about a missing file: similar names, or the files of its theme, or all themes."""
     quoted = repr(name if len(name) <= 200 else name[:196] + " ...")
     packaged = sorted(path.relative_to(config_root()).as_posix() for path in config_root().rglob("*.gin"))
     theme = _theme(name)
@@ -123,18 +123,18 @@ def _missing(name: str, beside: Path | None) -> str:
     same_name = [path for path in packaged if Path(path).name == Path(name).name]
     near = list(dict.fromkeys([*nearest(name, {*packaged, *_beside(name, beside)}), *same_name]))[:3]
     if near:
-        return f"there is no config file {quoted}. Did you mean {' or '.join(map(repr, near))}?"
+        return f"config file {quoted} not found. Did you mean {' or '.join(map(repr, near))}?"
     if theme:
-        return f"there is no config file {quoted}. In {theme} are {of_theme}."
+        return f"config file {quoted} not found. {theme} contains {of_theme}."
     themes = sorted({path.partition("/")[0] for path in packaged})
     return (
-        f"there is no config file {quoted}. Packaged ones are in {', '.join(themes)}; "
-        f"--gin_file={themes[0]} lists those of {themes[0]}."
+        f"config file {quoted} not found. Packaged configs are in {', '.join(themes)}; "
+        f"--gin_file={themes[0]} lists those in {themes[0]}."
     )
 
 
 def _beside(name: str, beside: Path | None) -> list[str]:
-    """The gin files in the folder of a name that no file has, named as a user would."""
+    """Return the gin files in the folder of a missing file, as a user would name them."""
     found = []
     for root in _roots(name, beside):
         with contextlib.suppress(OSError, ValueError):

@@ -1,5 +1,5 @@
-"""The statements of gin files and flags. All that can be told of them without importing TensorFlow is checked here:
-files, syntax, macros, and the names of plugins.
+"""The statements of gin files and flags, with all checks that do not require TensorFlow: files, syntax, macros, and the
+names of plugins.
 """
 
 import os
@@ -10,38 +10,38 @@ from typing import Any
 
 from tfdgm.configuration.call_graph import ConfigGraph
 from tfdgm.configuration.config_files import find_file, read_file
-from tfdgm.runs.experiment_arguments import experiment_arguments
 from tfdgm.configuration.gin_grammar import DEEPEST, LONGEST_TEXT, Binding, Include, Macro, Reference, parse
 from tfdgm.contracts.registry import KINDS, find, select
 from tfdgm.errors import UserError, did_you_mean, nearest
+from tfdgm.runs.experiment_arguments import experiment_arguments
 
-#: Characters of all files and bindings together, an included file counted each time.
+#: Largest total length of files and bindings in characters; an included file counts each time.
 MOST_CHARACTERS = 400_000
 
-#: gin's own constant, which it takes for every macro of this name.
+#: gin's own constant, which gin uses for every macro of this name.
 _RESERVED = "REQUIRED"
 
 
 def read_statements(files: Sequence[str], bindings: Sequence[str] = (), base: str | None = None) -> "Statements":
-    """Files in order, then bindings; later statements win.
+    """Read files in order, then bindings; later statements override earlier ones.
 
     Args:
       files: paths, or short paths of packaged configs.
       bindings: gin statements, one or more lines each.
-      base: the text of a resolved configuration, before all of them.
+      base: the text of a resolved configuration, read first.
 
     Raises:
-      UserError: a file, macro or plugin is unknown, nothing reads a macro of the bindings or of the last file itself,
-        or the syntax is wrong.
+      UserError: a file, macro or plugin is unknown, a macro of the bindings or of the last file is unused, or the
+        syntax is invalid.
     """
     statements = Statements()
     if base is not None:
         statements.read(base, "the saved configuration", None)
     for number, name in enumerate(files):
-        # Earlier and included files serve several configs, which may override what reads a macro of theirs.
-        statements.read_file(find_file(name), meant=number == len(files) - 1)
+        # Configs that share earlier and included files may override the statements that read their macros.
+        statements.read_file(find_file(name), macros_used=number == len(files) - 1)
     for text in bindings:
-        statements.read(text, "--gin_bindings", None, meant=True)
+        statements.read(text, "--gin_bindings", None, macros_used=True)
     statements.check()
     return statements
 
@@ -52,63 +52,63 @@ class Statements:
     Attributes:
       macros: (value, where) by name.
       bindings: (value, where) by scope, selector and parameter.
-      meant: the macros that something must read, as they were meant for this very configuration.
-      once_read: the macros that some statement reads, be it one that a later one replaces.
+      must_be_used: the macros that some statement must read.
+      once_read: the macros that some statement reads, including overridden statements.
     """
 
     def __init__(self) -> None:
         self.macros: dict[str, tuple[Any, str]] = {}
         self.bindings: dict[tuple[str, str, str], tuple[Any, str]] = {}
-        self.meant: set[str] = set()
+        self.must_be_used: set[str] = set()
         self.once_read: set[str] = set()
         self._including: list[Path] = []
         self._characters = 0
 
-    def read_file(self, path: Path, meant: bool = False) -> None:
-        """Adds the statements of a file; see `read`."""
-        self._read_file(path, read_file(path), meant)
+    def read_file(self, path: Path, macros_used: bool = False) -> None:
+        """Add the statements of a file; see `read`."""
+        self._read_file(path, read_file(path), macros_used)
 
-    def _read_file(self, path: Path, text: str, meant: bool) -> None:
+    def _read_file(self, path: Path, text: str, macros_used: bool) -> None:
         self._including.append(path)
-        self.read(text, str(path), path.parent, meant)
+        self.read(text, str(path), path.parent, macros_used)
         self._including.pop()
 
-    def read(self, text: str, source: str, beside: Path | None, meant: bool = False) -> None:
-        """Adds the statements of a text.
+    def read(self, text: str, source: str, beside: Path | None, macros_used: bool = False) -> None:
+        """Add the statements of a text.
 
         Args:
-          text: gin.
-          source: names the text in messages.
-          beside: the folder in which its includes are looked for first.
-          meant: whether something must read its macros.
+          text: gin statements.
+          source: name of the text in messages.
+          beside: the folder in which includes are looked up first.
+          macros_used: whether some statement must read each macro of the text.
 
         Raises:
-          UserError: the syntax is wrong, a file that it includes does not exist or includes itself, or all texts
-            together are too long.
+          UserError: invalid syntax, an included file does not exist or includes itself, or the texts are too long in
+            total.
         """
         self._characters += len(text)
         if self._characters > MOST_CHARACTERS:
-            raise UserError(f"{source}: a config and its includes have more than {MOST_CHARACTERS:,} characters")
+            raise UserError(f"{source}: a config and its includes have at most {MOST_CHARACTERS:,} characters")
         for statement in parse(text, source):
             if isinstance(statement, Include):
                 with located(statement.where):
                     path = find_file(statement.file, beside)
                     self._check_chain(path)
                     included = read_file(path)
-                self._read_file(path, included, meant=False)
+                self._read_file(path, included, macros_used=False)
             else:
-                self._bind(statement, meant)
+                self._bind(statement, macros_used)
 
     def _check_chain(self, path: Path) -> None:
-        """Refuses a file that includes itself, and includes that lead too deep."""
+        """Refuse a file that includes itself, and chains of includes that are too long."""
         for number, file in enumerate(self._including):
             if os.path.realpath(file) == os.path.realpath(path):
                 chain = [*self._including[number:], path]
                 raise UserError(f"{path} includes itself: {' -> '.join(str(file) for file in chain)}")
         if len(self._including) > DEEPEST:
-            raise UserError(f"includes lead from one file to the next more than {DEEPEST} times")
+            raise UserError(f"includes are nested more than {DEEPEST} levels deep")
 
-    def _bind(self, statement: Binding, meant: bool) -> None:
+    def _bind(self, statement: Binding, macros_used: bool) -> None:
         self.once_read |= {item.name for item in flatten(statement.value) if isinstance(item, Macro)}
         if statement.parameter:
             key = statement.scope, statement.selector, statement.parameter
@@ -116,24 +116,24 @@ class Statements:
             return
         name = f"{statement.scope}/{statement.selector}" if statement.scope else statement.selector
         self.macros[name] = (statement.value, statement.where)
-        (self.meant.add if meant else self.meant.discard)(name)
+        (self.must_be_used.add if macros_used else self.must_be_used.discard)(name)
 
     def check(self) -> None:
-        """Checks all that shows without TensorFlow.
+        """Check everything that does not require TensorFlow.
 
         Raises:
-          UserError: a name is unknown, nothing reads a macro, something leads back to itself, or all is too large.
+          UserError: a name is unknown, a macro is unused, there is a cycle, or the configuration is too large.
         """
         for (scope, selector, parameter), (_, where) in self.bindings.items():
             with located(where):
                 _check_name(selector)
                 if selector == "experiment" and scope:
-                    raise UserError(f"experiment is called in no scope; write experiment.{parameter}")
+                    raise UserError(f"experiment has no scope; write experiment.{parameter}")
                 if selector == "experiment" and parameter not in experiment_arguments():
                     raise no_parameter(selector, parameter, experiment_arguments())
         if _RESERVED in self.macros:
             with located(self.macros[_RESERVED][1]):
-                raise UserError(f"gin reserves the name {_RESERVED!r}; give the macro another")
+                raise UserError(f"gin reserves the name {_RESERVED!r}; rename the macro")
         read = set()
         for value, where in self.values():
             with located(where):
@@ -143,25 +143,25 @@ class Statements:
                         read.add(item.name)
                     if isinstance(item, Reference):
                         _check_reference(item)
-        for name in sorted(self.meant - self.once_read):
+        for name in sorted(self.must_be_used - self.once_read):
             with located(self.macros[name][1]):
-                raise UserError(f"nothing reads the macro {name!r}. {_instead_of_macro(name, read)}")
+                raise UserError(f"unused macro {name!r}. {_suggest_for_macro(name, read)}")
         self.reachable()
         length = len(self.text())
-        if length > LONGEST_TEXT:  # or else it would not be read again
-            raise UserError(f"the whole configuration has {length:,} characters; at most {LONGEST_TEXT:,} are allowed")
+        if length > LONGEST_TEXT:  # config.gin could not be read back
+            raise UserError(f"the configuration has {length:,} characters; at most {LONGEST_TEXT:,} are allowed")
 
     def _check_macro(self, macro: Macro) -> None:
         if macro.name not in self.macros:
-            known = did_you_mean(macro.name, self.macros) if self.macros else "The configuration defines none."
-            raise UserError(f"there is no macro {macro}. {known}")
+            known = did_you_mean(macro.name, self.macros) if self.macros else "The configuration defines no macros."
+            raise UserError(f"unknown macro {macro}. {known}")
 
     def values(self) -> list[tuple[Any, str]]:
-        """Every (value, where)."""
+        """Return (value, where) of every statement."""
         return [*self.macros.values(), *self.bindings.values()]
 
     def value(self, parameter: str) -> Any:
-        """What `experiment` is given for one of its arguments, macros resolved; KeyError where it is not set."""
+        """Return the value of an argument of `experiment`, with macros resolved; raises KeyError if it is not set."""
         value = self.bindings["", "experiment", parameter][0]
         for _ in self.macros:
             if isinstance(value, Macro):
@@ -169,15 +169,15 @@ class Statements:
         return value
 
     def reachable(self) -> set[str]:
-        """The selectors that a call of `experiment` comes to, by references from one to the next.
+        """Return the selectors that a call of `experiment` reaches.
 
         Raises:
-          UserError: something leads back to itself, too deep, or to too many values.
+          UserError: there is a cycle, or the configuration is too deep or too large.
         """
         return ConfigGraph(self.macros, self.bindings).check()
 
     def _read_macros(self) -> set[str]:
-        """The macros that a binding reads, or a macro that is read."""
+        """Return the macros that bindings read, directly or through other macros."""
         read: set[str] = set()
         waiting = [value for value, _ in self.bindings.values()]
         while waiting:
@@ -188,7 +188,7 @@ class Statements:
         return read
 
     def text(self) -> str:
-        """The statements as canonical gin: macros that something reads, the experiment, then the rest by name."""
+        """Return the statements as canonical gin: macros in use, the experiment, then the rest by name."""
         read = self._read_macros()
         lines = [_format(name, value) for name, (value, _) in sorted(self.macros.items()) if name in read]
         groups: dict[tuple[str, str], list[str]] = {}
@@ -201,7 +201,7 @@ class Statements:
 
 
 def flatten(value: Any) -> Iterable[Any]:
-    """What is in a value, however deep."""
+    """Yield the leaves of a nested value."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from (*flatten(key), *flatten(item))
@@ -213,7 +213,7 @@ def flatten(value: Any) -> Iterable[Any]:
 
 
 class located:
-    """Within it a `UserError` is told where in the config it arose."""
+    """Context manager that prefixes a `UserError` with the place in the config."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -227,6 +227,7 @@ class located:
 
 
 def no_parameter(selector: str, name: str, known: Iterable[str]) -> UserError:
+    """Return the error about an unknown parameter."""
     return UserError(f"{selector} has no parameter {name!r}. {did_you_mean(name, known)}")
 
 
@@ -242,18 +243,18 @@ def _check_name(selector: str) -> None:
 def _check_reference(reference: Reference) -> None:
     _check_name(reference.selector)
     if reference.selector == "experiment":
-        raise UserError("experiment is the run itself; no value can be a reference to it")
+        raise UserError("a value cannot be a reference to experiment, which is the run itself")
     if not reference.evaluate:
-        raise UserError(f"{reference} names a class; write @{reference.name}() for an instance of it")
+        raise UserError(f"{reference} is a class; write @{reference.name}() for an instance")
 
 
-def _instead_of_macro(name: str, read: Iterable[str]) -> str:
-    """What may have been meant: a macro that is read, or an argument of the experiment."""
-    meant = {**{argument: f"experiment.{argument}" for argument in experiment_arguments()}, **{m: m for m in read}}
-    near = [meant[found] for found in nearest(name, meant)]
+def _suggest_for_macro(name: str, read: Iterable[str]) -> str:
+    """Suggest a macro in use, or an argument of the experiment, in place of an unused macro."""
+    candidates = {**{argument: f"experiment.{argument}" for argument in experiment_arguments()}, **{m: m for m in read}}
+    near = [candidates[found] for found in nearest(name, candidates)]
     if near:
         return f"Did you mean {' or '.join(repr(found) for found in near)}?"
-    return f"Give it a reader, such as experiment.NAME = %{name}, or leave it out."
+    return f"Use it, as in experiment.NAME = %{name}, or remove it."
 
 
 def _format(key: str, value: Any) -> str:

@@ -1,7 +1,7 @@
-"""Optimizers and schedules of Keras, as a config names and makes them.
+"""Optimizers and schedules of Keras, with checks of their hyperparameters.
 
-Keras annotates no hyperparameter and accepts most values, to fail in the first step or to train on something else. So
-they are checked here, by the kind of each default.
+Keras does not annotate hyperparameters and accepts most values, only to fail in the first step or to train wrongly, so
+this module checks them by the types of their defaults.
 """
 
 import functools
@@ -17,8 +17,8 @@ from tfdgm.errors import UserError, did_you_mean
 
 _ABSTRACT = "it is abstract"
 _ONE_PLAYER = "each player has one optimizer for all its variables"
-_SCALED = "it divides gradients by a scale that the training step does not put on losses; see experiment.precision"
-#: Classes that do not train here, and why.
+_SCALED = "the training step does not multiply losses by the scale that it divides out; see experiment.precision"
+#: Unsupported classes, and why.
 _UNUSABLE = {
     "keras.optimizers.Optimizer": _ABSTRACT,
     "keras.optimizers.schedules.LearningRateSchedule": _ABSTRACT,
@@ -27,7 +27,7 @@ _UNUSABLE = {
     "keras.optimizers.OptimizerMap": _ONE_PLAYER,
 }
 
-#: Annotations of parameters whose default does not tell their type.
+#: Types of parameters whose defaults do not show them.
 _ANNOTATIONS: dict[str, Any] = {
     "name": str | None,
     "learning_rate": float | LearningRateSchedule,
@@ -48,40 +48,40 @@ _DECAY_RATES = ("beta_1", "beta_2", "adam_beta_1", "adam_beta_2", "rho")
 
 @functools.cache
 def find_configurable(selector: str) -> Callable[..., Any]:
-    """The function that makes an object of Keras from checked keyword arguments.
+    """Return a function that makes a Keras object from keyword arguments, after checking them.
 
     Args:
       selector: `keras.optimizers.NAME` or `keras.optimizers.schedules.NAME`.
 
     Raises:
-      UserError: there is no such class, or it cannot train here.
+      UserError: there is no such class, or it is not supported.
     """
     classes = _classes()
     if selector not in classes:
-        raise UserError(f"there is no {selector}. {did_you_mean(selector, usable())}")
+        raise UserError(f"{selector} does not exist. {did_you_mean(selector, usable())}")
     if selector in _UNUSABLE:
-        raise UserError(f"{selector} cannot be used: {_UNUSABLE[selector]}")
+        raise UserError(f"{selector} is not supported: {_UNUSABLE[selector]}")
     made = classes[selector]
     signature = inspect.signature(made)
 
     def make(**values: Any) -> Any:
         missing = [name for name, p in signature.parameters.items() if _is_required(p) and name not in values]
         if missing:
-            raise UserError(f"{selector} needs a value for {' and '.join(missing)}")
+            raise UserError(f"{selector} requires {' and '.join(missing)}")
         checked = {name: _checked(selector, signature.parameters[name], value) for name, value in values.items()}
         try:
             return made(**checked)
         except Exception as error:
             raise UserError(f"{selector}: {str(error) or type(error).__name__}") from error
 
-    # gin reads the parameters and their defaults off this.
+    # gin reads parameters and defaults off the signature
     make.__signature__ = signature  # type: ignore[attr-defined]
     make.__name__ = make.__qualname__ = made.__name__
     return make
 
 
 def usable() -> dict[str, Any]:
-    """The classes that a config can name, by selector."""
+    """Return the classes that a config can name, by selector."""
     return {selector: made for selector, made in _classes().items() if selector not in _UNUSABLE}
 
 
@@ -106,18 +106,18 @@ def _annotation(parameter: inspect.Parameter) -> Any:
 
 
 def _checked(selector: str, parameter: inspect.Parameter, value: Any) -> Any:
-    """The value of a parameter, as a float where Keras asks for one."""
-    name, what = parameter.name, f"{selector}.{parameter.name}"
+    """Check the value of a parameter; return it, as a float where Keras expects one."""
+    name, full_name = parameter.name, f"{selector}.{parameter.name}"
     annotation = _annotation(parameter)
-    check_type(what, value, annotation)
+    check_type(full_name, value, annotation)
     if isinstance(value, (int, float)):
         if name in _POSITIVE and value <= 0:
-            raise UserError(f"{what} must be positive, got {value}")
+            raise UserError(f"{full_name} must be positive, got {value}")
         if name in _NOT_NEGATIVE and value < 0:
-            raise UserError(f"{what} must not be negative, got {value}")
+            raise UserError(f"{full_name} must not be negative, got {value}")
         if name in _DECAY_RATES and not 0 <= value < 1:
-            raise UserError(f"{what} must be in [0, 1), got {value}")
+            raise UserError(f"{full_name} must be in [0, 1), got {value}")
     if name == "loss_scale_factor" and value is not None:
-        raise UserError(f"{what} is not supported: {_SCALED}")
+        raise UserError(f"{full_name} is not supported: {_SCALED}")
     is_int = isinstance(value, int) and not isinstance(value, bool)
     return float(value) if is_int and annotation is not int and not name.endswith("steps") else value

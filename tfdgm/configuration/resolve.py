@@ -1,8 +1,8 @@
-"""Configuration by gin. No other module imports it, but `statements` its parser.
+"""Configuration by gin. Only this module imports gin, and `gin_grammar` its parser.
 
-A config is read twice. First its statements are read in order, later ones winning: names are resolved to plugins,
-which are loaded only now, and every mistake is reported with its file and line. The statements give the canonical
-text, which is what `config.gin` holds; gin itself then parses that text.
+A config is read twice. First tfdgm reads its statements in order, later ones overriding earlier ones, resolves names to
+plugins, loads these, and reports every error with file and line. The statements give the canonical text, which is
+written to `config.gin`. Then gin parses that text.
 """
 
 import dataclasses
@@ -32,8 +32,8 @@ class Config:
 
     Attributes:
       text: canonical gin, re-runnable as it stands.
-      plugins: those that the experiment comes to.
-      placement: where it says to run; known before anything is made, since optimizers are made for their devices.
+      plugins: the plugins that the experiment uses.
+      placement: where to run; needed first, since optimizers are created for their devices.
     """
 
     text: str
@@ -41,10 +41,10 @@ class Config:
     placement: Placement
 
     def experiment(self) -> Experiment:
-        """Calls `experiment` with everything bound.
+        """Call `experiment` with all bindings.
 
         Raises:
-          UserError: a value is refused, by the experiment or by a plugin.
+          UserError: the experiment or a plugin refuses a value.
         """
         gin.clear_config()
         try:
@@ -57,16 +57,16 @@ class Config:
 
     @staticmethod
     def operative() -> str:
-        """The values that the last call of `experiment` used, defaults included; a config as well.
+        """Return all values that the last call of `experiment` used, defaults included, as a config.
 
-        gin's own `operative_config_str` shortens names so far that they do not say their kind.
+        gin's `operative_config_str` would shorten names so much that they lose their kind.
         """
         statements = Statements()
         for (scope, selector), parameters in gin.config._OPERATIVE_CONFIG.items():
             for name, value in parameters.items():
                 try:
                     literal = parse_value(repr(value))
-                except UserError:  # an object, as a default may be one
+                except UserError:  # an object that is a default
                     continue
                 if selector == "gin.macro":
                     statements.macros[scope] = (literal, "")
@@ -76,24 +76,24 @@ class Config:
 
 
 def read_config(files: Sequence[str], bindings: Sequence[str] = (), base: str | None = None) -> Config:
-    """Files in order, then bindings; later statements win.
+    """Read and resolve files in order, then bindings; later statements override earlier ones.
 
     Args:
       files: paths, or short paths of packaged configs.
       bindings: gin statements, one or more lines each.
-      base: the text of a resolved configuration, before all of them.
+      base: the text of a resolved configuration, read first.
 
     Raises:
-      UserError: a name, parameter, macro or file is unknown, nothing reads a macro, or the syntax is wrong.
+      UserError: a name, parameter, macro or file is unknown, a macro is unused, or the syntax is invalid.
     """
     return resolve(read_statements(files, bindings, base))
 
 
 def resolve(statements: Statements) -> Config:
-    """Loads and registers what the statements name, and checks their parameters.
+    """Load and register everything that the statements name, and check their parameters.
 
     Raises:
-      UserError: a plugin does not load, a name or parameter is unknown, or a part of the experiment is not set.
+      UserError: a plugin does not load, a name or parameter is unknown, or a required argument is not set.
     """
     plugins: dict[str, Plugin] = {}
     for (_, selector, parameter), (_, where) in statements.bindings.items():
@@ -108,9 +108,9 @@ def resolve(statements: Statements) -> Config:
     bound = {parameter for _, selector, parameter in statements.bindings if selector == "experiment"}
     for name, argument in inspect.signature(experiment).parameters.items():
         if argument.default is argument.empty and name not in bound:
-            raise UserError(f"experiment.{name} is not set; {DEFAULT_CONFIG} is an example of a whole config")
+            raise UserError(f"experiment.{name} is not set; {DEFAULT_CONFIG} is an example of a complete config")
     if len(set(plugins.values())) < len(plugins):
-        raise UserError("one plugin is named in two ways: " + ", ".join(sorted(plugins)))
+        raise UserError("the same plugin is used under two names: " + ", ".join(sorted(plugins)))
     reachable = statements.reachable()
     used = [plugin for selector, plugin in plugins.items() if selector in reachable]
     return Config(statements.text(), used, _placement(statements))
@@ -127,7 +127,7 @@ def _placement(statements: Statements) -> Placement:
 
 
 def _resolve(selector: str, plugins: dict[str, Plugin]) -> Any:
-    """What a selector names: `experiment`, a plugin's class, or an optimizer, initialiser or schedule of Keras."""
+    """Return `experiment`, the class of a plugin, or the constructor of a Keras object for a selector."""
     if selector == "experiment":
         return experiment
     if selector.startswith("keras."):
@@ -146,7 +146,7 @@ def _register(selector: str, configurable: Any) -> None:
     if _registered.get(selector) is configurable:
         return
     module, _, name = f"tfdgm.{selector}".rpartition(".") if selector == "experiment" else selector.rpartition(".")
-    gin.enter_interactive_mode()  # another class may have had this name before, in a long-lived process
+    gin.enter_interactive_mode()  # in a long-lived process, another class may have had this name
     try:
         gin.external_configurable(configurable, name=name, module=module)
     finally:
@@ -164,7 +164,7 @@ def _check_parameter(selector: str, configurable: Any, name: str) -> None:
         raise no_parameter(selector, name, known)
 
 
-#: gin ends the message of an exception with a line for each call that it passed, the innermost first.
+#: gin appends a line to the message of an exception for each call that it passes, the innermost first.
 _GIN_TRACE = re.compile(r"\n\s*In call to configurable '([^']*)'.*")
 
 
@@ -173,9 +173,9 @@ def _without_gin_trace(error: Exception) -> str:
 
 
 def _refusal(error: Exception) -> str:
-    """The message about an exception that is no `UserError`: who raised it, and where, if it is not about a value."""
+    """Return the message about another exception: the configurable, and the place unless it is about a value."""
     called = _GIN_TRACE.search(str(error))
-    refused = f"the configuration was refused{f' by {called[1]}' if called else ''}: "
+    refused = f"{called[1] if called else 'the experiment'} refused the configuration: "
     message = _without_gin_trace(error)
     if isinstance(error, (TypeError, ValueError)) and message:
         return refused + message
@@ -185,7 +185,7 @@ def _refusal(error: Exception) -> str:
 
 
 def _shortened(message: str, longest: int = 1_000) -> str:
-    """A message without the middle of a value that is too long to read."""
+    """Cut the middle out of a long message."""
     if len(message) <= longest:
         return message
     return f"{message[: longest * 2 // 3]} ... {message[-longest // 3 :]}"
