@@ -20,8 +20,8 @@ class ResourceExhaustedError(Exception):
 @pytest.mark.parametrize(
     "error, code, message",
     [
-        (MemoryError(), 2, "out of memory or disk: an allocation failed; what was saved before is kept"),
-        (ResourceExhaustedError(), 2, "out of memory or disk: OOM when allocating tensor; what was saved"),
+        (MemoryError(), 2, "out of memory or disk: an allocation failed; files saved earlier are kept"),
+        (ResourceExhaustedError(), 2, "out of memory or disk: OOM when allocating tensor; files saved"),
         (OSError(28, "No space left on device", "run/eval.json"), 2, "run/eval.json: No space left on device"),
         (PermissionError(13, "Permission denied", "x"), 2, "x: Permission denied"),
         (OSError(28, "No space left on device"), 2, "the output could not be written: No space left on device"),

@@ -40,7 +40,7 @@ def test_help_lists_the_command(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    "arguments, message",
     [
         (["--jobs=0"], "--jobs must be at least 1, got 0"),
         (["--seeds=0,-1"], "--seeds must be integers in [0, 2^31) or ranges FIRST-LAST of them, got '-1'"),
@@ -60,11 +60,11 @@ def test_help_lists_the_command(capsys):
         (["--commands"], "--commands requires --dry_run"),
     ],
 )
-def test_a_mistake_costs_one_message_and_code_2_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, told):
+def test_a_mistake_costs_one_message_and_code_2_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert command("matrix", "--workdir=m", *arguments) == 2
     error = capsys.readouterr().err
-    assert told in error and "Traceback" not in error
+    assert message in error and "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,9 +90,9 @@ def test_a_dry_run_tells_what_would_run_and_what_is_refused_and_writes_nothing(t
     monkeypatch.chdir(tmp_path)
     arguments = ["--posteriors=none,gaussian", "--priors=gaussian", "--objectives=elbo", "--seeds=1-2,2"]
     assert command("matrix", "--dry_run", *arguments) == 0
-    said = capsys.readouterr().out
-    assert "  2: objective.elbo needs a posterior" in said
-    assert said.endswith("2 to train, 2 refused; --commands prints the command of each cell to train\n")
+    output = capsys.readouterr().out
+    assert "  2: objective.elbo needs a posterior" in output
+    assert output.endswith("2 to train, 2 refused; --commands prints the command of each cell to train\n")
     assert command("matrix", "--dry_run", "--commands", *arguments) == 0
     assert "'--gin_bindings=experiment.seed = 2'" in capsys.readouterr().out
     assert command("matrix", *arguments[1:], "--posteriors=none") == 2

@@ -44,7 +44,7 @@ def test_a_scalar_that_may_follow_a_schedule_is_shown_as_one(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    "arguments, message",
     [
         (["shwo", "prior.gaussian"], "Did you mean 'show'"),
         (["show", "prior.gausian"], "Did you mean 'gaussian'"),
@@ -56,11 +56,11 @@ def test_a_scalar_that_may_follow_a_schedule_is_shown_as_one(capsys):
         (["new", "prior.mine", "--output=nowhere"], "no folder nowhere"),
     ],
 )
-def test_a_mistake_costs_one_message_and_code_2(tmp_path, monkeypatch, capsys, arguments, told):
+def test_a_mistake_costs_one_message_and_code_2(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert command("plugins", *arguments) == 2
     error = capsys.readouterr().err
-    assert told in error and "Traceback" not in error
+    assert message in error and "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -91,4 +91,4 @@ def test_a_new_package_overwrites_nothing(tmp_path, capsys):
     (folder / "pyproject.toml").write_text("mine")
     assert command("plugins", "new", "prior.mine", f"--output={tmp_path}") == 2
     assert (folder / "pyproject.toml").read_text() == "mine"
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err

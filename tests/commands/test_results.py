@@ -32,9 +32,9 @@ def test_the_distributions_over_codes_are_kept_beside_the_scores(tmp_path, capsy
     assert "share of the codes" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("share, told", [(0.9889, False), (1.0, True)])
+@pytest.mark.parametrize("share, reported", [(0.9889, False), (1.0, True)])
 def test_samples_that_vary_too_little_are_told_in_one_line_and_in_the_report(
-    tmp_path, capsys, monkeypatch, share, told
+    tmp_path, capsys, monkeypatch, share, reported
 ):
     scores = {"high_quality": share, "mode_samples": 2_500, "step": 0, "data_split": "test", "num_examples": 40}
     monkeypatch.setattr("tfdgm.evaluation.evaluate.evaluate", lambda *arguments: scores)
@@ -44,7 +44,7 @@ def test_samples_that_vary_too_little_are_told_in_one_line_and_in_the_report(
     workdir.write_json("run.json", {})
     finish(workdir, gan_experiment(data=Ring(num_train=40, num_validation=0, num_test=40)).build())
     for text in (capsys.readouterr().out, (tmp_path / "report.html").read_text()):
-        assert text.count("the samples vary too little") == told
+        assert text.count("the samples vary too little") == reported
     assert json.loads((tmp_path / "eval.json").read_text()) == scores
 
 

@@ -88,7 +88,7 @@ def installed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(installed, tmp_path_factory):
-    """What each command said, all run in one process that sees the packages."""
+    """The outputs of all commands, which run in one process that sees the packages."""
     folder = tmp_path_factory.mktemp("runs")
     tiny = (
         "steps = 4\nexperiment.steps_per_loop = 2\nexperiment.batch_size = 8\nexperiment.latent_size = 2\n"
@@ -113,27 +113,27 @@ def results(installed, tmp_path_factory):
         capture_output=True, text=True, env=environment, cwd=folder, timeout=300,
     )  # fmt: skip
     assert "RESULTS" in done.stdout, done.stderr
-    said = dict(zip(commands, json.loads(done.stdout.partition("RESULTS")[2]), strict=True))
-    return said, folder
+    outputs = dict(zip(commands, json.loads(done.stdout.partition("RESULTS")[2]), strict=True))
+    return outputs, folder
 
 
 pytestmark = pytest.mark.slow
 
 
 def test_installed_plugins_are_listed_with_their_distributions_without_importing_them(results):
-    said, _ = results
-    listed = said["list"]
+    outputs, _ = results
+    listed = outputs["list"]
     assert listed["code"] == 0
     for words in ("student_t", "student-priors", "1.2.3", "broken-priors", "0.7", "prior.other_priors.gaussian",
                   "prior.tfdgm.gaussian"):  # fmt: skip
         assert words in listed["out"]
-    assert not said["train"]["tensorflow"]  # the command after the listing still found no TensorFlow loaded
+    assert not outputs["train"]["tensorflow"]  # the command after the listing still found no TensorFlow loaded
 
 
 def test_a_run_with_the_plugin_ends_and_tells_its_version(results):
-    said, folder = results
-    assert said["train"]["code"] == 0, said["train"]["err"]
-    assert "plugin prior.student_t of student-priors 1.2.3" in said["train"]["out"]
+    outputs, folder = results
+    assert outputs["train"]["code"] == 0, outputs["train"]["err"]
+    assert "plugin prior.student_t of student-priors 1.2.3" in outputs["train"]["out"]
     facts = json.loads((folder / "run" / "run.json").read_text())
     assert facts["plugins"]["prior.student_t"] == {"distribution": "student-priors", "version": "1.2.3"}
     assert "prior.student_t.df = 7.5" in (folder / "run" / "config.gin").read_text()
@@ -141,7 +141,7 @@ def test_a_run_with_the_plugin_ends_and_tells_its_version(results):
 
 
 @pytest.mark.parametrize(
-    "name, told",
+    "name, expected",
     [
         ("typo", ["prior.student_t has no parameter 'fd'", "Known: df"]),
         ("range", ["df must be positive, got -1.0"]),
@@ -149,21 +149,21 @@ def test_a_run_with_the_plugin_ends_and_tells_its_version(results):
         ("broken", ["prior.shattered of broken-priors 0.7", "RuntimeError: it was never tested"]),
     ],
 )
-def test_its_faults_are_told_in_one_message(results, name, told):
-    said = results[0][name]
-    assert said["code"] == 2
-    for words in told:
-        assert words in said["err"]
-    assert "Traceback" not in said["err"]
+def test_its_faults_are_told_in_one_message(results, name, expected):
+    output = results[0][name]
+    assert output["code"] == 2
+    for words in expected:
+        assert words in output["err"]
+    assert "Traceback" not in output["err"]
 
 
 def test_a_qualified_name_settles_a_conflict(results):
-    said = results[0]["qualified"]
-    assert said["code"] == 0, said["err"]
-    assert "prior.other_priors.gaussian" in said["out"]
+    output = results[0]["qualified"]
+    assert output["code"] == 0, output["err"]
+    assert "prior.other_priors.gaussian" in output["out"]
 
 
 def test_a_check_tells_the_broken_one_and_costs_nothing_else(results):
-    said = results[0]["check"]
-    assert said["code"] == 0
-    assert "it was never tested" in " ".join(said["out"].split())
+    output = results[0]["check"]
+    assert output["code"] == 0
+    assert "it was never tested" in " ".join(output["out"].split())

@@ -34,7 +34,7 @@ def test_shorthand_flags_stand_for_bindings_and_bindings_win(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    "arguments, message",
     [
         (["--prior=gausian"], "Did you mean 'gaussian'"),
         (["--prior=nobody/gaussian"], "no prior named"),
@@ -58,11 +58,11 @@ def test_shorthand_flags_stand_for_bindings_and_bindings_win(capsys):
         (["--objectives=elbo"], "Did you mean: objective"),
     ],
 )
-def test_a_mistake_costs_one_message_and_code_2_and_starts_nothing(tmp_path, monkeypatch, capsys, arguments, told):
+def test_a_mistake_costs_one_message_and_code_2_and_starts_nothing(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert command("train", "--workdir=run", *arguments) == 2
     error = capsys.readouterr().err
-    assert told in error and "Traceback" not in error and "In call to configurable" not in error
+    assert message in error and "Traceback" not in error and "In call to configurable" not in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -84,8 +84,8 @@ def test_most_slips_are_told_without_waiting_for_tensorflow():
         "codes = [main(arguments) for arguments in json.loads(sys.argv[1])]\n"
         "print('TOLD', codes, {'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
     )
-    told = subprocess.run([sys.executable, "-c", source, json.dumps(SLIPS)], capture_output=True, text=True)
-    assert f"TOLD {[2] * len(SLIPS)} set()" in told.stdout, told.stdout + told.stderr
+    done = subprocess.run([sys.executable, "-c", source, json.dumps(SLIPS)], capture_output=True, text=True)
+    assert f"TOLD {[2] * len(SLIPS)} set()" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_arguments_of_experiment_are_known_without_importing_it():

@@ -65,8 +65,10 @@ def test_a_finished_run_that_is_started_again_is_left_as_it_is_and_remembers_eac
     before = {name: (folder / name).read_bytes() for name in ("eval.json", "report.html")}
     monkeypatch.setattr(sys, "argv", ["tfdgm", "again"])
     assert command("train", f"--workdir={folder}") == 0
-    said = capsys.readouterr().out
-    assert f"step 40 has already been scored, in {folder / 'eval.json'}" in said and "tfdgm eval --workdir" in said
+    printed = capsys.readouterr().out
+    assert (
+        f"step 40 has already been scored, in {folder / 'eval.json'}" in printed and "tfdgm eval --workdir" in printed
+    )
     assert {name: (folder / name).read_bytes() for name in before} == before
     facts = json.loads((folder / "run.json").read_text())
     assert facts["argv"] == first["argv"] != ["tfdgm", "again"] and facts["started"] == first["started"]
@@ -87,10 +89,11 @@ def test_a_signal_while_scoring_ends_the_run_with_what_to_do(trained_workdir, tm
     before = signal.getsignal(number)
     monkeypatch.setattr(results, "score", lambda *arguments: os.kill(os.getpid(), number) or time.sleep(60))
     assert command("train", f"--workdir={folder}") == 128 + number
-    said = capsys.readouterr()
-    assert "scoring 300 examples of the test split" in said.out
+    printed = capsys.readouterr()
+    assert "scoring 300 examples of the test split" in printed.out
     assert (
-        f"{number.name}: stopped while scoring; the model is saved; to score: tfdgm eval --workdir={folder}" in said.err
+        f"{number.name}: stopped while scoring; the model is saved; to score: tfdgm eval --workdir={folder}"
+        in printed.err
     )
     assert signal.getsignal(number) == before
 
@@ -146,7 +149,7 @@ def test_a_png_of_samples_has_one_tile_for_each(trained_workdir, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    "arguments, message",
     [
         (["sample", "--output=a.gif"], ".png or .npz"),
         (["sample", "--output=nowhere/a.png"], "no folder nowhere"),
@@ -154,16 +157,16 @@ def test_a_png_of_samples_has_one_tile_for_each(trained_workdir, tmp_path):
         (["eval", "--split=tset"], "no split 'tset'"),
         (["eval", "--num_samples=0"], "at least 1"),
         (["eval", "--num_samples=many"], "num_samples"),
-        (["export"], "--output is needed"),
+        (["export"], "--output is required"),
         (["eval", "stray"], "takes no argument 'stray'"),
         (["eval", "--spilt=test"], "spilt"),
     ],
 )
-def test_a_mistake_costs_one_message_and_code_2(trained_workdir, tmp_path, monkeypatch, capsys, arguments, told):
+def test_a_mistake_costs_one_message_and_code_2(trained_workdir, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert command(*arguments, f"--workdir={trained_workdir}") == 2
     error = capsys.readouterr().err
-    assert told in error and "Traceback" not in error
+    assert message in error and "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
 
 

@@ -22,8 +22,8 @@ def run(name, tmp_path, *bindings):
         return load_lab(name).run(settings(tmp_path, *bindings))
 
 
-def off(outcome):
-    return [f"{check.what}: {check.got}, not {check.expected}" for check in outcome.checks if not check.passed]
+def failures(outcome):
+    return [f"{check.what}: {check.result}, not {check.expected}" for check in outcome.checks if not check.passed]
 
 
 def test_checks_judge_by_their_limits():
@@ -36,29 +36,29 @@ def test_checks_judge_by_their_limits():
 
 def test_earth_mover_finds_plans_that_the_dual_proves(tmp_path):
     outcome = run("earth_mover", tmp_path)
-    assert off(outcome) == []
+    assert failures(outcome) == []
     assert_readable(outcome.figure)
     line = [row for row in outcome.rows if row["example"] == "line"]
     assert sum(row["mass"] * row["distance"] for row in line) == pytest.approx(3.25, abs=1e-9)
 
 
 def test_earth_mover_sees_a_heap_that_is_not_carried(monkeypatch, tmp_path):
-    wrong = earth_mover.transport
+    transport = earth_mover.transport
 
     def lossy(p, q, cost):
-        found = wrong(p, q, cost)
+        found = transport(p, q, cost)
         return type(found)(0.9 * found.plan, 0.9 * found.cost, found.u, found.v)
 
     monkeypatch.setattr(earth_mover, "transport", lossy)
-    failed = off(run("earth_mover", tmp_path))
-    assert any("rows sum" in text for text in failed) and any("prices earn" in text for text in failed)
+    failed = failures(run("earth_mover", tmp_path))
+    assert any("rows sum" in text for text in failed) and any("value of the prices" in text for text in failed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mode_covering", "likelihood_vs_samples", "gumbel_softmax", "straight_through"])
 def test_an_exact_lab_passes_its_checks(name, tmp_path):
     outcome = run(name, tmp_path)
-    assert off(outcome) == []
+    assert failures(outcome) == []
     assert_readable(outcome.figure)
 
 

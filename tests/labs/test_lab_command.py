@@ -67,7 +67,7 @@ def test_the_configs_of_labs_are_packaged_and_name_a_lab_that_exists():
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    "arguments, expected",
     [
         (["mode_coverin"], "Did you mean 'mode_covering'"),
         (["--all", "mode_covering"], "one NAME, or --all"),
@@ -75,10 +75,10 @@ def test_the_configs_of_labs_are_packaged_and_name_a_lab_that_exists():
         (["mode_covering", "--seed=-1"], "--seed must be in"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_with_exit_code_2(arguments, told, capsys):
+def test_a_mistake_is_told_in_one_line_with_exit_code_2(arguments, expected, capsys):
     assert command("lab", *arguments) == 2
     message = capsys.readouterr().err
-    assert told in message and message.count("\n") == 1
+    assert expected in message and message.count("\n") == 1
 
 
 def test_an_output_that_is_a_file_is_refused(tmp_path, capsys):

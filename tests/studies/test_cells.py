@@ -117,17 +117,17 @@ def test_a_packaged_folder_is_found_by_its_short_path_wherever_one_stands(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "wanted, told",
+    "value, message",
     [
         ("prior.mfa=digits/vae.gin", "prior.mfa=digits/vae.gin: there is no prior named 'mfa'. Did you mean 'maf'"),
         ("network.mlp=digits/vae.gin", "'network.mlp' is not posterior.NAME or prior.NAME or objective.NAME"),
-        ("prior.maf=digits/vea.gin", "no config file 'digits/vea.gin'. Did you mean 'digits/vae.gin'"),
+        ("prior.maf=digits/vea.gin", "config file 'digits/vea.gin' not found. Did you mean 'digits/vae.gin'"),
         ("digits/matrx", "'digits/matrx' is neither .* Did you mean 'digits/matrix'"),
     ],
 )
-def test_what_a_file_is_added_to_must_exist_and_the_file_too(wanted, told):
-    with pytest.raises(UserError, match=told):
-        read_files_by_choice([wanted])
+def test_what_a_file_is_added_to_must_exist_and_the_file_too(value, message):
+    with pytest.raises(UserError, match=message):
+        read_files_by_choice([value])
 
 
 def test_a_file_of_a_folder_that_is_named_after_no_choice_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""How the end of a training process is told."""
+"""The status of a training process that has ended."""
 
 import pytest
 
@@ -32,42 +32,42 @@ def finish(workdir, eval_json='{"elbo": -1.5}'):
     (workdir / "report.html").touch()
 
 
-def told(*arguments, stopped=False):
+def status_of(*arguments, stopped=False):
     ended = exit_status(*arguments, stopped=stopped)
     return ended.status, ended.reason
 
 
 def test_done_is_what_ended_well_with_scores_and_report(workdir):
-    assert told(0, "", workdir) == ("failed", "it ended without scores and report")
+    assert status_of(0, "", workdir) == ("failed", "it ended without scores and report")
     finish(workdir)
-    assert told(0, "", workdir) == ("done", "")
+    assert status_of(0, "", workdir) == ("done", "")
 
 
 def test_code_2_before_the_first_step_is_a_refusal_and_later_a_failure(workdir):
-    assert told(2, OWN, workdir)[0] == "failed"  # it could not even save: nothing was wrong with the combination
+    assert status_of(2, OWN, workdir)[0] == "failed"  # it could not even save: nothing was wrong with the combination
     begin(workdir)
-    assert told(2, OWN, workdir) == ("refused", "'x' is refused;\n  because of y")
+    assert status_of(2, OWN, workdir) == ("refused", "'x' is refused;\n  because of y")
     begin(workdir, 10)
-    assert told(2, OWN, workdir) == ("failed", "'x' is refused;\n  because of y")
+    assert status_of(2, OWN, workdir) == ("failed", "'x' is refused;\n  because of y")
 
 
 def test_a_failure_is_told_by_its_last_message(workdir):
-    assert told(1, TRACE, workdir) == ("failed", "ValueError: it was never tested")
-    assert told(3, "", workdir) == ("failed", "exit code 3")
-    assert told(-9, "step 10/40\n", workdir) == ("failed", "killed by SIGKILL: step 10/40")
-    assert told(143, "", workdir) == ("failed", "killed by SIGTERM")
+    assert status_of(1, TRACE, workdir) == ("failed", "ValueError: it was never tested")
+    assert status_of(3, "", workdir) == ("failed", "exit code 3")
+    assert status_of(-9, "step 10/40\n", workdir) == ("failed", "killed by SIGKILL: step 10/40")
+    assert status_of(143, "", workdir) == ("failed", "killed by SIGTERM")
 
 
 def test_what_was_asked_to_stop_and_did_is_unfinished_and_what_ended_by_itself_is_not(workdir):
     for code, name in [(143, "SIGTERM"), (-15, "SIGTERM"), (130, "SIGINT"), (-9, "SIGKILL")]:
-        assert told(code, "", workdir, stopped=True) == ("unfinished", f"stopped by {name}")
-    assert told(1, TRACE, workdir, stopped=True)[0] == "failed"
+        assert status_of(code, "", workdir, stopped=True) == ("unfinished", f"stopped by {name}")
+    assert status_of(1, TRACE, workdir, stopped=True)[0] == "failed"
     finish(workdir)
-    assert told(0, "", workdir, stopped=True) == ("done", "")
+    assert status_of(0, "", workdir, stopped=True) == ("done", "")
 
 
 @pytest.mark.parametrize(
-    "said, message",
+    "output, message",
     [
         ("", ""),
         ("one\ntwo\n\n", "two"),
@@ -78,8 +78,8 @@ def test_what_was_asked_to_stop_and_did_is_unfinished_and_what_ended_by_itself_i
         ("Traceback (most recent call last):\n  cut off", "  cut off".strip()),
     ],
 )
-def test_the_last_message_is_tfdgms_own_or_the_tracebacks_or_the_last_line(said, message):
-    assert last_message(said) == message
+def test_the_last_message_is_tfdgms_own_or_the_tracebacks_or_the_last_line(output, message):
+    assert last_message(output) == message
 
 
 def test_scores_are_the_numbers_but_for_the_seed(workdir):

@@ -230,12 +230,12 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "other" / "thesis.tex").touch()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.gin").touch()
-    for name, told in [
+    for name, message in [
         ("other", "other files"),
         ("run", "a run of tfdgm train"),
         ("run/config.gin", "not a folder"),
     ]:
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             Folder(tmp_path / name).check()
 
 

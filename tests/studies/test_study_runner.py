@@ -62,9 +62,9 @@ def when(condition, act):
 
 
 def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_others_go_on(folder, capsys):
-    stopped, told = run(folder, "crashing", "good", "refusing", "dying", "fine", jobs=2)
+    stopped, results = run(folder, "crashing", "good", "refusing", "dying", "fine", jobs=2)
     assert stopped is None
-    assert told == {
+    assert results == {
         "crashing": ("failed", "ValueError: it was never tested"),
         "good": ("done", ""),
         "refusing": ("refused", "this pair has no meaning"),
@@ -77,9 +77,12 @@ def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_others_go_on(fold
     assert all(cell["seconds"] > 0 for cell in cells)  # the table has tenths, and these take less
     log = folder.log(Cell("q", "crashing", ("o",), 3)).read_text()
     assert log.startswith("$ tfdgm train crashing\n") and "\ntraining crashing\n" in log and "Traceback" in log
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        "[5/5]" in said and "q good o seed 3: done" in said and "elbo -23.50" in said and "it was never tested" in said
+        "[5/5]" in output
+        and "q good o seed 3: done" in output
+        and "elbo -23.50" in output
+        and "it was never tested" in output
     )
 
 
@@ -106,9 +109,9 @@ def test_as_many_run_at_a_time_as_there_are_jobs(folder):
 def test_a_signal_is_passed_on_and_the_same_command_goes_on_afterwards(folder, number):
     started = folder.workdir(Cell("q", "long", ("o",), 3)) / "checkpoints" / "step-0.npz"
     when(started.exists, lambda: os.kill(os.getpid(), number))
-    stopped, told = run(folder, "long", "good")
+    stopped, results = run(folder, "long", "good")
     assert stopped == number
-    assert told == {"long": ("unfinished", f"stopped by {number.name}"), "good": ("unfinished", "")}
+    assert results == {"long": ("unfinished", f"stopped by {number.name}"), "good": ("unfinished", "")}
     assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
     assert run(folder, "long", "good") == (None, {"long": ("done", ""), "good": ("done", "")})
     assert len(starts(folder, "long")) == 2
@@ -134,11 +137,11 @@ def test_a_cell_in_which_another_process_trains_is_waited_for_while_others_run(f
     done = folder.workdir(Cell("q", "good", ("o",), 3)) / "report.html"
     when(done.exists, lock.close)
     assert run(folder, "held", "good")[1] == {"held": ("done", ""), "good": ("done", "")}
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        said.index("waiting for another process")
-        < said.index("good o seed 3: done")
-        < said.index("held o seed 3: done")
+        output.index("waiting for another process")
+        < output.index("good o seed 3: done")
+        < output.index("held o seed 3: done")
     )
 
 
@@ -195,8 +198,8 @@ def test_a_matrix_that_is_killed_takes_its_processes_along_and_they_save(folder,
     while not (workdir / "saved").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    told = json.loads((folder.path / "matrix.json").read_text())["cells"]
-    assert [(entry["prior"], entry["status"]) for entry in told] == [("good", "done"), ("long", "unfinished")]
+    cells = json.loads((folder.path / "matrix.json").read_text())["cells"]
+    assert [(entry["prior"], entry["status"]) for entry in cells] == [("good", "done"), ("long", "unfinished")]
     assert run(folder, "good", "long")[1] == {"good": ("done", ""), "long": ("done", "")}
     assert len(starts(folder, "good")) == 1
 

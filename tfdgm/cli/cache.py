@@ -1,8 +1,8 @@
-"""tfdgm cache          what the cache of compiled programs holds, and where
-tfdgm cache clear    removes it
+"""tfdgm cache          show the contents and the location of the cache
+tfdgm cache clear    remove the cache
 
-Programs that XLA compiles are kept for each version of TensorFlow and each processor, at most 1 GiB of each; the ones
-used longest ago go first. The variable TFDGM_CACHE names another folder, or is "off".
+The cache holds the programs that XLA compiles, in a store for each version of TensorFlow and each processor. A store
+has at most 1 GiB; the least recently used programs are evicted. The variable TFDGM_CACHE sets another folder, or "off".
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,15 @@ POSITIONAL = True
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    """The command has no flags of its own."""
+    """Define no flags: the command has none of its own."""
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     action, *rest = positional or ["show"]
     if rest or action not in ("show", "clear"):
-        raise UserError(f"there is no tfdgm cache {' '.join(positional)}. {did_you_mean(action, ('show', 'clear'))}")
+        raise UserError(
+            f"there is no command 'tfdgm cache {' '.join(positional)}'. {did_you_mean(action, ('show', 'clear'))}"
+        )
     base = program_cache.root()
     if base is None:
         print(f"the cache is off ({program_cache.VARIABLE}={program_cache.OFF})")
@@ -32,7 +34,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         try:
             program_cache.check_private(base)
         except program_cache.Unusable as reason:
-            raise UserError(f"nothing was removed: {reason}") from None
+            raise UserError(f"the cache was not removed: {reason}") from None
         program_cache.clear(base)
     current = program_cache.store_name()
     rows = [

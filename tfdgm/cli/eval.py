@@ -1,4 +1,4 @@
-"""Scores a checkpoint of a workdir, the newest sound one by default, on one split; every score that fits the run."""
+"""Scores a checkpoint of a workdir, by default the newest valid one, on one split, with every applicable score."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "num_samples",
         1_000,
-        "draws of z per example: all for nll_iwae, at most 100,000 over the split for the other scores",
+        "draws of z per example for nll_iwae; the other scores use at most 100,000 draws over the split",
         flag_values=values,
     )
 

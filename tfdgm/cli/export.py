@@ -1,5 +1,5 @@
-"""Writes a checkpoint, the newest sound one by default, as a SavedModel with the signatures of its functions: sample,
-and where there is a posterior encode, reconstruct and log_prob. The folder also serves as --workdir of eval and sample.
+"""Writes a checkpoint, by default the newest valid one, as a SavedModel with the signature sample and, if the model has
+a posterior, encode, reconstruct and log_prob. The folder can also be the --workdir of eval and sample.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from tfdgm.system.console import say
 
 def define_flags(values: flags.FlagValues) -> None:
     define_trained_flags(values, shared=False)
-    flags.DEFINE_string("output", None, "folder to write; must not exist or be empty", flag_values=values)
-    flags.DEFINE_integer("num_samples", 100, "draws per example inside log_prob", flag_values=values)
+    flags.DEFINE_string("output", None, "folder to write; it must be new or empty", flag_values=values)
+    flags.DEFINE_integer("num_samples", 100, "draws of z per example in log_prob", flag_values=values)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     if not values.output:
-        raise UserError("--output is needed: the folder to write")
+        raise UserError("--output is required: the folder to write")
     if values.num_samples < 1:
         raise UserError(f"--num_samples must be at least 1, got {values.num_samples}")
     output = Path(values.output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"--output: {output} exists and is not an empty folder")
+        raise UserError(f"--output: {output} is not an empty folder")
     with open_trained(values.workdir, checkpoint=values.checkpoint, trusted=values.trust_workdir) as (workdir, built):
         from tfdgm.trained.export import export
 

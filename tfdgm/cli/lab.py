@@ -1,8 +1,8 @@
-"""tfdgm lab               what there is
-tfdgm lab NAME          runs one demonstration and leaves NAME.csv and NAME.png
-tfdgm lab --all         runs all of them and also leaves index.html, one page of them
+"""tfdgm lab               list the demonstrations
+tfdgm lab NAME          run one demonstration and write NAME.csv and NAME.png
+tfdgm lab --all         run all of them and write index.html too, a page of all results
 
-With --check a result that is not what theory expects ends in exit code 1.
+With --check the exit code is 1 if a result deviates from theory.
 """
 
 import tempfile
@@ -30,12 +30,12 @@ POSITIONAL = True
 
 def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("output", "runs/lab", "folder for tables and pictures", flag_values=values)
-    flags.DEFINE_bool("check", False, "exit with 1 where a result is not as expected", flag_values=values)
-    flags.DEFINE_bool("all", False, "run every lab, and write one page of them", flag_values=values)
+    flags.DEFINE_bool("check", False, "exit with 1 if a result deviates from theory", flag_values=values)
+    flags.DEFINE_bool("all", False, "run every lab and write a page of all results", flag_values=values)
     flags.DEFINE_integer("seed", 0, "seed of every training and draw", flag_values=values)
     define_trust_flag(values)
     flags.DEFINE_multi_string(
-        "gin_bindings", [], "a gin statement for every config of the lab; may be repeated", flag_values=values
+        "gin_bindings", [], "gin statement for every config of the lab; may be repeated", flag_values=values
     )
 
 
@@ -64,14 +64,14 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
             say(f"written to {folder / 'index.html'}")
     except OSError as error:
         raise UserError(f"--output: {folder} cannot be written: {error.strerror or error}") from None
-    off = [f"{entry.lab.name}: {check.what}" for entry in entries for check in entry.outcome.checks if not check.passed]
-    for line in off:
+    failed = [f"{entry.lab.name}: {each.what}" for entry in entries for each in entry.result.checks if not each.passed]
+    for line in failed:
         complain(f"not as expected: {line}")
-    return 1 if off and values.check else 0
+    return 1 if failed and values.check else 0
 
 
 def run(name: str, folder: Path, values: flags.FlagValues) -> "Entry":
-    """Runs one lab, and writes its table and its picture."""
+    """Run one lab, and write its table and picture."""
     from tfdgm.labs.figures import save, slides
     from tfdgm.labs.lab import LabSettings, load_lab, write_table
     from tfdgm.labs.lab_page import Entry
@@ -81,19 +81,19 @@ def run(name: str, folder: Path, values: flags.FlagValues) -> "Entry":
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, slides():
         settings = LabSettings(Path(scratch), values.seed, values.gin_bindings, _quiet)
-        outcome = lab.run(settings)
-        save(outcome.figure, folder / f"{name}.png")
-    write_table(folder / f"{name}.csv", outcome.rows)
-    print_checks(outcome.checks)
+        result = lab.run(settings)
+        save(result.figure, folder / f"{name}.png")
+    write_table(folder / f"{name}.csv", result.rows)
+    print_checks(result.checks)
     seconds = time.monotonic() - began
     say(f"written to {folder / name}.csv and .png in {seconds:.0f} s")
-    return Entry(lab, outcome, (folder / f"{name}.png").read_bytes(), seconds)
+    return Entry(lab, result, (folder / f"{name}.png").read_bytes(), seconds)
 
 
 def _quiet(line: str) -> None:
-    """Trainings of a lab tell nothing: there may be many, each of seconds."""
+    """Print nothing: a lab may train many models, each for seconds."""
 
 
 def print_checks(checks: Sequence["Check"]) -> None:
-    rows = [(check.what, check.expected, check.got, "ok" if check.passed else "OFF") for check in checks]
-    print_table(("check", "expected", "got", ""), rows)
+    rows = [(check.what, check.expected, check.result, "ok" if check.passed else "OFF") for check in checks]
+    print_table(("check", "expected", "result", ""), rows)

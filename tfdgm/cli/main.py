@@ -1,4 +1,4 @@
-"""The command line: `tfdgm COMMAND --flags`. Each command is a module; only the one asked for is imported."""
+"""The command line: `tfdgm COMMAND --flags`. Each command is a module, imported only when it runs."""
 
 import importlib
 import os
@@ -15,19 +15,19 @@ from tfdgm.system.console import complain, drop, streams_for
 from tfdgm.system.signals import Stopped, signals_raised
 from tfdgm.version import __version__
 
-#: What each command does, in one line; its module is `tfdgm.cli.NAME`.
+#: One line of help for each command; its module is `tfdgm.cli.NAME`.
 COMMANDS = {
     "train": "train a model; with no flag, a VAE on the embedded handwritten digits",
     "eval": "score a trained model and write eval.json",
     "sample": "draw from a trained model into a .png or .npz file",
     "export": "write a trained model as a self-contained SavedModel",
-    "plugins": "list, show or start plugins",
-    "matrix": "train and score every valid combination of what is installed",
-    "verify": "compare what tfdgm computes with numbers that are known exactly",
-    "lab": "run a classic demonstration; leaves a table and a picture",
+    "plugins": "list, show or create plugins",
+    "matrix": "train and score every valid combination of the installed plugins",
+    "verify": "compare results of tfdgm with exactly known numbers",
+    "lab": "run a classic demonstration, with a table and a picture",
     "cache": "show or clear the compiled programs that all commands share",
 }
-#: Commands whose output is all that they leave; the others go on where it cannot be printed.
+#: Commands whose only result is their output; the others continue if it cannot be printed.
 _PRINTING = ("plugins", "verify", "cache")
 
 _USAGE = """tfdgm {version}: deep generative models on TensorFlow
@@ -41,14 +41,14 @@ commands:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs one command.
+    """Run one command.
 
     Args:
       argv: the arguments after the program's name.
 
     Returns:
-      The exit code: 0 done; 2 a mistake of the user's, told in one message; 1 training became non-finite, a cell of the
-      matrix failed, an oracle missed, or a lab's check did; 128 + signal where one stopped the command.
+      The exit code: 0 done; 2 user error, reported in one message; 1 training became non-finite, or a cell of the
+      matrix, an oracle or a check of a lab failed; 128 + signal after a signal.
     """
     with streams_for(result_is_printed=not argv or argv[0] not in COMMANDS or argv[0] in _PRINTING):
         try:
@@ -60,11 +60,11 @@ def main(argv: Sequence[str]) -> int:
         except KeyboardInterrupt:
             complain("interrupted")
             return 130
-        except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
             drop(sys.stdout)
             return 128 + signal.SIGPIPE
         except Exception as error:
-            code, message = _explained(error)
+            code, message = _explain(error)
             if message is None:
                 raise
             if isinstance(error, OSError):
@@ -83,15 +83,15 @@ def _main(argv: Sequence[str]) -> int:
     return _run(argv[0], argv[1:])
 
 
-def _explained(error: Exception) -> tuple[int, str | None]:
-    """Return the exit code and the message of an error; no message for a fault of the program."""
+def _explain(error: Exception) -> tuple[int, str | None]:
+    """Return the exit code and the message of an error; a fault of the program has no message."""
     if isinstance(error, UserError):
         return 2, str(error)
     if isinstance(error, NonFiniteError):
         return 1, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
         reason = str(getattr(error, "message", None) or error).partition("\n")[0]
-        return 2, f"out of memory or disk: {reason or 'an allocation failed'}; what was saved before is kept"
+        return 2, f"out of memory or disk: {reason or 'an allocation failed'}; files saved earlier are kept"
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else "the output could not be written: "
         return 2, f"{where}{error.strerror or error}"
@@ -99,7 +99,7 @@ def _explained(error: Exception) -> tuple[int, str | None]:
 
 
 def run() -> None:
-    """The console script."""
+    """Run the command of `sys.argv`; the entry point of the console script."""
     sys.exit(main(sys.argv[1:]))
 
 
@@ -117,7 +117,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     flags.DEFINE_string(
         "cache",
         None,
-        f"folder of the compiled programs that commands share, or {program_cache.OFF}; else {program_cache.VARIABLE}",
+        f"folder of the compiled programs, or {program_cache.OFF}; {program_cache.VARIABLE} by default",
         flag_values=values,
     )
     if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
@@ -127,17 +127,17 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     try:
         positional = values([f"tfdgm {name}", *arguments])[1:]
     except flags.Error as error:
-        raise _refused_flag(name, error, arguments, values) from None
+        raise _flag_error(name, error, arguments, values) from None
     if positional and not getattr(module, "POSITIONAL", False):
         statement = unquoted_binding(arguments) if "gin_bindings" in values else None
-        meant = f"did you mean --gin_bindings={statement!r}?" if statement else "flags begin with --"
-        raise UserError(f"tfdgm {name} takes no argument {positional[0]!r}; {meant}")
+        hint = f"did you mean --gin_bindings={statement!r}?" if statement else "flags begin with --"
+        raise UserError(f"tfdgm {name} takes no argument {positional[0]!r}; {hint}")
     if values.cache:
-        os.environ[program_cache.VARIABLE] = values.cache  # for the processes that it starts too
+        os.environ[program_cache.VARIABLE] = values.cache  # for child processes too
     return module.main(values, positional)
 
 
-def _refused_flag(name: str, error: flags.Error, arguments: Sequence[str], values: flags.FlagValues) -> UserError:
+def _flag_error(name: str, error: flags.Error, arguments: Sequence[str], values: flags.FlagValues) -> UserError:
     if isinstance(error, flags.UnrecognizedFlagError) and "gin_bindings" in values:
         statement = binding_for(error.flagname, arguments)
         if statement and not nearest(error.flagname, values):

@@ -1,6 +1,6 @@
-"""tfdgm plugins [list]          what is installed, by which distribution and version, and whether it loads
-tfdgm plugins show KIND.NAME   its gin parameters with defaults and documentation
-tfdgm plugins new KIND.NAME    a package for a plugin of your own, ready to install
+"""tfdgm plugins [list]          list the installed plugins with package and version
+tfdgm plugins show KIND.NAME   show the documentation and gin parameters of a plugin
+tfdgm plugins new KIND.NAME    create a package for a new plugin, ready to install
 """
 
 import inspect
@@ -19,14 +19,16 @@ POSITIONAL = True
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_bool("check", False, "list: import every plugin (and TensorFlow) to see it load", flag_values=values)
-    flags.DEFINE_string("output", ".", "new: the folder in which to make the package's folder", flag_values=values)
+    flags.DEFINE_bool("check", False, "with list: check that every plugin can be imported", flag_values=values)
+    flags.DEFINE_string("output", ".", "with new: the folder in which to create the package", flag_values=values)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     action, *names = positional or ["list"]
     if action not in ("list", "show", "new"):
-        raise UserError(f"there is no tfdgm plugins {action}. {did_you_mean(action, ('list', 'show', 'new'))}")
+        raise UserError(
+            f"there is no command 'tfdgm plugins {action}'. {did_you_mean(action, ('list', 'show', 'new'))}"
+        )
     if len(names) != (0 if action == "list" else 1):
         raise UserError(f"tfdgm plugins {action} takes {'no argument' if action == 'list' else 'one KIND.NAME'}")
     if action == "list":
@@ -35,7 +37,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
 
 
 def list_plugins(check: bool) -> int:
-    """Prints all plugins. A broken one is told, and costs nothing else: the exit code is 0."""
+    """Print all plugins. A broken one is reported in its row, and the exit code is 0 all the same."""
     if check:
         import_tensorflow()
     rows = []
@@ -54,7 +56,7 @@ def list_plugins(check: bool) -> int:
 
 
 def show(name: str) -> int:
-    """Prints one plugin's documentation and parameters."""
+    """Print the documentation and the parameters of one plugin."""
     plugin = select(name)
     import_tensorflow()
     loaded = load(plugin)
@@ -63,7 +65,7 @@ def show(name: str) -> int:
     rows = []
     for parameter in parameters:
         hint = (
-            "" if parameter.annotation is parameter.empty else _spoken(inspect.formatannotation(parameter.annotation))
+            "" if parameter.annotation is parameter.empty else _readable(inspect.formatannotation(parameter.annotation))
         )
         default = "required" if parameter.default is parameter.empty else repr(parameter.default)
         rows.append((f"{plugin.gin_name}.{parameter.name}", hint, default))
@@ -71,13 +73,13 @@ def show(name: str) -> int:
     return 0
 
 
-def _spoken(annotation: str) -> str:
-    """A type as a user thinks of it, where its full name hides what may be written."""
+def _readable(annotation: str) -> str:
+    """Return a type in plain words, if its full name hides which values are valid."""
     return re.sub(r"float \| keras\.[\w.]*\.LearningRateSchedule", "number or schedule", annotation)
 
 
 def new(name: str, parent: Path) -> int:
-    """Writes a package with one plugin of the kind, its entry point and its test."""
+    """Write a package with one plugin of the kind, its entry point and its test."""
     from tfdgm.cli.scaffold import write_package
 
     kind, _, plain = name.partition(".")
@@ -89,7 +91,7 @@ def new(name: str, parent: Path) -> int:
         raise UserError(f"--output: there is no folder {parent}")
     folder = parent / f"tfdgm-{plain.replace('_', '-')}"
     if folder.exists():
-        raise UserError(f"{folder} exists already")
+        raise UserError(f"{folder} already exists")
     write_package(folder, kind, plain)
     print(f"{folder} written; install it with: pip install -e {folder}\nthen: tfdgm plugins show {name}")
     return 0

@@ -1,4 +1,4 @@
-"""What commands share: opening a workdir's model, and the table and pictures at the end of a run."""
+"""Open the model of a workdir, score it, and write the scores, pictures and report of a run."""
 
 import math
 import shlex
@@ -27,19 +27,19 @@ _NUM_PICTURES = 64
 def open_trained(
     path: str | None, replicas: int = 1, checkpoint: str = "latest", trusted: bool = False
 ) -> Iterator[tuple[Workdir, "Built"]]:
-    """The model of a workdir, or of an export of it, at one of its checkpoints.
+    """Yield the model of a workdir, or of an export of it, at one of its checkpoints.
 
     Args:
       path: the folder.
-      replicas: devices of this machine that share the work.
-      checkpoint: "latest", the newest sound one; "best", by the run's `experiment.keep_best`; or a step.
+      replicas: number of devices of this machine that share the work.
+      checkpoint: "latest", the newest valid one; "best", by the run's `experiment.keep_best`; or a step.
       trusted: whether the folder may belong to another user.
 
     Raises:
       UserError: the folder holds no run, or no such checkpoint, or belongs to another user.
     """
     if not path:
-        raise UserError("--workdir is needed: the folder of a run")
+        raise UserError("--workdir is required: the folder of a run")
     workdir = Workdir(Path(path))
     workdir.check(trusted)
     text = workdir.require_run()
@@ -62,16 +62,34 @@ def open_trained(
 
 
 def define_trained_flags(values: flags.FlagValues, shared: bool = True) -> None:
-    """The flags of commands that open a trained model, and of those whose work several devices can share."""
+    """Define the flags of commands that open a trained model.
+
+    Args:
+      values: to define them in.
+      shared: whether several devices can share the work of the command.
+    """
     flags.DEFINE_string("workdir", None, "folder of the run, or of an export of it", flag_values=values)
-    flags.DEFINE_string("checkpoint", "latest", "latest, best, or a step that was kept", flag_values=values)
+    flags.DEFINE_string("checkpoint", "latest", "latest, best, or the step of a kept checkpoint", flag_values=values)
     define_trust_flag(values)
     if shared:
-        flags.DEFINE_integer("replicas", 1, "devices of this machine that share the work", flag_values=values)
+        flags.DEFINE_integer("replicas", 1, "number of devices of this machine that share the work", flag_values=values)
 
 
 def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dict[str, Any]:
-    """Evaluates, and on the chief writes `eval.json`, for codes `codes.npz`, and prints the table."""
+    """Evaluate the model; on the chief, print the table and write `eval.json` and, for codes, `codes.npz`.
+
+    Args:
+      workdir: to write to.
+      built: the model.
+      split: of the data.
+      num_samples: draws of z per example.
+
+    Returns:
+      The scores by name.
+
+    Raises:
+      UserError: the files could not be written.
+    """
     import numpy as np
 
     from tfdgm.evaluation.code_scores import code_tables
@@ -84,7 +102,7 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dic
     if not built.devices.is_chief:
         return scores
     units = units_of(built.experiment.objectives.values())
-    print_scores(scores, units)  # first: what a full disk or a read-only workdir does not keep is seen at least
+    print_scores(scores, units)  # before they are written: a full disk must not lose them
     if remark := too_narrow(scores, built.experiment.data.modes()):
         say(remark)
     try:
@@ -115,25 +133,25 @@ def print_scores(scores: Mapping[str, Any], units: Mapping[str, str]) -> None:
     ]
     title = f"step {scores['step']}, {scores['num_examples']} examples of the {scores['data_split']} split"
     print_table(("score", "value", "unit"), rows, title, right="value", wrap=False)
-    for name, value in notes.items():  # sentences, which would make the columns narrow
+    for name, value in notes.items():  # sentences, too long for a column
         say(f"{name}: {value}")
 
 
 def finish(workdir: Workdir, built: "Built") -> None:
-    """Scores the test split, draws samples and reconstructions, and on the chief writes them and the report.
+    """Score the test split, draw samples and reconstructions, and on the chief write them and the report.
 
-    What is there already of this step is left as it is. A signal that ends a run raises `tfdgm.system.signals.Stopped`.
+    Existing files of this step are kept. A signal that ends a run raises `tfdgm.system.signals.Stopped`.
 
     Raises:
-      UserError: something could not be written; the model is saved all the same.
+      UserError: a file could not be written; the model is saved all the same.
     """
     to_score = f"to score: {_eval_command(workdir)}"
     with signals_raised(f"stopped while scoring; the model is saved; {to_score}"):
         try:
             _finish(workdir, built)
         except OSError as error:
-            what = error.filename or workdir.path
-            raise UserError(f"{what} could not be written: {error.strerror or error}; the model is saved") from None
+            path = error.filename or workdir.path
+            raise UserError(f"{path} could not be written: {error.strerror or error}; the model is saved") from None
 
 
 def _eval_command(workdir: Workdir) -> str:
@@ -149,7 +167,7 @@ def _finish(workdir: Workdir, built: "Built") -> None:
     scores = workdir.scores()
     is_scored = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
     is_reported = is_scored and (workdir.path / "report.html").exists()
-    # what the chief sees counts for all workers, since they score together
+    # the chief decides for all workers, since they score together
     scored, reported = (vote > 0 for vote in built.devices.all_reduce_sum([chief and is_scored, chief and is_reported]))
     if chief and scored:
         again = f"to score it again: {_eval_command(workdir)}"
@@ -171,10 +189,10 @@ def _finish(workdir: Workdir, built: "Built") -> None:
 
 
 def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, str]:
-    """Samples, and reconstructions where there is a posterior, as PNG; nothing for data that has no picture.
+    """Draw samples, and reconstructions if there is a posterior, and write them as PNG if the data has pictures.
 
     Returns:
-      By path, what the picture shows.
+      Captions by the path of a picture.
     """
     import numpy as np
 
@@ -183,9 +201,9 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, st
 
     spec, step = built.experiment.data.spec, int(built.state.step.numpy())
     samples = draw(built, _NUM_PICTURES if spec.image_shape else 2_500)
-    again = None
+    pairs = None
     if built.model.posterior is not None and spec.image_shape is not None:
-        again = reconstruct(built, split, _NUM_PICTURES // 2)
+        pairs = reconstruct(built, split, _NUM_PICTURES // 2)
     if not built.devices.is_chief:
         return {}
     save_samples(workdir.samples / f"samples-{step}.npz", samples)
@@ -195,10 +213,10 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, st
     save_examples(path, samples.mean if spec.image_shape else samples.x, spec)
     shown = "E[x|z] at" if spec.image_shape else "x of"
     captions = {path: f"Samples at step {step:,}: {shown} {len(samples.x):,} draws of z from the prior."}
-    if again is not None:
-        x, mean = again
+    if pairs is not None:
+        x, mean = pairs
         path = workdir.samples / f"reconstructions-{step}.png"
-        pairs = np.stack([x, mean], axis=1).reshape(-1, *x.shape[1:])
-        save_examples(path, pairs, spec, columns=2 * math.isqrt(len(x) // 2))
+        images = np.stack([x, mean], axis=1).reshape(-1, *x.shape[1:])
+        save_examples(path, images, spec, columns=2 * math.isqrt(len(x) // 2))
         captions[path] = f"Pairs at step {step:,}: left an example of the {split} split, right its reconstruction."
     return captions

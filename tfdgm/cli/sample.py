@@ -1,5 +1,5 @@
-"""Draws z from the prior and x from p(x|z). A .png shows E[x|z] of images, and draws of points of the plane; an .npz
-holds the arrays x (draws), mean (E[x|z]) and z.
+"""Draws z from the prior and x from p(x|z). A .png file shows E[x|z] of images, or x of points in the plane; an .npz
+file holds the arrays x, mean (E[x|z]) and z.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def define_flags(values: flags.FlagValues) -> None:
     define_trained_flags(values)
     flags.DEFINE_integer("num", 64, "number of draws", flag_values=values)
     flags.DEFINE_string("output", None, "file to write, .png or .npz", flag_values=values)
-    flags.DEFINE_integer("seed", 0, "other seeds give other draws", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "seed of the draws", flag_values=values)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:

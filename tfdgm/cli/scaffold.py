@@ -1,6 +1,6 @@
 """Write the package of a new plugin from the templates in the folder `templates`.
 
-Each template is a plugin that works as it stands, to be changed. Names in it stand for those of the new plugin:
+Each template is a plugin that works as it stands. Placeholders in it are replaced by the names of the new plugin:
 DISTRIBUTION, KIND, NAME, VERSION, `example_module` and the class `Example...`.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tfdgm.version import __version__
 
-#: Gin statements by which a run uses a plugin.
+#: Gin statements with which a run uses a plugin.
 _USES = {
     "prior": "experiment.prior = {}",
     "posterior": "experiment.posterior = {}",
@@ -26,7 +26,7 @@ def write_package(folder: Path, kind: str, name: str) -> None:
     """Write pyproject.toml, README.md, the package and its test below `folder`.
 
     Args:
-      folder: of the new distribution, which has its name; it must not exist.
+      folder: of the new package, which is named after it; it must not exist.
       kind: of the plugin.
       name: of the plugin.
     """
@@ -55,6 +55,6 @@ def write_package(folder: Path, kind: str, name: str) -> None:
 def _filled(template: str, names: dict[str, str]) -> str:
     """Return the text of a template with its names replaced."""
     text = files("tfdgm.cli").joinpath("templates", template).read_text(encoding="utf-8")
-    for stand_in, wanted in names.items():
-        text = re.sub(rf"\b{stand_in}\b", wanted, text)
+    for placeholder, value in names.items():
+        text = re.sub(rf"\b{placeholder}\b", value, text)
     return text

@@ -1,4 +1,4 @@
-"""What may have been meant by arguments that a command does not take."""
+"""Suggest corrections for unrecognised arguments."""
 
 import ast
 import itertools
@@ -8,7 +8,7 @@ from tfdgm.runs.experiment_arguments import experiment_arguments
 
 
 def unquoted_binding(arguments: Sequence[str]) -> str | None:
-    """The statement that a shell has split for want of quotes, as in `--gin_bindings=steps = 500`, or None."""
+    """Return the gin statement that a shell split because it was not quoted, as in `--gin_bindings=steps = 500`."""
     for number, argument in enumerate(arguments):
         flag, _, first = argument.partition("=")
         if flag.lstrip("-") == "gin_bindings":
@@ -20,7 +20,12 @@ def unquoted_binding(arguments: Sequence[str]) -> str | None:
 
 
 def binding_for(name: str, arguments: Sequence[str]) -> str | None:
-    """The statement that sets the argument of `experiment` which was taken for a flag, or None if it is none."""
+    """Return the gin statement that sets an argument of `experiment`, or None if it has no argument of this name.
+
+    Args:
+      name: of the unrecognised flag.
+      arguments: of the command line; the statement has the value of the flag if that is a literal.
+    """
     if name not in experiment_arguments():
         return None
     value = "..."

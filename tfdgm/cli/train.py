@@ -1,5 +1,5 @@
-"""Rerunning with the same --workdir resumes. Later settings win: files in order, then --prior and the like, then
---gin_bindings.
+"""Rerunning with the same --workdir resumes. Later settings override earlier ones: files in order, then --prior and the
+other shorthand flags, then --gin_bindings.
 """
 
 import os
@@ -35,8 +35,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "gin_file", [], "config file, or short path of a packaged one; may be repeated", flag_values=values
     )
-    flags.DEFINE_multi_string("gin_bindings", [], "a gin statement; may be repeated", flag_values=values)
-    flags.DEFINE_bool("dry_run", False, "print the resolved config and what would run, and stop", flag_values=values)
+    flags.DEFINE_multi_string("gin_bindings", [], "gin statement; may be repeated", flag_values=values)
+    flags.DEFINE_bool("dry_run", False, "print the resolved config and the model, and stop", flag_values=values)
     flags.DEFINE_string("prior", None, "shorthand for experiment.prior = @prior.NAME()", flag_values=values)
     flags.DEFINE_string(
         "posterior", None, "shorthand for experiment.posterior; none for a model without inference", flag_values=values
@@ -46,7 +46,7 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_string("data", None, "shorthand for experiment.data", flag_values=values)
     flags.DEFINE_integer(
-        "max_restarts", 0, "how often a run that crashes, or loses another worker, is started again", flag_values=values
+        "max_restarts", 0, "how often to restart a run that crashes or loses another worker", flag_values=values
     )
     define_holding_flags(values)
 
@@ -60,7 +60,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         arguments = _as_arguments(values)
         if values.workdir:
             return _supervised(arguments, values.max_restarts)
-        with new_folder(Path("runs"), default_name(values.gin_file)) as folder:  # the same after every restart
+        with new_folder(Path("runs"), default_name(values.gin_file)) as folder:  # every restart uses the same folder
             return _supervised([*arguments, f"--workdir={folder}"], values.max_restarts)
     files, bindings = list(values.gin_file), [*shorthand, *values.gin_bindings]
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
@@ -69,7 +69,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     base = workdir.saved_config() if workdir and not files else None
     from tfdgm.configuration.gin_parser import read_statements  # not at the top: `--help` loads no gin
 
-    # before TensorFlow, which takes its time, since most slips show here
+    # before TensorFlow is imported, which takes seconds: this finds most errors
     statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base)
     import_tensorflow()
     from tfdgm.configuration.resolve import resolve
@@ -77,7 +77,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
 
     config = resolve(statements)
     if workdir is None and config.placement.strategy == "multi_worker" and not values.dry_run:
-        raise UserError("several workers need --workdir: a folder on a file system that all of them share")
+        raise UserError("several workers require --workdir: a folder on a file system that all of them share")
     devices = config.placement.devices()
     with devices.scope():
         built = config.experiment().build(devices)
@@ -97,7 +97,7 @@ def _supervised(arguments: Sequence[str], max_restarts: int) -> int:
 
 
 def _in(workdir: Workdir, config: "Config", built: "Built", began: float, values: flags.FlagValues) -> int:
-    """Trains in a workdir that the chief holds."""
+    """Train in a workdir that the chief holds."""
     if not built.devices.is_chief:
         return train(workdir, config, built, began)
     workdir.make(values.trust_workdir)
@@ -107,7 +107,7 @@ def _in(workdir: Workdir, config: "Config", built: "Built", began: float, values
 
 
 def _or_lost(work: Callable[[], int]) -> int:
-    """The exit code of some work; one of its own where another worker is gone, which only a restart of all mends."""
+    """Return the exit code of `work`, or `LOST` if another worker was lost; then all of them must be restarted."""
     from tensorflow import errors
 
     try:
@@ -118,22 +118,22 @@ def _or_lost(work: Callable[[], int]) -> int:
 
 
 def default_name(files: Sequence[str]) -> str:
-    """Of a run that is given no workdir: after its last config file."""
+    """Return the name of a run without --workdir, derived from its last config file."""
     return Path((list(files) or [DEFAULT_CONFIG])[-1]).with_suffix("").as_posix().replace("/", "-").strip("-.")
 
 
 def _as_arguments(values: flags.FlagValues) -> list[str]:
-    """The flags of the process that trains, for the one that only watches it."""
-    given = []
+    """Return the flags of the child process that trains, without --max_restarts."""
+    arguments = []
     for name in values:
         value = values[name].value
         if name != "max_restarts" and value not in (None, [], False):
-            given += [f"--{name}={item}" for item in (value if isinstance(value, list) else [value])]
-    return given
+            arguments += [f"--{name}={item}" for item in (value if isinstance(value, list) else [value])]
+    return arguments
 
 
 def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
-    """Trains, or goes on; then scores, draws pictures and writes the report. Only the chief writes and speaks."""
+    """Train or resume, then score, draw pictures and write the report; only the chief writes and prints."""
     from tfdgm.cli.results import finish
     from tfdgm.evaluation.scores import units_of
     from tfdgm.runs.data_scale import data_scale_warnings
@@ -141,9 +141,9 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
 
     experiment = built.experiment
     if not built.devices.is_chief:
-        outcome = Trainer(built, workdir.path, lambda line: None, config.text).train()
-        if outcome.signal is not None:
-            return 128 + outcome.signal
+        result = Trainer(built, workdir.path, lambda line: None, config.text).train()
+        if result.signal is not None:
+            return 128 + result.signal
         finish(workdir, built)
         return 0
     trainer = Trainer(built, workdir.path, say, config.text)
@@ -155,34 +155,34 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
     for line in data_scale_warnings(built):
         warn(line)
     say(f"workdir {workdir.path}")
-    outcome = trainer.train()
-    workdir.write(f"operative_config-{outcome.step}.gin", config.operative())
-    if outcome.signal is not None:
-        name = signal.Signals(outcome.signal).name
-        rest = "to go on" if outcome.step < experiment.steps else "all steps are made; to score"
-        again = shlex.join(["tfdgm", "train", f"--workdir={workdir.path}"])
-        say(f"{name}: stopped and saved at step {outcome.step}; {rest}: {again}")
-        return 128 + outcome.signal
-    if outcome.reason is not None:
-        say(f"stopped early at step {outcome.step} of {experiment.steps}: {outcome.reason}")
+    result = trainer.train()
+    workdir.write(f"operative_config-{result.step}.gin", config.operative())
+    if result.signal is not None:
+        name = signal.Signals(result.signal).name
+        rest = "to resume" if result.step < experiment.steps else "training is complete; to score"
+        command = shlex.join(["tfdgm", "train", f"--workdir={workdir.path}"])
+        say(f"{name}: stopped and saved at step {result.step}; {rest}: {command}")
+        return 128 + result.signal
+    if result.reason is not None:
+        say(f"stopped early at step {result.step} of {experiment.steps}: {result.reason}")
     finish(workdir, built)
-    say(f"done in {time.monotonic() - began:.0f} s; {_rate(outcome)}{_programs()}")
+    say(f"done in {time.monotonic() - began:.0f} s; {_rate(result)}{_programs()}")
     return 0
 
 
-def _rate(outcome: "TrainingResult") -> str:
-    rate = outcome.steps_per_second
-    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no step was left"
+def _rate(result: "TrainingResult") -> str:
+    rate = result.steps_per_second
+    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no steps were left"
 
 
 def _programs() -> str:
-    """Say how many programs were compiled, and how many of the cache were at hand."""
+    """Return how many programs were compiled, and how many were found in the cache."""
     counts = programs()
     return "" if counts is None else f"; {counts[0]} programs compiled, {counts[1]} found in the cache"
 
 
 def describe(built: "Built", config: "Config") -> None:
-    """Prints what runs: parts, sizes, data."""
+    """Print the data, the model, the players and the plugins."""
     from tfdgm.runs.state import count_parameters
 
     experiment = built.experiment

@@ -1,6 +1,6 @@
 """An oracle is a number that is known exactly: by a closed form, an enumeration, or a computation independent of tfdgm.
-Every oracle is asked of the parts that training and evaluation use. docs/verify.md has the formulas and their sources.
-Exit code 0 if every number is within its tolerance, 1 if one is not.
+Every oracle tests the components that training and evaluation use. docs/verify.md has the formulas and their sources.
+The exit code is 0 if every number is within its tolerance, and 1 otherwise.
 """
 
 import fnmatch
@@ -21,7 +21,7 @@ _ROW = "{:<58} {:>14} {:>14} {:>9}  {:<32} {}"
 
 def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
-        "only", [], "a pattern such as flow.* or marginal; only oracles whose name has it; may be repeated",
+        "only", [], "only oracles whose name contains this pattern, such as flow.* or marginal; may be repeated",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_bool("list", False, "print the oracles and their formulas, and stop", flag_values=values)
@@ -50,37 +50,37 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
 
 
 def chosen(oracles: Sequence["Oracle"], patterns: Sequence[str]) -> list["Oracle"]:
-    """Those whose name has one of the patterns anywhere; all where none is given.
+    """Return the oracles whose name contains one of the patterns, or all if there is no pattern.
 
     Raises:
-      UserError: a pattern fits none.
+      UserError: a pattern matches no oracle.
     """
     names = [oracle.name for oracle in oracles]
-    wanted: set[str] = set()
+    matching: set[str] = set()
     for pattern in patterns:
-        fitting = fnmatch.filter(names, f"*{pattern}*")
-        if not fitting:
+        found = fnmatch.filter(names, f"*{pattern}*")
+        if not found:
             raise UserError(f"--only: no oracle has {pattern!r} in its name. {did_you_mean(pattern, names)}")
-        wanted.update(fitting)
-    return [oracle for oracle in oracles if oracle.name in wanted or not patterns]
+        matching.update(found)
+    return [oracle for oracle in oracles if oracle.name in matching or not patterns]
 
 
 def findings(oracles: Sequence["Oracle"]) -> Iterator[tuple[str, "Finding"]]:
-    """What the oracles find, each as soon as it is known. One that breaks has missed, and the others go on."""
+    """Yield the findings of the oracles as they are computed; an oracle that raises an error has missed."""
     from tfdgm.verification.oracle import Finding
 
     for oracle in oracles:
         try:
             for finding in oracle.check():
                 yield oracle.name, finding
-        except UserError:  # a plugin that is missing or broken, which concerns the user
+        except UserError:  # a plugin is missing or broken
             raise
         except Exception as error:
             yield oracle.name, Finding(f"{type(error).__name__}: {error}", 0.0, float("nan"), 0.0, "broke")
 
 
 def row(name: str, finding: "Finding") -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     relation = "" if finding.relation == "=" else f"{finding.relation} "
     return _ROW.format(
         f"{name} {finding.case}", f"{relation}{finding.expected:.6g}", f"{finding.got:.6g}",

@@ -1,6 +1,6 @@
-"""The field's classic demonstrations. Each lab is a module; only the one asked for is imported."""
+"""Classic demonstrations of the field. Each lab is a module, imported only when it runs."""
 
-#: What each lab shows, in one line; its module is `tfdgm.labs.NAME`.
+#: One line of help for each lab; its module is `tfdgm.labs.NAME`.
 LABS = {
     "mode_covering": "a Gaussian fitted to two modes by forward KL, reverse KL and JSD",
     "likelihood_vs_samples": "great samples with poor likelihood, and the reverse: log p drops by only log 100",

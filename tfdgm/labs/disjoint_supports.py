@@ -1,12 +1,11 @@
-"""Data and generator lie on parallel lines, at distance 1. Between disjoint supports the best discriminator D* is 1
-on one and 0 on the other, flat at both: the better the critic, the less it tells the generator, and the gradient of
-the minimax game's log(1 - D) vanishes (Arjovsky and Bottou 2017, theorem 2.4). Noise of scale s on everything the
-critic sees spreads both laws over the whole line, and the gradient at the best D is back (their section 3; Sonderby
-et al. 2017).
+"""Data and generator lie on parallel lines at distance 1. For disjoint supports the best discriminator D* is 1 on one
+and 0 on the other, and constant near both: the better the critic, the smaller its gradient, and the gradient of the
+minimax loss log(1 - D) vanishes (Arjovsky and Bottou 2017, theorem 2.4). Noise of scale s on every input of the critic
+spreads both distributions over the whole line and restores the gradient at D* (their section 3; Sonderby et al. 2017).
 
-Exact: across the lines the noisy laws are N(1, s^2) and N(0, s^2), so D*, JSD and the gradient are sums over a grid.
-Learned: critics of the framework, with and without noise, train on while the generator stays; the gradient of its
-loss is what the training step measures.
+Exact: across the lines the noisy distributions are N(1, s^2) and N(0, s^2), so D*, JSD and the gradient are sums over
+a grid. Learned: critics of the framework train with and without noise against a fixed generator; the training step
+measures the gradient of the generator's loss.
 """
 
 import numpy as np
@@ -32,7 +31,7 @@ def run(settings: LabSettings) -> LabResult:
 
 
 def exact(scale: float) -> dict[str, float]:
-    """JSD of N(1, s^2) and N(0, s^2), and |d/dg E log(1 - D*(g + s e))| at g = 0 with D* held fixed.
+    """Return the JSD of N(1, s^2) and N(0, s^2), and |d/dg E log(1 - D*(g + s e))| at g = 0 with D* held fixed.
 
     d/dx log(1 - D*) = -D*(x) d/dx log(p/q), and the slope of log(p/q) is 1 / s^2.
     """
@@ -43,12 +42,12 @@ def exact(scale: float) -> dict[str, float]:
 
 
 def points(scale: float) -> np.ndarray:
-    """Across both lines and 12 scales beyond: there is no place where float64 gives both laws 0."""
+    """Return a grid that covers both lines and 12 scales beyond, where at least one density is not 0 in float64."""
     return np.linspace(-12 * scale, 1 + 12 * scale, 20_001)
 
 
 def learned(settings: LabSettings, noise: float) -> list[tuple[float, float]]:
-    """(step, norm of the generator's gradient) while its critic learns."""
+    """Return (step, norm of the generator's gradient) while the critic learns."""
     built = build(settings, "disjoint_supports.gin", f"noise = {noise}")
     lines = Run(settings, built, f"noise-{noise}").train(line_at(built, 0.0))
     return [(line["step"], line["gradient_norm"]) for line in lines]

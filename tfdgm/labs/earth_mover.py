@@ -1,7 +1,8 @@
 """W1 is the least work that carries one heap of earth onto another: mass times distance (Monge 1781; Kantorovich
-1942). A plan P says how much goes from where to where; its rows sum to the first heap and its columns to the second.
-The dual gives prices u and v with u_i + v_j <= c_ij; whatever they earn, no plan costs less, and at the optimum both
-are equal (Kantorovich and Rubinstein 1958). That difference of prices is what the critic of a Wasserstein GAN learns.
+1942). P_ij is the mass that plan P moves from i to j; its rows sum to the first heap and its columns to the second.
+The dual has prices u and v with u_i + v_j <= c_ij. The value of any such prices is a lower bound on the cost of every
+plan, and at the optimum they are equal (Kantorovich and Rubinstein 1958). The critic of a Wasserstein GAN learns these
+prices.
 
 The heaps on a line are a worked example: there W1 is the area between the cumulative distributions. The points in the
 plane come from two data sets of the framework.
@@ -48,12 +49,12 @@ def run(settings: LabSettings) -> LabResult:
 
 
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """||x_i - y_j|| `[n, m]`."""
+    """Return ||x_i - y_j|| `[n, m]`."""
     return np.linalg.norm(x[:, None] - y[None], axis=-1)
 
 
 def _rows(where: str, found: Transport, x: np.ndarray, y: np.ndarray) -> list[Row]:
-    """Every amount that is moved."""
+    """Return a row for each positive entry of the plan."""
     return [
         {
             "example": where,
@@ -79,7 +80,7 @@ def _checks(where: str, found: Transport, p: np.ndarray, q: np.ndarray, cost: np
     return [
         near(f"{where}: the plan's rows sum to the first heap", rows, 0.0, 1e-9),
         near(f"{where}: the plan's columns sum to the second", columns, 0.0, 1e-9),
-        near(f"{where}: the prices earn the cost", dual, found.cost, 1e-9),
+        near(f"{where}: the value of the prices is the cost", dual, found.cost, 1e-9),
         below(f"{where}: no pair of prices exceeds its distance", excess, 1e-9),
     ]
 

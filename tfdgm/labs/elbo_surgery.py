@@ -1,8 +1,8 @@
-"""ELBO surgery (Hoffman and Johnson 2016) cuts the rate in two: the mutual information between example and code, at
+"""ELBO surgery (Hoffman and Johnson 2016) splits the rate into the mutual information between example and code, at
 most log n, and the marginal KL from the aggregated posterior q_agg(z) = (1/n) sum q(z|x_m) to the prior. Only the
-second depends on the prior, and the prior q_agg itself makes it 0.
+marginal KL depends on the prior, and it is 0 for the prior q_agg.
 
-The three terms over the training of one autoencoder under four priors, on the training examples.
+The lab shows the three terms during the training of one autoencoder under four priors, on the training examples.
 """
 
 import math
@@ -27,7 +27,7 @@ def run(settings: LabSettings) -> LabResult:
 
 
 def _checks(rows: list[Row], examples: int) -> list[Check]:
-    off = max(
+    error = max(
         abs(
             float(row["elbo"])
             - float(row["reconstruction"])
@@ -39,15 +39,15 @@ def _checks(rows: list[Row], examples: int) -> list[Check]:
     last = {str(row["prior"]): row for row in rows}
     marginal = {prior: float(row["marginal_kl"]) for prior, row in last.items()}
     checks = [
-        near("ELBO = reconstruction - mutual information - marginal KL: largest difference", off, 0.0, 1e-3),
+        near("ELBO = reconstruction - mutual information - marginal KL: largest difference", error, 0.0, 1e-3),
         below("largest mutual information (nats), log n", max(float(row["mutual_information"]) for row in rows),
               math.log(examples) + 1e-6),
-        near("exact q_agg: marginal KL in the end (nats)", marginal[EXACT], 0.0, 0.1),
+        near("exact q_agg: marginal KL at the end (nats)", marginal[EXACT], 0.0, 0.1),
     ]  # fmt: skip
     for prior, value in marginal.items():
         if prior != GAUSSIAN:
             checks.append(
-                below(f"{prior}: marginal KL in the end (nats), that of the Gaussian", value, marginal[GAUSSIAN])
+                below(f"{prior}: marginal KL at the end (nats), that of the Gaussian", value, marginal[GAUSSIAN])
             )
     return checks
 
@@ -57,9 +57,9 @@ def _figure(rows: list[Row], examples: int) -> Figure:
     for number, (term, title) in enumerate(TERMS.items()):
         axes = figure.add_subplot(1, 3, number + 1)
         for prior in FILES:
-            # at step 0 the terms are those of random weights, and off the scale
-            mine = [(row["step"], row[term]) for row in rows if row["prior"] == prior and row["step"]]
-            axes.plot(*zip(*mine, strict=True), STYLES[prior], color=COLOURS[prior], label=prior)
+            # at step 0 the weights are random, and the terms out of scale
+            points = [(row["step"], row[term]) for row in rows if row["prior"] == prior and row["step"]]
+            axes.plot(*zip(*points, strict=True), STYLES[prior], color=COLOURS[prior], label=prior)
         if term == "mutual_information":
             axes.axhline(math.log(examples), color=BLACK, linewidth=2, linestyle=":", label="log n")
         axes.set(xlabel="training step", ylabel=f"{title} (nats per example)", title=title)

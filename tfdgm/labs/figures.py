@@ -1,4 +1,4 @@
-"""Figures that are read from the last row: 1600 x 900 pixels, large type, colours that everyone can tell apart."""
+"""The style of the figures, legible from the last row: 1600 x 900 pixels, large type, colour-blind safe colours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tfdgm.reporting.pictures import plain_style
 from tfdgm.system.files import replacing
 
-#: The colours of Okabe and Ito (2008), told apart with any colour vision.
+#: The colours of Okabe and Ito (2008), distinguishable with any colour vision.
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK = (
     "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
 )  # fmt: skip
@@ -39,18 +39,19 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def slides() -> Iterator[None]:
-    """Within it figures are made and saved in this style; matplotlib's own settings come back after."""
+    """Create and save figures in this style within the block; restore matplotlib's settings after it."""
     with plain_style(), rc_context(_STYLE):
         yield
 
 
 def slide() -> Figure:
-    """An empty figure with a canvas of its own, so that no window system is asked for."""
+    """Return an empty figure with its own canvas, so that matplotlib needs no window system."""
     figure = Figure()
     FigureCanvasAgg(figure)
     return figure
 
 
 def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG."""
     with replacing(path) as file:
         figure.savefig(file, format="png")

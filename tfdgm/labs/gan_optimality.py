@@ -1,9 +1,9 @@
-"""For a fixed generator the best discriminator is D* = pi / (pi + p), and the game is then worth V(G, D*) = 2 JSD - 2
-log 2. Where p = pi, D* is 1/2 and V is -2 log 2 = -1.386 (Goodfellow et al. 2014, proposition 1 and theorem 1). For
-any other D, V is smaller than at D*.
+"""For a fixed generator the best discriminator is D* = pi / (pi + p), with the value V(G, D*) = 2 JSD - 2 log 2. For p
+= pi, D* is 1/2 and V is -2 log 2 = -1.386 (Goodfellow et al. 2014, proposition 1 and theorem 1). For any other D, V is
+smaller than at D*.
 
-Data and generator are Gaussians, the second by an affine map of z, so p is known at every moment of the training. D,
-V and JSD are compared on a grid. D lags behind D*, which moves with the generator.
+Data and generator are Gaussian; the generator is an affine map of z, so p is known at every step of the training. The
+lab compares D, V and JSD on a grid. D lags behind D*, which moves with the generator.
 """
 
 import math
@@ -61,7 +61,7 @@ def run(settings: LabSettings) -> LabResult:
 
 
 def generated_density(built: Built) -> Any:
-    """The law of x = z W + b for z ~ N(0, I): N(b, W^T W), as the affine decoder has it now."""
+    """Return N(b, W^T W), the distribution of x = z W + b for z ~ N(0, I), with the current weights of the decoder."""
     kernel, bias = (raw(v).numpy() for name, v in built.state.variables.items() if name.startswith("model/decoder/"))
     covariance = kernel.T @ kernel + 1e-6 * np.eye(len(bias), dtype=np.float32)
     return tfd.MultivariateNormalTriL(bias, np.linalg.cholesky(covariance))
@@ -69,10 +69,10 @@ def generated_density(built: Built) -> Any:
 
 def _checks(rows: list[Row]) -> list[Check]:
     last, early = rows[-1], rows[len(rows) // 10]
-    off = max(abs(float(row["value_at_best"]) - float(row["best_value"])) for row in rows)
+    error = max(abs(float(row["value_at_best"]) - float(row["best_value"])) for row in rows)
     above_best = max(float(row["value"]) - float(row["best_value"]) for row in rows)
     return [
-        near("V(G, D*) against 2 JSD - 2 log 2: largest difference", off, 0.0, 1e-3),
+        near("V(G, D*) against 2 JSD - 2 log 2: largest difference", error, 0.0, 1e-3),
         below("V of the trained D over that of D*: largest excess", above_best, 1e-3),
         above("early: JSD of data and generator (nats)", float(early["jsd_nats"]), 0.05),
         below("early: V(G, D*) - V of the trained D (nats)", float(early["best_value"]) - float(early["value"]), 0.15),
@@ -91,7 +91,7 @@ def _figure(rows: list[Row], lines: list[dict[str, Any]]) -> Figure:
     value.axhline(-2 * math.log(2), color=BLACK, linestyle=":", label="-2 log 2")
     value.set(xlabel="training step", ylabel="value of the game (nats)", ylim=(-1.7, 0.05))
     value.legend(loc="upper right")
-    # the second frame: at the first the critic has learned nothing
+    # from the second frame on: at the first the critic is untrained
     for position, colour in zip((1, len(lines) // 4, len(lines) - 1), (ORANGE, GREEN, BLACK), strict=True):
         line = lines[position]
         discriminator.plot(_X1, line["best"], color=colour, label=f"$D^*$, step {line['step']}")

@@ -1,10 +1,10 @@
 """softmax((l + g) / t) with standard Gumbel noise g is a relaxed draw from Categorical(softmax(l)) (Jang et al. 2017;
-Maddison et al. 2017). Its largest entry is an exact draw at any temperature t. As t falls, the draws go to the
-corners of the simplex, where the gradient is unbiased, and its noise grows without bound; as t rises, the noise goes
-and the bias stays. No t has neither.
+Maddison et al. 2017). Its largest entry is an exact draw at any temperature t. As t falls, the draws approach
+the corners of the simplex: the bias of the gradient vanishes, and its noise grows without bound. As t rises, the noise
+vanishes and the bias remains. No t avoids both.
 
-The gradient is that of E log p(x|c) of the framework's own model, with its posterior's draws, and the truth is the
-sum over the three codes.
+The gradient is that of E log p(x|c) in a model of the framework, with draws of its posterior; the exact gradient is
+the sum over the three codes.
 """
 
 import numpy as np
@@ -49,11 +49,11 @@ def run(settings: LabSettings) -> LabResult:
 
 
 def _checks(rows: list[Row]) -> list[Check]:
-    off = max(abs(float(row[f"frequency_{k}"]) - p) for row in rows for k, p in enumerate(PROBABILITIES))
+    error = max(abs(float(row[f"frequency_{k}"]) - p) for row in rows for k, p in enumerate(PROBABILITIES))
     cold, warm, hot = rows[0], next(row for row in rows if row["temperature"] == 1.0), rows[-1]
     return [
-        # four standard errors of the largest of the frequencies
-        near("the largest entry is an exact draw: largest error of a frequency", off, 0.0, 4 * np.sqrt(0.24 / _DRAWS)),
+        near("the largest entry is an exact draw: largest error of a frequency", error, 0.0,
+             4 * np.sqrt(0.24 / _DRAWS)),  # four standard errors of the largest frequency
         above("t = 0.1: mean of the largest entry", float(cold["largest_entry"]), 0.95),
         near("t = 5: mean of the largest entry, near 1/3", float(hot["largest_entry"]), 1 / 3, 0.15),
         below("t = 0.1: bias over that at t = 1, and the error of its estimate", float(cold["bias"]),

@@ -1,4 +1,4 @@
-"""What every lab has in common: what it is given, what it leaves, and how a result is judged."""
+"""The interface of a lab: its settings, its result, and the checks of the result."""
 
 import csv
 import dataclasses
@@ -19,13 +19,13 @@ Row = Mapping[str, float | str]
 
 @dataclasses.dataclass(frozen=True)
 class LabSettings:
-    """What a lab is given.
+    """The settings of a lab.
 
     Attributes:
-      seed: of every run and every draw.
-      bindings: gin statements for every config that the lab reads, after its own.
       folder: scratch space for trainings.
-      say: prints one line to the user.
+      seed: of every run and every draw.
+      bindings: gin statements for every config of the lab; they override its own.
+      say: prints a line for the user.
     """
 
     folder: Path
@@ -36,17 +36,17 @@ class LabSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One expectation: what is looked at, what theory expects, what came out, and whether that fits."""
+    """The comparison of a result with theory; expected value and result are formatted as text."""
 
     what: str
     expected: str
-    got: str
+    result: str
     passed: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class LabResult:
-    """What a lab leaves: the rows of its table, its figure, and its checks."""
+    """The result of a lab: the rows of its table, its figure, and its checks."""
 
     rows: Sequence[Row]
     figure: "Figure"
@@ -59,9 +59,9 @@ class Lab:
 
     Attributes:
       name: as on the command line.
-      title: what it shows, in one line.
-      text: what it shows and how, with sources.
-      run: does it.
+      title: one line.
+      text: explanation, with sources.
+      run: runs it.
     """
 
     name: str
@@ -71,30 +71,30 @@ class Lab:
 
 
 def load_lab(name: str) -> Lab:
-    """The lab of a name in `LABS`; imports its module, and with it TensorFlow."""
+    """Return the lab of a name in `LABS`; this imports its module and TensorFlow."""
     module = importlib.import_module(f"tfdgm.labs.{name}")
     return Lab(name, LABS[name], (module.__doc__ or "").strip(), module.run)
 
 
-def near(what: str, got: float, expected: float, tolerance: float) -> Check:
-    """|got - expected| <= tolerance; infinity is near infinity."""
-    close = got == expected or abs(got - expected) <= tolerance
-    wanted = f"{round(expected, 9):.4g}"  # a rounding error of 0 is 0
-    return Check(what, f"{wanted} ± {tolerance:.2g}" if tolerance else wanted, f"{got:.4g}", close)
+def near(what: str, result: float, expected: float, tolerance: float) -> Check:
+    """Check that |result - expected| <= tolerance; infinity is near infinity."""
+    close = result == expected or abs(result - expected) <= tolerance
+    text = f"{round(expected, 9):.4g}"  # a rounding error of 0 is 0
+    return Check(what, f"{text} ± {tolerance:.2g}" if tolerance else text, f"{result:.4g}", close)
 
 
-def below(what: str, got: float, limit: float) -> Check:
-    """got <= limit."""
-    return Check(what, f"at most {limit:.4g}", f"{got:.4g}", got <= limit)
+def below(what: str, result: float, limit: float) -> Check:
+    """Check that result <= limit."""
+    return Check(what, f"at most {limit:.4g}", f"{result:.4g}", result <= limit)
 
 
-def above(what: str, got: float, limit: float) -> Check:
-    """got >= limit."""
-    return Check(what, f"at least {limit:.4g}", f"{got:.4g}", got >= limit)
+def above(what: str, result: float, limit: float) -> Check:
+    """Check that result >= limit."""
+    return Check(what, f"at least {limit:.4g}", f"{result:.4g}", result >= limit)
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
-    """Writes the rows as CSV; columns in the order of their first use, empty where a row has no value."""
+    """Write the rows as CSV; a cell is empty if its row has no value for the column."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns_of(rows), lineterminator="\n")
     writer.writeheader()

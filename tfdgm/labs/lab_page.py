@@ -12,7 +12,7 @@ class Entry:
     """A lab that has run: its result, its picture as PNG, and its duration in seconds."""
 
     lab: Lab
-    outcome: LabResult
+    result: LabResult
     picture: bytes
     seconds: float
 

@@ -1,11 +1,10 @@
-"""Likelihood and samples tell different things (Theis et al. 2016, section 3.2). A model that only repeats its
-training examples, each blurred a little, has samples like the data and next to no likelihood. A model that gives
-noise 99 times in 100 keeps log(0.01 pi + 0.99 noise) >= log pi - log 100: it loses 4.61 nats in any dimension, while
-a model whose every Gaussian is 30 % too wide, with samples that pass for data, loses more than that once there are
-enough dimensions.
+"""Likelihood and sample quality are independent criteria (Theis et al. 2016, section 3.2). A model that repeats its
+training examples, slightly blurred, has good samples and a very low likelihood. A model that generates noise with
+probability 0.99 has log(0.01 pi + 0.99 noise) >= log pi - log 100: it loses at most 4.61 nats in any dimension. A model
+whose Gaussians are 30 % too wide has plausible samples, but loses more than that in high dimensions.
 
-An example in d dimensions is d / 2 independent points of the ring, so that all densities are known. Samples are
-judged in the plane by precision: the share of them that lie among the data.
+An example in d dimensions is d / 2 independent points of the ring, so all densities are known. Sample quality is the
+precision in the plane: the share of the samples that lie in the support of the data.
 """
 
 import math
@@ -25,7 +24,7 @@ from tfdgm.numerics.randomness import fold_purpose, root_seed
 from tfdgm.runs.experiment import Experiment
 
 DIMENSIONS = (2, 8, 32, 128, 512)
-#: Share of the samples that are not noise, and how much too wide the wide model is.
+#: Share of the samples that are not noise; factor by which the scales of the wide model are too large.
 KEPT, WIDER = 0.01, 1.3
 _VECTORS, _JUDGED, _EXAMPLES, _BLUR = 256, 2_000, 500, 0.003
 
@@ -58,14 +57,14 @@ def run(settings: LabSettings) -> LabResult:
 
 
 def _blurred(experiment: Experiment) -> Any:
-    """(1/n) sum_m N(x; x_m, s^2 I) over training examples."""
+    """Return the density (1/n) sum_m N(x; x_m, s^2 I) over training examples."""
     examples = tf.constant(experiment.train.gather(np.arange(_EXAMPLES)))
     each = tfd.MultivariateNormalDiag(examples, tf.fill(examples.shape, _BLUR))
     return tfd.MixtureSameFamily(tfd.Categorical(logits=tf.zeros(_EXAMPLES)), each)
 
 
 def _levels(densities: Mapping[str, np.ndarray], dimensions: int) -> dict[str, tuple[float, float]]:
-    """By model: the mean of log p over vectors of this many dimensions, and how much less it is than that of pi."""
+    """Return, by model, the mean of log p over vectors of `dimensions`, and that of log pi - log p, in nats."""
     total = {name: log_p.reshape(_VECTORS, -1)[:, : dimensions // 2].sum(axis=1) for name, log_p in densities.items()}
     total = {name: log_p.astype(np.float64) for name, log_p in total.items()}
     total[NOISY] = np.logaddexp(math.log(KEPT) + total["pi"], math.log(1 - KEPT) + total["noise"])
@@ -105,8 +104,8 @@ def _figure(
         axes.set_title(f"{name}\nprecision {precision[name]:.2f}")
     axes = figure.add_subplot(corners[1, :])
     for name in samples:
-        mine = [(row["dimensions"], row["lost_nats"]) for row in rows if row["model"] == name]
-        axes.plot(*zip(*mine, strict=True), "o-", color=_COLOURS[name], label=name)
+        points = [(row["dimensions"], row["lost_nats"]) for row in rows if row["model"] == name]
+        axes.plot(*zip(*points, strict=True), "o-", color=_COLOURS[name], label=name)
     axes.axhline(math.log(100), color=BLUE, linestyle="--", label="log 100 = 4.61 nats")
     axes.set(xscale="log", yscale="log", ylim=(0.05, 1e7), xlabel="dimensions d of an example", xticks=DIMENSIONS)
     axes.set_xticks(DIMENSIONS, [str(d) for d in DIMENSIONS])

@@ -1,4 +1,4 @@
-"""A generator whose samples lie on the line {x1} x [0, 1], as the labs on parallel lines need it."""
+"""A generator whose samples lie on the segment {x1} x [0, 1], for the labs on parallel lines."""
 
 import numpy as np
 
@@ -9,10 +9,11 @@ _SLOPE = 1.702
 
 
 def line_at(built: Built, x1: float) -> dict[str, np.ndarray]:
-    """Values of the decoder's variables by name, for x = (x1, sigmoid(1.702 z)); it has one hidden unit, a sigmoid.
+    """Return values of the decoder's variables, by name, with which x = (x1, sigmoid(1.702 z)).
 
-    The second coordinate's law differs from U[0, 1] by at most 0.0095. Against the parallel segment at distance theta
-    that changes W by less than 0.0095^2 / (2 theta), and KL and JSD not at all.
+    The decoder must have one hidden unit, a sigmoid. The distribution function of the second coordinate differs from
+    that of U[0, 1] by at most 0.0095. This changes W to the parallel segment at distance theta by less than
+    0.0095^2 / (2 theta), and KL and JSD not at all.
     """
     names = [name for name in built.state.variables if name.startswith("model/decoder/")]
     values = ([[_SLOPE]], [0.0], [[0.0, 1.0]], [x1, 0.0])

@@ -1,10 +1,12 @@
-"""A generator that may move freely goes where the discriminator is weakest, all of it at once; the discriminator
-follows, and both hunt from mode to mode without end (Metz et al. 2017, figure 2). Three cures on the ring of eight
-Gaussians: unrolling, by which the generator sees the critic's answer; instance noise, by which the laws overlap
-(Sonderby et al. 2017); and the Wasserstein distance, which sees how far the missing modes are (Arjovsky et al. 2017).
+"""An unconstrained generator moves all of its mass to where the discriminator is weakest; the discriminator follows,
+and both cycle through the modes without end (Metz et al. 2017, figure 2). Three cures on the ring of eight Gaussians:
+unrolling, with which the generator anticipates the critic's update; instance noise, with which the distributions
+overlap (Sonderby et al. 2017); and the Wasserstein distance, which measures the distance of missing modes (Arjovsky et
+al. 2017).
 
-Frames over training. A mode counts where one of 2,500 samples is within 3 sigma of it (Lin et al. 2018). The
-Kullback-Leibler divergence from the shares of the modes to equal ones is 2.08 nats if all samples are at one.
+The lab shows frames of the training. A mode is found if one of 2,500 samples is within 3 sigma of it (Lin et al.
+2018). The Kullback-Leibler divergence of the shares of the modes from equal shares is 2.08 nats if all samples are at
+one mode.
 """
 
 import numpy as np
@@ -51,11 +53,11 @@ def _checks(rows: list[Row]) -> list[Check]:
     late = {name: [row for row in rows if row["cure"] == name and float(row["step"]) > steps / 2] for name in FILES}
     uneven = {name: float(np.mean([row["reverse_kl"] for row in late[name]])) for name in FILES}
     hunting = float(np.mean([row["reverse_kl"] for row in rows if row["cure"] == PLAIN and row["step"]]))
-    # over all of the training: now and then it is at most modes, on its way from one to another
+    # over the whole training: on its way from one mode to another it is sometimes at most of them
     checks = [above("plain: mean KL of the shares of the modes (nats)", hunting, 0.7)]
     for name in FILES:
         if name != PLAIN:
-            # sigma is 0.01, so that a mode is missed now and then in a frame
+            # sigma is 0.01, so single frames miss a mode
             most = max(float(row["modes"]) for row in late[name])
             checks.append(near(f"{name}: most modes in a frame, second half", most, 8, 1))
             checks.append(below(f"{name}: mean KL of the shares, second half (nats)", uneven[name], 0.1))
@@ -66,7 +68,7 @@ def _figure(rows: list[Row], pictures: dict[str, list[np.ndarray]], truth: np.nd
     figure = slide()
     corners = figure.add_gridspec(len(FILES), _COLUMNS + 2)
     for number, (name, frames) in enumerate(pictures.items()):
-        mine = [row for row in rows if row["cure"] == name]
+        own = [row for row in rows if row["cure"] == name]
         for column, frame in enumerate(evenly(len(frames), _COLUMNS + 1)[1:]):
             axes = figure.add_subplot(corners[number, column])
             axes.scatter(truth[:, 0], truth[:, 1], s=10, color=BLUE, linewidths=0)
@@ -76,7 +78,7 @@ def _figure(rows: list[Row], pictures: dict[str, list[np.ndarray]], truth: np.nd
             axes.grid(False)
             axes.tick_params(labelsize=14, labelleft=not column, labelbottom=number == len(FILES) - 1)
             if number == 0:
-                axes.set_title(f"step {mine[frame]['step']:,}")
+                axes.set_title(f"step {own[frame]['step']:,}")
             if column == 0:
                 axes.set_ylabel(f"{name}\n$x_2$ (units of x)", fontsize=15)
             if number == len(FILES) - 1:
@@ -84,10 +86,10 @@ def _figure(rows: list[Row], pictures: dict[str, list[np.ndarray]], truth: np.nd
     modes = figure.add_subplot(corners[:2, _COLUMNS:])
     uneven = figure.add_subplot(corners[2:, _COLUMNS:])
     for name, (colour, style) in _STYLES.items():
-        mine = [row for row in rows if row["cure"] == name]
-        steps = [float(row["step"]) for row in mine]
-        modes.plot(steps, [float(row["modes"]) for row in mine], style, color=colour, label=name)
-        uneven.plot(steps, [float(row["reverse_kl"]) for row in mine], style, color=colour, label=name)
+        own = [row for row in rows if row["cure"] == name]
+        steps = [float(row["step"]) for row in own]
+        modes.plot(steps, [float(row["modes"]) for row in own], style, color=colour, label=name)
+        uneven.plot(steps, [float(row["reverse_kl"]) for row in own], style, color=colour, label=name)
     modes.set(xlabel="training step", ylabel="modes found", ylim=(-0.3, 8.5))
     uneven.set(xlabel="training step", ylabel="KL of shares to equal (nats)", ylim=(-0.05, 2.2))
     figure.legend(*modes.get_legend_handles_labels(), loc="outside upper right", ncols=4)

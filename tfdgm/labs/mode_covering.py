@@ -1,11 +1,11 @@
-"""A Gaussian q cannot be the mixture pi of two. What it does instead depends on the divergence that it minimises.
-Forward KL(pi || q) must put mass wherever pi has some, so q covers both modes and the gap between them. Reverse KL(q
-|| pi) must not put mass where pi has none, so q takes one mode. The Jensen-Shannon divergence lies between: at this
-distance of the modes both are minima of it, and about as good (Minka 2005; Theis et al. 2016, figure 1).
+"""A Gaussian q cannot match a mixture pi of two Gaussians; which fit is best depends on the divergence. The forward
+KL(pi || q) penalises a lack of mass where pi has some, so q covers both modes and the gap between them. The reverse
+KL(q || pi) penalises mass where pi has none, so q covers one mode. The Jensen-Shannon divergence lies between: at this
+distance of the modes both fits are minima of it, with similar values (Minka 2005; Theis et al. 2016, figure 1).
 
-pi is the data's own density and q the prior. Its mean and scales are moved by the simplex method, from a start that
-covers pi and from one at a mode; the divergences are sums over a grid. The forward fit is known exactly: q has the
-mean and the variances of pi.
+pi is the density of the data and q the prior. The simplex method fits its mean and scales, from a start that covers pi
+and from a start at one mode; the divergences are sums over a grid. The forward fit is known exactly: q has the mean
+and the variances of pi.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ DIVERGENCES: dict[str, Divergence] = {
 
 
 class Fit:
-    """The data's density pi and the prior q on a grid.
+    """The density pi of the data and the prior q on a grid.
 
     q is a function of its mean and the logarithms of its scales, `[4]`.
     """
@@ -56,16 +56,17 @@ class Fit:
         }
 
     def _mass(self, density: Any) -> np.ndarray:
-        """The probability of every cell."""
+        """Return the probability of every cell of the grid."""
         return self.volume * np.exp(density.log_prob(self._x).numpy().astype(np.float64))
 
     def q(self, parameters: np.ndarray) -> np.ndarray:
+        """Return the probability of every cell of the grid under q."""
         for variable, values in zip(self.prior.trainable_variables(), np.split(parameters, 2), strict=True):
             raw(variable).assign(values)
         return self._mass(self.prior.distribution(self.context))
 
     def minimise(self, divergence: Divergence, start: np.ndarray) -> np.ndarray:
-        """The parameters of the minimum that the start leads to."""
+        """Return the parameters of the local minimum that is reached from `start`."""
         return minimize(
             lambda parameters: divergence(self.pi, self.q(parameters)),
             start,
@@ -109,7 +110,7 @@ def _checks(fit: Fit, rows: list[Row]) -> list[Check]:
         near("reverse KL: half of pi costs log 2", float(reverse["nats"]), float(np.log(2)), 0.01),
         near("JSD: one minimum covers both modes", float(cover["JSD"]["mean_x1"]), float(fit.mean[0]), 0.05),
         near("JSD: one minimum lies on one mode", abs(float(mode["JSD"]["mean_x1"])), float(fit.peak[0]), 0.1),
-        near("JSD: they are about as good", float(cover["JSD"]["nats"]), float(mode["JSD"]["nats"]), 0.01),
+        near("JSD: both minima have similar values", float(cover["JSD"]["nats"]), float(mode["JSD"]["nats"]), 0.01),
     ]
 
 
@@ -142,5 +143,5 @@ def _figure(fit: Fit, rows: list[Row], curves: list[np.ndarray]) -> Figure:
 
 
 def _contours(density: np.ndarray) -> np.ndarray:
-    """Levels of a Gaussian at 3, 2 and 1 standard deviations."""
+    """Return the levels of a Gaussian at 3, 2 and 1 standard deviations."""
     return np.max(density) * np.exp(-0.5 * np.array([3, 2, 1]) ** 2)

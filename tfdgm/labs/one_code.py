@@ -1,7 +1,7 @@
-"""One categorical variable in a model of the framework, with logits, codebook and decoder set by hand.
+"""A model of the framework with one categorical variable, whose logits, codebook and decoder are set by hand.
 
-Its loss f(c) = -log p(x|c) at one x has the exact gradient of E f(c), by the sum over the codes, that estimators are
-compared with.
+For the loss f(c) = -log p(x|c) at one x, the gradient of E f(c) is known exactly, by the sum over the codes; labs
+compare estimators with it.
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ from tfdgm.runs.experiment import Built
 
 
 class OneCode:
-    """p(x|c) = N(x; E_c, s^2 I) for a codebook E `[K, C]`; the decoder is affine, with the identity where C is 2.
+    """The model p(x|c) = N(x; E_c, s^2 I) with a codebook E `[K, C]`; the decoder is linear, the identity if C = d.
 
     Args:
       settings: of the lab.
       file: a config whose posterior has one position, and whose decoder is affine.
       codebook: E.
-      x: where f is taken, `[d]`.
+      x: the example of f, `[d]`.
       bindings: gin statements of the lab.
     """
 
@@ -41,13 +41,13 @@ class OneCode:
         self.context = Context(self.seed, tf.constant(0, tf.int64), training=True)
 
     def loss(self, z: tf.Tensor) -> tf.Tensor:
-        """-log p(x|z) `[...]` at the decoder's input z `[..., 1, C]`."""
+        """Return f = -log p(x|z) `[...]` for decoder inputs z `[..., 1, C]`, in nats."""
         flat = tf.reshape(z, [-1, 1, z.shape[-1]])
         log_likelihood = self.model.decode(flat, self.context).log_prob(self.x[None])
         return -tf.reshape(log_likelihood, tf.shape(z)[:-2])
 
     def exact(self, logits: tf.Tensor) -> tf.Tensor:
-        """d/dl sum_c q(c) f(c) for logits l `[batch, K]`, the same shape."""
+        """Return the gradient d/dl sum_c q(c) f(c) `[batch, K]` for logits l `[batch, K]`."""
         every = self.model.embed(tf.range(logits.shape[-1])[:, None])
         with tf.GradientTape() as tape:
             tape.watch(logits)
@@ -57,7 +57,7 @@ class OneCode:
         return tape.gradient(expected, logits)
 
     def estimate(self, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """One draw for every row: its gradient of f `[batch, K]`, the relaxed code `[batch, K]`, the code `[batch]`."""
+        """Return, for one draw per row, the gradient of f and the relaxed code `[batch, K]`, and the code `[batch]`."""
 
         def one_pass(logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             with tf.GradientTape() as tape:
@@ -67,4 +67,4 @@ class OneCode:
             assert latent.relaxed is not None
             return tape.gradient(losses, logits), latent.relaxed[:, 0], latent.value[:, 0]
 
-        return tf.function(one_pass, jit_compile=True, autograph=False)(logits)  # Gumbel noise is drawn by XLA alone
+        return tf.function(one_pass, jit_compile=True, autograph=False)(logits)  # only XLA draws Gumbel noise

@@ -1,10 +1,10 @@
-"""Two segments of length 1 at distance theta (Arjovsky et al. 2017, example 1). They share no point unless theta is
-0, so KL jumps from 0 to infinity and JSD from 0 to log 2, however close they are: neither tells which way to go. W is
-|theta|, and its gradient points the way.
+"""Two segments of length 1 at distance theta (Arjovsky et al. 2017, example 1). They are disjoint unless theta is 0,
+so KL jumps from 0 to infinity and JSD from 0 to log 2, however close they are: both have no useful gradient. W is
+|theta|, and its gradient points from one to the other.
 
-Exact: sums over 200 examples of the data at both places, and the linear program for them. Learned: what critics of
-the framework, trained on the line of the data and on a generator at distance theta, estimate of examples that they
-have not seen. A critic has no estimate of KL that would show infinity.
+Exact: sums over 200 examples of the data at both places, and the linear program for them. Learned: critics of the
+framework are trained on the data and on a generator at distance theta, and estimate the divergences on unseen examples.
+No critic estimates KL, which is infinite.
 """
 
 import math
@@ -23,7 +23,7 @@ from tfdgm.labs.trainings import Run, build, read_experiment
 THETAS = (-1.0, -0.75, -0.5, -0.25, -0.125, 0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
 LEARNED = (-0.5, 0.0, 0.25, 0.5, 1.0)
 _EXAMPLES = 200
-#: Where infinity is drawn.
+#: The height at which infinity is drawn.
 _INFINITY = 1.05
 _OBJECTIVES = {"wasserstein": "wasserstein_estimate", "jsd": "jsd_estimate"}
 
@@ -39,7 +39,7 @@ def run(settings: LabSettings) -> LabResult:
 
 
 def exact(settings: LabSettings, theta: float) -> dict[str, float]:
-    """The three between the segments at 0 and at theta; the points are examples with the same second coordinates."""
+    """Return KL, JSD and W between the segments at 0 and at theta, for examples with equal second coordinates."""
     x, y = (
         read_experiment(settings, "parallel_lines.gin", f"data.parallel_lines.theta = {place}")
         .splits["test"]
@@ -51,7 +51,7 @@ def exact(settings: LabSettings, theta: float) -> dict[str, float]:
 
 
 def estimates(settings: LabSettings, objective: str) -> dict[float, float]:
-    """What the critic of an objective estimates at every theta, all by one compiled program."""
+    """Return the estimates of an objective's critic by theta, all computed by one compiled program."""
     built = build(settings, "parallel_lines.gin", f"experiment.objectives = [@objective.{objective}()]")
     estimate = CriticEstimates(built, built.experiment.splits["test"], "lab")
     training, found = Run(settings, built, objective), {}

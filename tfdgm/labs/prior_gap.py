@@ -1,9 +1,10 @@
-"""N(0, I) is no good prior for what an encoder makes of data: q_agg keeps away from it, which costs marginal KL on
-training and test examples alike. The exact aggregated posterior costs none on the training examples, since each finds
-its own component among the n; so the encoder can narrow q(z|x) for log n nats a code, and test examples, which have
-no component, pay (Tomczak and Welling 2018, section 2.2). Fewer, learned pseudo-inputs and flows lie between.
+"""N(0, I) fits the codes of an encoder badly: q_agg differs from it, at the cost of marginal KL on training and test
+examples alike. The exact aggregated posterior has no marginal KL on the training examples, since each has its own
+component among the n. So the encoder can narrow q(z|x) at a cost of at most log n nats per code, and test examples,
+which have no component, get a low likelihood (Tomczak and Welling 2018, section 2.2). Learned pseudo-inputs, which are
+fewer than n, and flows lie between.
 
-One autoencoder under four priors: the ELBO on training and on test examples, and the gap.
+The lab compares one autoencoder under four priors by its ELBO on training and on test examples, and by the gap.
 """
 
 import numpy as np
@@ -15,9 +16,9 @@ from tfdgm.labs.lab import Check, LabResult, LabSettings, Row, above
 
 
 def run(settings: LabSettings) -> LabResult:
-    found = study(settings)
-    last = max(int(row["step"]) for row in found)
-    rows = [row for row in found if row["step"] == last]
+    frames = study(settings)
+    last = max(int(row["step"]) for row in frames)
+    rows = [row for row in frames if row["step"] == last]
     return LabResult(rows, _figure(rows), _checks(rows))
 
 

@@ -1,8 +1,7 @@
-"""A binary code c is 1 with probability p, and E (x - c)^2 at x = 0.45 is to be made small (Tucker et al. 2017,
-section 5.1). The true derivative in p is f(1) - f(0) = 0.1 everywhere, so p should go to 0. The straight-through
-estimator decodes the hard code and differentiates as if it were p (Bengio et al. 2013): its mean is (1 - p) f'(0) + p
-f'(1) = 2 p - 0.9. That is biased unless f is linear, has the wrong sign below p = 0.45, and descends to p = 0.45 and
-stays there.
+"""A binary code c is 1 with probability p; minimise E (x - c)^2 for x = 0.45 (Tucker et al. 2017, section 5.1). The
+true derivative in p is f(1) - f(0) = 0.1 everywhere, so p should go to 0. The straight-through estimator decodes the
+hard code and differentiates as if it were p (Bengio et al. 2013): its mean is (1 - p) f'(0) + p f'(1) = 2 p - 0.9.
+That is biased unless f is linear, has the wrong sign below p = 0.45, and descends to p = 0.45 and stays there.
 
 f is the framework's -log p(x|c), up to a constant. Straight through the probabilities is the core's estimator for
 priors over codes; straight through Gumbel-softmax is that of the categorical posterior.
@@ -49,7 +48,7 @@ def run(settings: LabSettings) -> LabResult:
 
 
 def through_probabilities(code: OneCode, pair: tf.Tensor, number: int) -> tuple[float, float]:
-    """Mean over draws of the straight-through gradient in the logit of c = 1, and its standard error."""
+    """Return the mean of the straight-through gradient in the logit of c = 1 over draws, and its standard error."""
     with tf.GradientTape() as tape:
         rows = tf.repeat(pair[None], _DRAWS, axis=0)
         tape.watch(rows)
@@ -61,7 +60,7 @@ def through_probabilities(code: OneCode, pair: tf.Tensor, number: int) -> tuple[
 
 
 def descend(gradient: np.ndarray, start: float) -> np.ndarray:
-    """p over steps of gradient descent on the logit, with the mean gradient between the measured points."""
+    """Return p over steps of gradient descent on the logit, with the mean gradient interpolated linearly."""
     logit, path = np.log(start / (1 - start)), []
     for _ in range(_STEPS + 1):
         path.append(expit(logit))
@@ -75,16 +74,16 @@ def _checks(
     p = expit(LOGITS)
     slope, low = p * (1 - p), p < X - 0.02
     expected = slope * (2 * p - 2 * X)
-    off = np.max(np.abs(found[THROUGH] - expected) / (errors[THROUGH] + 1e-9))
+    error = np.max(np.abs(found[THROUGH] - expected) / (errors[THROUGH] + 1e-9))
     return [
         near("true: largest error against (f(1) - f(0)) p (1 - p)",
              float(np.max(np.abs(found[TRUE] - (1 - 2 * X) * slope))), 0.0, 1e-5),
-        below("straight through p: largest error against (2 p - 0.9) p (1 - p), in standard errors", float(off), 4.5),
+        below("straight through p: largest error against (2 p - 0.9) p (1 - p), in standard errors", float(error), 4.5),
         below("straight through p: its largest value below p = 0.43, of the wrong sign",
               float(np.max(found[THROUGH][low])), 0.0),
-        *(near(f"true gradient: p in the end, from {start:g}", path[-1], 0.0, 0.05)
+        *(near(f"true gradient: p at the end, from {start:g}", path[-1], 0.0, 0.05)
           for start, path in zip(_STARTS, paths[TRUE], strict=True)),
-        *(near(f"straight through p: p in the end, from {start:g}", path[-1], X, 0.02)
+        *(near(f"straight through p: p at the end, from {start:g}", path[-1], X, 0.02)
           for start, path in zip(_STARTS, paths[THROUGH], strict=True)),
     ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Runs that labs are made of: a packaged config, built once, trained as often as needed by one compiled program."""
+"""Train the models of labs: build a packaged config once, and train it repeatedly with one compiled program."""
 
 import shutil
 import signal
@@ -17,7 +17,7 @@ from tfdgm.training.trainer import Trainer
 
 
 class Frames(Callback):
-    """Keeps a copy of all variables at the start and after every loop.
+    """Copies all variables at the start and after every loop.
 
     Attributes:
       states: the variables by step.
@@ -31,11 +31,11 @@ class Frames(Callback):
 
 
 def read_experiment(settings: LabSettings, file: str, *bindings: str) -> Experiment:
-    """The experiment of a packaged config under `gin/lecture/`; it has no variables yet.
+    """Return the experiment of a packaged config; it has no variables yet.
 
     Args:
-      settings: their seed and bindings win over the file's and over `bindings`.
-      file: name below `lecture/`.
+      settings: of the lab; its seed and bindings override those of the file and `bindings`.
+      file: path below `gin/lecture/`.
       bindings: gin statements of the lab.
     """
     seed = f"experiment.seed = {settings.seed}"
@@ -44,7 +44,7 @@ def read_experiment(settings: LabSettings, file: str, *bindings: str) -> Experim
 
 
 def build(settings: LabSettings, file: str, *bindings: str) -> Built:
-    """The same with its variables, at their first values."""
+    """Return the same with initialised variables."""
     return read_experiment(settings, file, *bindings).build()
 
 
@@ -52,9 +52,9 @@ class Run:
     """Trains one built experiment, any number of times.
 
     Args:
-      settings: where its files go.
+      settings: of the lab; the files go to its folder.
       built: the experiment.
-      name: of its folder; one for each run of a lab.
+      name: of the subfolder; every run of a lab has another one.
     """
 
     def __init__(self, settings: LabSettings, built: Built, name: str) -> None:
@@ -65,13 +65,13 @@ class Run:
         self.first = built.state.read()
 
     def train(self, changed: Mapping[str, np.ndarray] | None = None) -> list[dict[str, float]]:
-        """Trains from step 0 and returns the metrics of every loop.
+        """Train from step 0 and return the metrics of every loop.
 
         Args:
-          changed: first values of variables, by name, that are not those the experiment was built with.
+          changed: initial values of variables, by name, that replace those of the experiment.
 
         Raises:
-          KeyboardInterrupt, SystemExit: a signal stopped it.
+          KeyboardInterrupt, SystemExit: a signal stopped the training.
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
@@ -84,10 +84,10 @@ class Run:
         return read_lines(self.folder / "metrics.jsonl")
 
     def frames(self) -> Iterator[int]:
-        """Goes through the moments of the last training; at each the model has its weights then.
+        """Restore the weights of each frame of the last training in turn.
 
         Yields:
-          The step.
+          The step of the frame.
         """
         for step, state in self.watch.states.items():
             self.built.state.assign(state)
