@@ -35,7 +35,7 @@ def test_the_number_of_shards_is_fixed_and_devices_that_do_not_divide_it_are_ref
     trainer = Trainer(built, tmp_path, silent)
     assert trainer.restore() == 1 and trainer.shards == 2  # one for each device on which it began
     built, devices = replicated("maf", 4, shards=None)
-    with devices.scope(), pytest.raises(UserError, match=r"2 shard\(s\) cannot be shared evenly by 4 devices"):
+    with devices.scope(), pytest.raises(UserError, match=r"4 devices cannot share 2 shard\(s\) evenly"):
         Trainer(built, tmp_path, silent).restore()
 
 

@@ -1,4 +1,4 @@
-"""Callbacks see every loop, can stop and save, and resume; early stopping is one."""
+"""Callbacks observe every loop, stop, save and resume; early stopping is one of them."""
 
 import json
 from types import SimpleNamespace
@@ -14,10 +14,10 @@ from tfdgm.training.trainer import Trainer
 
 
 class Diary(Callback):
-    """Notes every event."""
+    """Records every event."""
 
-    def __init__(self, *, stop_at=None, save_at=None, tell_at=None):
-        self.stop_at, self.save_at, self.tell_at = stop_at, save_at, tell_at
+    def __init__(self, *, stop_at=None, save_at=None, report_at=None):
+        self.stop_at, self.save_at, self.report_at = stop_at, save_at, report_at
         self.events = []
         self.loops = 0
         self.reports = ["tokens"]
@@ -29,7 +29,7 @@ class Diary(Callback):
     def on_loop_end(self, step, metrics):
         self.loops += 1
         self.events.append(("loop", step))
-        if step == self.tell_at:
+        if step == self.report_at:
             self.training.report({"tokens": 7.0})
         if step == self.stop_at:
             self.training.stop("enough")
@@ -53,7 +53,7 @@ class Diary(Callback):
 
 
 class WithValidation(Points):
-    """The same rows to validate on."""
+    """Validates on the first training rows."""
 
     def splits(self):
         return {**super().splits(), "validation": ArraySource(self.rows[:40])}
@@ -69,8 +69,8 @@ def lines(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_callback_is_told_of_every_event_in_order(tmp_path):
-    diary = Diary(save_at=20, tell_at=30)
+def test_a_callback_gets_every_event_in_order(tmp_path):
+    diary = Diary(save_at=20, report_at=30)
     _, result = trained(tmp_path, diary)
     assert diary.events == [
         ("start", 0), ("checkpoint", 0), ("loop", 10), ("loop", 20), ("checkpoint", 20), ("loop", 30),
@@ -88,11 +88,11 @@ def test_a_stop_ends_after_the_loop_with_a_checkpoint_and_its_reason(tmp_path):
 
 def test_callbacks_change_no_number(tmp_path):
     plain, _ = trained(tmp_path / "plain")
-    watched, _ = trained(tmp_path / "watched", Diary(save_at=10, tell_at=20), EarlyStopping(score="tokens"))
+    watched, _ = trained(tmp_path / "watched", Diary(save_at=10, report_at=20), EarlyStopping(score="tokens"))
     assert_same_tensors(watched.built.state.read(), plain.built.state.read())
 
 
-def test_the_state_of_callbacks_comes_back_with_the_checkpoint(tmp_path):
+def test_the_state_of_callbacks_is_restored_with_the_checkpoint(tmp_path):
     first, other = Diary(stop_at=20), Diary()
     trained(tmp_path, first, other)
     kept = read(tmp_path / "checkpoints" / "step-0000000020.npz")
@@ -102,16 +102,16 @@ def test_the_state_of_callbacks_comes_back_with_the_checkpoint(tmp_path):
     assert later.events[0] == ("start", 20) and later.loops == 4 and result.step == 40
 
 
-def test_a_state_that_json_cannot_hold_is_refused_with_the_callbacks_name(tmp_path):
+def test_a_state_that_json_cannot_represent_is_refused_with_the_callbacks_name(tmp_path):
     class Odd(Diary):
         def state(self):
             return {"seen": {1, 2}}
 
-    with pytest.raises(UserError, match=r"Odd.*cannot be kept in a checkpoint"):
+    with pytest.raises(UserError, match=r"Odd.*cannot be stored in a checkpoint"):
         trained(tmp_path, Odd())
 
 
-def test_the_end_is_told_also_after_an_error(tmp_path):
+def test_on_end_is_called_after_an_error_too(tmp_path):
     class Failing(Diary):
         def on_loop_end(self, step, metrics):
             raise RuntimeError("no")
@@ -122,17 +122,17 @@ def test_the_end_is_told_also_after_an_error(tmp_path):
     assert failing.events[-1] == ("end", 10)
 
 
-def test_callbacks_are_free_to_change_in_a_resumed_run():
+def test_a_resumed_run_may_change_its_callbacks():
     saved = "experiment.seed = 3\n"
-    asked = "callback.early_stopping.patience = 3\nexperiment.callbacks = [@callback.early_stopping()]\n" + saved
-    assert differences(saved, asked) == []
+    requested = "callback.early_stopping.patience = 3\nexperiment.callbacks = [@callback.early_stopping()]\n" + saved
+    assert differences(saved, requested) == []
 
 
 # ---- early stopping
 
 
 def worsening(patience=2, **settings):
-    """The loss of validation, which an optimizer with a large rate makes worse, is good when small."""
+    """Early stopping that takes small values of the ELBO, which rises in training, as good."""
     return EarlyStopping(score="validation_elbo", best_is="smallest", patience=patience, **settings)
 
 
@@ -152,7 +152,7 @@ def test_early_stopping_waits_for_its_patience():
     assert reasons == ["s has not improved since step 3 (2.6)"]
 
 
-def test_early_stopping_reads_small_values_as_good_where_it_is_told():
+def test_early_stopping_can_take_small_values_as_good():
     reasons = []
     callback = worsening(patience=1)
     callback.on_start(SimpleNamespace(stop=reasons.append))
@@ -163,14 +163,14 @@ def test_early_stopping_reads_small_values_as_good_where_it_is_told():
 
 @pytest.mark.slow
 def test_early_stopping_after_an_interruption_ends_at_the_step_of_an_uninterrupted_run(tmp_path):
-    whole, result = trained(tmp_path / "whole", worsening(), **STOPPING)  # the ELBO rises: it never improves
+    whole, result = trained(tmp_path / "whole", worsening(), **STOPPING)  # the ELBO rises, so that it never improves
     assert result.reason and 20 < result.step < 200
     trained(tmp_path / "parts", worsening(), SignalAt(20), **STOPPING)
     parts, resumed = trained(tmp_path / "parts", worsening(), **STOPPING)
     assert (resumed.step, resumed.reason) == (result.step, result.reason)
     assert_same_tensors(parts.built.state.read(), whole.built.state.read())
     diary = Diary()
-    _, again = trained(tmp_path / "parts", worsening(), diary, **STOPPING)  # what was stopped stays stopped
+    _, again = trained(tmp_path / "parts", worsening(), diary, **STOPPING)  # a stopped run stays stopped
     assert (again.step, again.reason) == (result.step, result.reason) and diary.loops == 0
 
 

@@ -28,12 +28,12 @@ def tensors(step):
 
 @pytest.fixture
 def saved(tmp_path):
-    """Checkpoints of steps 10, 20 and 30, and the list of what the user was told."""
-    said = []
-    checkpoints = Checkpoints(tmp_path / "checkpoints", warn=said.append)
+    """Checkpoints of steps 10, 20 and 30, and the list of warnings."""
+    messages = []
+    checkpoints = Checkpoints(tmp_path / "checkpoints", warn=messages.append)
     for step in (10, 20, 30):
         checkpoints.save(Checkpoint(step, tensors(step)))
-    return checkpoints, said
+    return checkpoints, messages
 
 
 def truncate(path):
@@ -64,7 +64,7 @@ def flip(position):
 
 
 def exchange_a_tensor(path):
-    """A well-formed file whose tensor is not the one that its manifest sums up."""
+    """A well-formed file with a tensor that does not match its checksum."""
     with np.load(path) as archive:
         arrays = {name: archive[name] for name in archive.files}
     arrays["model/kernel"] = arrays["model/kernel"] + 1
@@ -99,30 +99,30 @@ def assert_is(checkpoint, step):
         assert checkpoint.tensors[name].dtype == np.asarray(value).dtype
 
 
-def test_what_is_read_is_what_was_written(saved):
-    checkpoints, said = saved
+def test_a_checkpoint_is_read_as_it_was_written(saved):
+    checkpoints, messages = saved
     assert_is(checkpoints.latest(), 30)
-    assert said == []
+    assert messages == []
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
-def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(saved, damage):
-    checkpoints, said = saved
+def test_a_damaged_newest_checkpoint_is_skipped_with_a_warning(saved, damage):
+    checkpoints, messages = saved
     damage(checkpoints.path(30))
     assert_is(checkpoints.latest(), 20)
-    assert "step-0000000030.npz" in said[0]
-    assert "going on from step 20" in said[-1]
+    assert "step-0000000030.npz" in messages[0]
+    assert "continuing from step 20" in messages[-1]
 
 
-def test_two_damaged_ones_are_passed_over(saved):
-    checkpoints, said = saved
+def test_two_damaged_checkpoints_are_skipped(saved):
+    checkpoints, messages = saved
     truncate(checkpoints.path(30))
     empty(checkpoints.path(20))
     assert_is(checkpoints.latest(), 10)
-    assert len(said) == 3
+    assert len(messages) == 3
 
 
-def test_where_every_checkpoint_is_damaged_training_does_not_start_at_zero(saved):
+def test_training_does_not_start_at_zero_if_every_checkpoint_is_damaged(saved):
     checkpoints, _ = saved
     for step in (10, 20, 30):
         truncate(checkpoints.path(step))
@@ -153,19 +153,19 @@ def test_only_the_newest_are_kept(tmp_path):
     assert checkpoints.steps() == [3, 10_000_000_000]
 
 
-def test_what_a_cut_off_write_left_is_cleaned_and_nothing_else(saved):
+def test_only_temporary_files_of_interrupted_writes_are_removed(saved):
     checkpoints, _ = saved
     left = checkpoints.directory / ".step-0000000040.npz.0123456789abcdef.tmp"
     left.write_bytes(b"half")
-    stranger = checkpoints.directory / "notes.txt"
-    stranger.write_text("mine")
+    unrelated = checkpoints.directory / "notes.txt"
+    unrelated.write_text("unrelated")
     checkpoints.clean()
-    assert not left.exists() and stranger.exists()
+    assert not left.exists() and unrelated.exists()
     assert checkpoints.steps() == [10, 20, 30]
 
 
 @pytest.mark.parametrize("place", ["savez", "fsync", "replace"])
-def test_a_full_disk_leaves_the_older_checkpoints_and_no_rubbish(saved, monkeypatch, place):
+def test_a_full_disk_leaves_older_checkpoints_and_no_temporary_file(saved, monkeypatch, place):
     checkpoints, _ = saved
     before = {path.name: path.read_bytes() for path in checkpoints.directory.iterdir()}
 
@@ -183,15 +183,15 @@ def test_a_full_disk_leaves_the_older_checkpoints_and_no_rubbish(saved, monkeypa
 
 
 def test_files_of_other_names_are_not_checkpoints(saved):
-    checkpoints, said = saved
+    checkpoints, messages = saved
     for name in ("checkpoint", "step-99.npz", "step-0000000099.npz.bak", "step-0000000099.txt"):
         (checkpoints.directory / name).write_bytes(b"garbage")
     assert_is(checkpoints.latest(), 30)
-    assert said == []
+    assert messages == []
 
 
 class Trap:
-    """Its unpickling leaves a trace."""
+    """Unpickling it creates a file."""
 
     def __init__(self, path):
         self.path = path
@@ -212,10 +212,10 @@ def test_reading_never_unpickles(tmp_path):
     assert not trace.exists()
     with np.load(path, allow_pickle=True) as archive:
         archive["model"]
-    assert trace.exists()  # so the trap does work where pickles are allowed
+    assert trace.exists()  # the trap works if pickles are allowed
 
 
-def test_a_bare_pickle_under_a_checkpoints_name_is_damaged_and_not_run(tmp_path):
+def test_a_bare_pickle_with_a_checkpoints_name_is_damaged_and_not_executed(tmp_path):
     trace = tmp_path / "executed"
     path = tmp_path / "step-0000000010.npz"
     path.write_bytes(pickle.dumps(Trap(str(trace))))
@@ -224,7 +224,7 @@ def test_a_bare_pickle_under_a_checkpoints_name_is_damaged_and_not_run(tmp_path)
     assert not trace.exists()
 
 
-def test_a_checkpoint_of_another_format_is_not_guessed_at(tmp_path, monkeypatch):
+def test_a_checkpoint_of_another_format_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FORMAT", 2)
     path = Checkpoints(tmp_path).save(Checkpoint(5, tensors(5)))
     monkeypatch.undo()
@@ -232,7 +232,7 @@ def test_a_checkpoint_of_another_format_is_not_guessed_at(tmp_path, monkeypatch)
         read(path)
 
 
-def test_a_manifest_that_is_no_json_is_damage(tmp_path):
+def test_a_manifest_that_is_not_json_is_damage(tmp_path):
     path, buffer = tmp_path / "step-0000000010.npz", io.BytesIO()
     np.savez(buffer, **{"manifest.json": np.frombuffer(b"\xff\xfe{", np.uint8)})
     path.write_bytes(buffer.getvalue())
@@ -249,7 +249,7 @@ def test_a_manifest_of_another_shape_is_damage(tmp_path, manifest):
         read(path)
 
 
-def test_a_folder_in_the_place_of_a_checkpoint_is_moved_aside(tmp_path):
+def test_a_folder_in_place_of_a_checkpoint_is_moved_aside(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     (checkpoints.path(5) / "notes").mkdir(parents=True)
     checkpoints.save(Checkpoint(5, tensors(5)))
@@ -258,7 +258,7 @@ def test_a_folder_in_the_place_of_a_checkpoint_is_moved_aside(tmp_path):
     assert (moved / "notes").is_dir()
 
 
-def test_the_best_is_written_before_the_step_so_that_no_crash_between_them_loses_it(tmp_path, monkeypatch):
+def test_the_best_checkpoint_survives_a_crash_between_the_two_writes(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(Checkpoint(200, tensors(200), score=-35.07))
     write = module.write
@@ -271,4 +271,4 @@ def test_the_best_is_written_before_the_step_so_that_no_crash_between_them_loses
     with pytest.raises(KeyboardInterrupt):
         checkpoints.save(Checkpoint(300, tensors(300), score=-34.22))
     assert (checkpoints.best().step, checkpoints.best().score) == (300, -34.22)
-    assert checkpoints.latest().step == 200  # step 300 is made again, and its score is no better than the best one
+    assert checkpoints.latest().step == 200  # step 300 is repeated, and its score does not exceed the best one

@@ -77,7 +77,7 @@ def test_the_first_tensor_that_is_not_finite_is_named(tmp_path, make, argument, 
     with pytest.raises(NonFiniteError) as raised:
         trainer.train()
     message = str(raised.value)
-    assert f"at step {step}: for the player '{player}' the first tensor was {tensor};" in message
+    assert f"at step {step}: the first tensor, of the player '{player}', was {tensor};" in message
     assert "the checkpoint of step 10" in message
     assert trainer.checkpoints.latest().step == 10
     assert all(np.isfinite(tensor).all() for tensor in trainer.checkpoints.latest().tensors.values())

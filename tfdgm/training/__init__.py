@@ -1,1 +1,1 @@
-"""Training: players, the step, the compiled loop, checkpoints."""
+"""Training: the step, the compiled loop, batches, callbacks, recovery."""

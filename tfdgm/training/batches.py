@@ -1,8 +1,8 @@
 """Batches as a function of the step.
 
-The epochs' permutations, each a function of (seed, epoch), are laid end to end; draw number t is the t-th slice of
-`batch_size` positions of that sequence. So every example is used equally often whether or not the batch divides the
-data, and no iterator has a state to save.
+The permutations of the epochs, each a function of (seed, epoch), are concatenated; draw number t is the t-th slice of
+`batch_size` positions of that sequence. Every example is therefore used equally often, whether or not the batch size
+divides the number of examples, and there is no iterator state to save.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from tfdgm.numerics.randomness import permutation
 
 
 class Batches:
-    """Positions in the training split, by number of the draw."""
+    """Maps the number of a draw to its positions in the training split."""
 
     def __init__(self, num_examples: int, batch_size: int, seed: int) -> None:
         self.num_examples = num_examples
@@ -25,6 +25,7 @@ class Batches:
         self._epochs: dict[int, np.ndarray] = {}
 
     def _epoch(self, epoch: int) -> np.ndarray:
+        """Return the permutation of an epoch; keeps the last four."""
         if epoch not in self._epochs:
             if len(self._epochs) >= 4:
                 del self._epochs[min(self._epochs)]
@@ -32,7 +33,7 @@ class Batches:
         return self._epochs[epoch]
 
     def draws(self, first: int, count: int) -> np.ndarray:
-        """Positions of draws `first` to `first + count`, int32 `[count, batch_size]`."""
+        """Return the positions of draws `first` to `first + count`, int32 `[count, batch_size]`."""
         start, stop = first * self.batch_size, (first + count) * self.batch_size
         pieces = []
         while start < stop:
@@ -45,9 +46,9 @@ class Batches:
 
 @dataclasses.dataclass(frozen=True)
 class Spans:
-    """The loops from one step to another as (first, number), each up to the next multiple of `every`.
+    """The loops between two steps as pairs (first step, number of steps); each ends at a multiple of `every`.
 
-    They are counted out as they are needed, since a run may have any number of steps.
+    They are generated lazily, since a run may have any number of steps.
     """
 
     start: int
@@ -62,23 +63,23 @@ class Spans:
             first = last
 
     def times(self, factor: int) -> "Spans":
-        """Return the same spans of something of which every step has `factor`."""
+        """Return the same spans in units of which every step has `factor`."""
         return Spans(self.start * factor, self.stop * factor, self.every * factor)
 
 
 def stream(
     source: Source, batches: Batches, blocks: Iterable[tuple[int, int]], share: slice
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Blocks of draws fetched ahead by tf.data: (rows `[count, rows, *shape]`, positions `[count, batch]`) each.
+    """Yield blocks of draws, prefetched by tf.data: rows `[count, rows, *shape]` and positions `[count, batch]`.
 
     Args:
-      source: where the rows come from.
-      batches: which rows.
-      blocks: (first draw, number of draws) of each block, in order; iterated anew by each call.
-      share: the part of every batch whose rows are wanted.
+      source: the source of the rows.
+      batches: the positions of every draw.
+      blocks: (first draw, number of draws) of each block, in order.
+      share: the part of every batch whose rows to fetch.
 
     Raises:
-      Whatever the source raises.
+      Exception: any error of the source.
     """
 
     problems: list[Exception] = []
@@ -86,12 +87,12 @@ def stream(
     def fetch(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         positions = batches.draws(int(first), int(count))
         try:
-            wanted = positions[:, share]
-            rows = source.gather(wanted.reshape(-1))
+            own = positions[:, share]
+            rows = source.gather(own.reshape(-1))
         except Exception as problem:
             problems.append(problem)
             raise
-        return rows.reshape(*wanted.shape, *source.shape), positions
+        return rows.reshape(*own.shape, *source.shape), positions
 
     def fetch_block(block: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.numpy_function(fetch, [block[0], block[1]], (tf.as_dtype(source.dtype), tf.int32), stateful=False)
@@ -100,6 +101,6 @@ def stream(
     try:
         yield from numbers.map(fetch_block).prefetch(2)
     except tf.errors.OpError:
-        if problems:  # TensorFlow's error hides what the source said
+        if problems:  # TensorFlow's error hides that of the source
             raise problems[0] from None
         raise

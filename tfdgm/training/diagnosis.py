@@ -1,7 +1,7 @@
-"""Name the tensor that became non-finite first, its player, and the step.
+"""Find the first tensor that became non-finite, with its player and step.
 
-Every step is a function of its number, so the run can be replayed from the last good checkpoint: with the same compiled
-loop up to the failing one, and then step by step with a check on every tensor.
+Every step is a function of its number, so that the run can be replayed from the last good checkpoint: with the compiled
+loop up to the failing one, then step by step with a check of every tensor.
 """
 
 from collections.abc import Callable
@@ -30,21 +30,21 @@ def first_non_finite(
     first: int,
     count: int,
 ) -> NonFiniteError:
-    """Replay the loop of steps `first` to `first + count` under checks.
+    """Replay steps `first` to `first + count` with a check of every tensor.
 
     Args:
       built: the experiment; its variables are changed.
       feed: the run's batches.
       loop: the run's compiled loop.
       seed: stateless seed, int32 `[2]`, of all training draws.
-      shards: parts of the global batch.
-      restore: assigns the last good checkpoint and returns its step.
+      shards: number of parts of the global batch.
+      restore: restores the last good checkpoint and returns its step.
       kept_in: folder of that checkpoint, for the message.
-      first: the first step of the loop that failed.
-      count: its number of steps.
+      first: first step of the failing loop.
+      count: number of steps of the failing loop.
 
     Returns:
-      The error to raise; it names player, tensor and step, or says that the replay stayed finite.
+      The error to raise; it names player, tensor and step, or reports that the replay stayed finite.
     """
     start = restore()
     for begin, steps, arguments in feed.blocks(start):
@@ -66,7 +66,7 @@ def first_non_finite(
             built.players,
             [Draw(positions[d], rows[d]) for d in range(feed.draws_per_step)],
             number,
-            devices=Devices(),  # all shards here, which gives the same: probes cannot look into other devices
+            devices=Devices(),  # the same result on one device; probes cannot read tensors of other devices
             seed=Seed(seed).child(number),
             shards=shards,
             clip_norm=built.experiment.clip_norm,
@@ -82,10 +82,10 @@ def first_non_finite(
         if not finite.all():
             player, what = names[int(np.argmin(finite))]
             return NonFiniteError(
-                f"training became non-finite at step {step}: for the player {player!r} the first tensor was {what}; "
+                f"training became non-finite at step {step}: the first tensor, of the player {player!r}, was {what}; "
                 f"{kept}"
             )
     return NonFiniteError(
         f"training became non-finite between steps {first} and {first + count}, but a replay step by step stayed "
-        f"finite (the compiler rounds differently there); {kept}"
+        f"finite, since it is compiled differently and rounds differently; {kept}"
     )

@@ -1,4 +1,4 @@
-"""The batches of a run, block by block, as the compiled loop takes them."""
+"""The batches of a run, in blocks for the compiled loop."""
 
 from collections.abc import Iterator
 
@@ -11,15 +11,15 @@ from tfdgm.training.batches import Batches, Spans, stream
 
 
 class Feed:
-    """Blocks of steps and the batches that they draw.
+    """Provides the steps of every loop and their batches.
 
-    Loops end at multiples of `experiment.steps_per_loop` wherever the run was interrupted, so that a resumed run
-    executes the same programs as an uninterrupted one.
+    Loops end at multiples of `experiment.steps_per_loop` regardless of interruptions, so that a resumed run executes
+    the same programs as an uninterrupted one.
 
     Args:
-      experiment: whose training split and sizes are used.
-      devices: which hold the training data, or get their share of every batch.
-      draws_per_step: batches that one step takes.
+      experiment: determines the training split, the batch size and the number of steps.
+      devices: keep the training data, or get their share of every batch.
+      draws_per_step: number of batches in one step.
     """
 
     def __init__(self, experiment: Experiment, devices: Devices, draws_per_step: int) -> None:

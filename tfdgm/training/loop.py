@@ -1,4 +1,4 @@
-"""The compiled inner loop: a static number of steps as one XLA program, or as a graph loop over compiled parts."""
+"""The compiled inner loop: a static number of steps as one XLA program, or a graph loop over compiled parts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,23 +10,23 @@ from tfdgm.parallel.devices import Draw
 
 Step = Callable[[list[Draw], tf.Tensor, Seed, tf.Tensor], dict[str, tf.Tensor]]
 
-#: What these metrics end with is measured in the last step of a loop only, and is 0 in the others.
+#: Metrics with this suffix are computed in the last step of a loop only, and are 0 in the others.
 OF_LAST_STEP = "gradient_norm"
 
 
 class Loop:
     """Runs `step` a fixed number of times per call.
 
-    One program is compiled per number of steps; the trip count is a Python integer, since XLA would compile again for
-    each value of a tensor. A step with convolutions on a CPU is a program of its own, which a graph loop calls: XLA's
-    fast convolutions do not reach into the body of a loop there (JAX issue 12868; 111 ms instead of 4 ms for one of
-    3 x 3 with 64 channels on 32 images of 8 x 8). With several replicas the graph loop calls their programs.
+    One program is compiled for each number of steps; the trip count is a Python integer, since XLA would compile again
+    for each value of a tensor. On a CPU a step with convolutions is a separate program, which a graph loop calls: XLA
+    does not use its fast convolutions inside the body of a loop there (JAX issue 12868; 111 ms instead of 4 ms for one
+    of 3 x 3 with 64 channels on 32 images of 8 x 8). With several replicas the graph loop calls their programs.
 
     Args:
       step: (draws, number of the step, its seed, whether it is the last) -> metrics.
-      counter: int64 variable, the number of steps made; advanced by each call.
-      seeds: those of all steps.
-      draws_per_step: draws of a batch that one step takes.
+      counter: int64 variable, the number of steps taken; advanced by each call.
+      seeds: the seeds of all steps.
+      draws_per_step: number of batches in one step.
       one_program: whether the whole loop may be one XLA program.
     """
 
@@ -42,15 +42,15 @@ class Loop:
         self.names: list[str] = []
 
     def __call__(self, count: int, positions: tf.Tensor, rows: tf.Tensor | None = None) -> dict[str, float]:
-        """Makes `count` steps.
+        """Take `count` steps.
 
         Args:
           count: number of steps.
           positions: int32 `[count * draws_per_step, batch]`.
-          rows: `[count * draws_per_step, rows of this worker, *shape]` where the data is streamed.
+          rows: `[count * draws_per_step, rows of this worker, *shape]` if the data is streamed, else None.
 
         Returns:
-          Metrics, averaged over the steps, or of the last of them.
+          The metrics, averaged over the steps; those with the suffix `OF_LAST_STEP` are of the last step.
         """
         arguments = [positions] if rows is None else [positions, rows]
         if count not in self._compiled:
@@ -66,7 +66,7 @@ class Loop:
             for spec in batch_specs
         ]
 
-        # Traced once on its own: the loop needs to know how many metrics there are before it begins.
+        # Traced separately first: the loop must know the number of metrics before it begins.
         def one_step(
             number: tf.Tensor, last: tf.Tensor, seeds: tf.Tensor, positions: tf.Tensor, *rows: tf.Tensor
         ) -> tf.Tensor:
@@ -76,7 +76,7 @@ class Loop:
             return tf.stack([tf.cast(metric, tf.float32) for metric in metrics.values()])
 
         scalars = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.bool)
-        table = tf.TensorSpec([None, 2], tf.int32)  # how many seeds a step reads is known once it is traced
+        table = tf.TensorSpec([None, 2], tf.int32)  # tracing the step determines how many seeds it reads
         traced = tf.function(one_step, autograph=False).get_concrete_function(*scalars, table, *per_step)
 
         on_cpu = all(device.device_type == "CPU" for device in tf.config.list_logical_devices())
@@ -102,7 +102,7 @@ class Loop:
 
 
 def convolves(function: Any) -> bool:
-    """Whether a traced function has a convolution."""
+    """Return whether a traced function contains a convolution."""
     graph = function.graph.as_graph_def()
     nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
     return any("Conv" in node.op for node in nodes)

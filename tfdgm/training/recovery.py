@@ -1,4 +1,4 @@
-"""Go back to an earlier checkpoint, with half the learning rates, when training becomes non-finite."""
+"""Return to an earlier checkpoint and halve the learning rates when training becomes non-finite."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from tfdgm.runs.experiment import Built
 
 
 class Recoverable(Protocol):
-    """What recovery needs of the training."""
+    """The interface of a training to its recovery."""
 
     built: Built
     devices: Devices
@@ -23,9 +23,9 @@ class Recoverable(Protocol):
 
 
 class Recovery:
-    """Goes back at most `allowed` times in a run.
+    """Recovers at most `allowed` times in a run.
 
-    How often it did is seen from the factor on the learning rates, which checkpoints hold.
+    The factor on the learning rates, which is part of every checkpoint, determines the number of past recoveries.
     """
 
     def __init__(self, allowed: int) -> None:
@@ -33,25 +33,27 @@ class Recovery:
         self._went_back_to = -1
 
     def go_back(self, training: Recoverable, error: NonFiniteError) -> None:
-        """Go to the newest sound checkpoint and halve the learning rates.
+        """Return to the newest intact checkpoint and halve the learning rates.
 
-        Where going back gave no newer checkpoint, the newest is dropped for the one before it.
+        If the previous recovery has led to no newer checkpoint, delete the newest and return to the one before it.
 
         Raises:
-          NonFiniteError: the error itself, where that was tried often enough.
+          NonFiniteError: the same error, after `allowed` recoveries.
         """
         variable = training.built.state.learning_rate_scale
         if variable is None:
             raise error
         scale = float(variable.numpy())
         if scale <= 0.5**self.allowed:
-            raise NonFiniteError(f"{error}; the learning rates were halved {self.allowed} time(s) before") from None
+            raise NonFiniteError(
+                f"{error}; the learning rates have already been halved {self.allowed} time(s)"
+            ) from None
         step = training.restore()
-        if step == self._went_back_to:  # the run was lost at this step already
+        if step == self._went_back_to:  # the run has already failed from this step
             if training.devices.is_chief:
                 training.checkpoints.drop_newest()
             step = training.restore()
         self._went_back_to = step
-        variable.assign(scale / 2)  # the checkpoint may be of before the last halving
-        training.say(f"{error}; going on from step {step} with {scale / 2:g} of the learning rates")
+        variable.assign(scale / 2)  # the checkpoint may precede the last halving
+        training.say(f"{error}; continuing from step {step} with the learning rates multiplied by {scale / 2:g}")
         training.write_checkpoint()

@@ -30,23 +30,23 @@ def training_step(
     norms: tf.Tensor | bool = True,
     probe: Probe | None = None,
 ) -> Metrics:
-    """Update every adversary as often as it asks, then the model once.
+    """Update every adversary `updates` times, then the model once.
 
     Args:
-      model: all variables live here and in the players.
-      players: the adversaries, the model last.
-      draws: the global batch of each move, in order; each move draws with a seed of its own.
+      model: the model, whose variables the players update.
+      players: the adversaries, followed by the model.
+      draws: the global batch of each update, in order; each update has a separate seed.
       step: int64 scalar, the number of this step.
-      devices: where the shards are computed.
-      seed: of this step's draws.
-      shards: the global batch is split in so many parts, each with a seed of its own; gradients are averaged and
-        statistics totalled over them before anything is applied.
+      devices: compute the shards.
+      seed: seed of this step.
+      shards: number of parts of the global batch, each with a separate seed; gradients are averaged and statistics
+        summed over them before anything is applied.
       clip_norm: bound on the global norm of the averaged gradient, or None.
-      norms: whether each player's `gradient_norm`, before clipping, is among the metrics; else 0 stands for it.
-      probe: called with (player, what, tensor) in the order of computation; for diagnosis.
+      norms: whether to compute each player's metric `gradient_norm`, before clipping; else it is 0.
+      probe: called with (player, name, tensor) in order of computation, for diagnosis.
 
     Returns:
-      Scalars by name.
+      Metrics, scalars by name.
     """
     numbered = enumerate(draws, start=1)
     norms = tf.convert_to_tensor(norms)
@@ -54,12 +54,12 @@ def training_step(
     for player in players:
         for _ in range(player.updates):
             number, draw = next(numbered)
-            # The model's, the last, is number 0, and so the same as in a run without adversaries.
-            move_seed = seed.child(number % len(draws))
+            # The last update, the model's, is number 0, so that its seed is the same as in a run without adversaries.
+            update_seed = seed.child(number % len(draws))
             run = partial(shard_pass, model, player, probe=probe)
-            total = devices.total(player.name, run, draw, step, move_seed, shards, clip_norm, norms)
+            total = devices.total(player.name, run, draw, step, update_seed, shards, clip_norm, norms)
             player.apply(total.gradients, devices)
-            player.update_statistics(total.totals, Context(move_seed, step, training=True))
+            player.update_statistics(total.totals, Context(update_seed, step, training=True))
             player.project()
             if probe is not None:
                 for path, variable in player.variables.items():
@@ -79,7 +79,7 @@ def shard_pass(
     seed: Seed | tf.Tensor,
     probe: Probe | None = None,
 ) -> Pass:
-    """Gradients, statistics of the player's own components, and metrics of one player on one shard."""
+    """Compute one player's gradients, metrics and the statistics of its own components on one shard."""
     collector = Collector()
     context = Context(seed, step, training=True, index=positions, collector=collector)
     variables = [raw(variable) for variable in player.variables.values()]
@@ -94,7 +94,7 @@ def shard_pass(
     if unreached:
         raise UserError(
             f"no loss of the player {player.name!r} reaches {', '.join(unreached)}: add an objective that trains it, "
-            "or make it untrainable"
+            "or make it non-trainable"
         )
     gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
     if probe is not None:
@@ -104,5 +104,5 @@ def shard_pass(
         for path, gradient in zip(player.variables, gradients, strict=True):
             probe(player.name, f"the gradient of {path}", gradient)
     metrics = {"loss": value} | {name: tf.reduce_mean(metric) for name, metric in loss.metrics.items()}
-    own = {part: mine for part, mine in collector.statistics.items() if any(part is owned for owned in player.parts)}
+    own = {part: found for part, found in collector.statistics.items() if any(part is each for each in player.parts)}
     return Pass(gradients, own, metrics)

@@ -1,4 +1,4 @@
-"""Train: call the compiled loop, tell the callbacks, and write checkpoints."""
+"""Train: run the compiled loop, call the callbacks, and write checkpoints."""
 
 import dataclasses
 import json
@@ -39,13 +39,13 @@ from tfdgm.training.step import training_step
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """How a training ended.
+    """The result of a training.
 
     Attributes:
-      step: the last step made, for which there is a checkpoint.
+      step: the last step, of which there is a checkpoint.
       signal: the signal that stopped it, or None.
-      steps_per_second: in this process, without compilation; 0 where no second loop was needed.
-      reason: why a callback stopped it, or None.
+      steps_per_second: median over this process's loops except the first, which compiles; 0 if there was only one.
+      reason: the reason for which a callback stopped it, or None.
     """
 
     step: int
@@ -61,14 +61,14 @@ class Trainer:
       built: the experiment with its variables.
       workdir: folder for checkpoints, metrics and events.
       say: prints one line to the user.
-      config: the configuration of the run, which every checkpoint then holds.
-      callbacks: further ones, besides those of `experiment.callbacks` and those that every training has.
+      config: the configuration of the run, which is stored in every checkpoint.
+      callbacks: callbacks in addition to `experiment.callbacks` and to those of every training.
 
     Attributes:
-      step: number of steps made.
-      loop: the compiled loop, from a number of steps and its batches to mean metrics.
-      feed: the batches.
-      checkpoints: of the run.
+      step: number of steps taken.
+      loop: the compiled loop, from a number of steps and their batches to mean metrics.
+      feed: the batches of the run.
+      checkpoints: the checkpoints of the run.
     """
 
     def __init__(
@@ -113,11 +113,11 @@ class Trainer:
         )
 
     def train(self) -> TrainingResult:
-        """Make the steps that are left.
+        """Take the remaining steps.
 
         Raises:
-          NonFiniteError: a loss or a weight became NaN or infinite, more often than `experiment.recoveries`; names the
-            first tensor. The last good checkpoint stays.
+          NonFiniteError: a loss or a weight became NaN or infinite, and `experiment.recoveries` are used up; the
+            message names the first such tensor. The last good checkpoint is kept.
         """
         began_at = self.restore()
         with signals_noted() as received:
@@ -129,11 +129,11 @@ class Trainer:
                 result = self._run(received)
                 self.checkpoints.wait()
             finally:
-                self._tell("on_end", self.step)
+                self._call("on_end", self.step)
         return result
 
     def _install(self, received: list[int]) -> None:
-        """Make the list of callbacks, in the order in which they are called."""
+        """Create the list of callbacks, in the order in which they are called."""
         experiment = self.experiment
         everyone: list[Callback] = [
             ValidationScores(self.built),
@@ -148,23 +148,23 @@ class Trainer:
             everyone.append(Best(experiment.keep_best, experiment.best_is, self.checkpoints))
         self.callbacks = everyone
 
-    def _tell(self, event: str, *arguments: Any) -> None:
+    def _call(self, event: str, *arguments: Any) -> None:
         for callback in self.callbacks:
             if callback.everywhere or self.devices.is_chief:
                 getattr(callback, event)(*arguments)
 
     def _start(self) -> None:
-        """Hand the callbacks the state of the checkpoint, and let them begin."""
+        """Restore the callbacks' state from the checkpoint, and call `on_start`."""
         self._stop: tuple[str, int | None] | None = None
         self._save = False
         self._score: float | None = None
         for name, callback in self._named():
             if name in self._restored:
                 callback.restore(self._restored[name])
-        self._tell("on_start", self)
+        self._call("on_start", self)
 
     def _named(self) -> list[tuple[str, Callback]]:
-        """Return the callbacks with the names under which a checkpoint keeps their state."""
+        """Return the callbacks with the names of their state in a checkpoint."""
         kinds: Counter[str] = Counter()
         named = []
         for callback in self.callbacks:
@@ -174,7 +174,7 @@ class Trainer:
         return named
 
     def _run(self, received: list[int]) -> TrainingResult:
-        """Run loops until the last step or a stop; go back where one becomes non-finite."""
+        """Run loops until the last step or a stop; recover from a loop that becomes non-finite."""
         rates: list[float] = []
         while True:
             try:
@@ -184,7 +184,8 @@ class Trainer:
                 self._start()
 
     def _loops(self, received: list[int], rates: list[float]) -> TrainingResult:
-        stopped, signalled, _ = self._votes()
+        """Run loops until the last step or a stop; append the speed of all but the first to `rates`."""
+        stopped, signalled, _ = self._requests()
         start = self.step
         for first, count, arguments in () if stopped else self.feed.blocks(start):
             began = time.perf_counter()
@@ -197,10 +198,10 @@ class Trainer:
                 rates.append(count / seconds)
             metrics["steps_per_second"] = count / seconds
             self._metrics, self._scores = metrics, dict[str, float]()
-            self._tell("on_loop_end", self.step, metrics)
+            self._call("on_loop_end", self.step, metrics)
             if self._scores:
-                self._tell("on_validation", self.step, self._scores)
-            stopped, signalled, save = self._votes()
+                self._call("on_validation", self.step, self._scores)
+            stopped, signalled, save = self._requests()
             if stopped or save or self.step == self.experiment.steps:
                 values = self.built.state.read()
                 if not all(np.all(np.isfinite(value)) for value in values.values()):
@@ -208,42 +209,42 @@ class Trainer:
                 self._write(values)
             if stopped:
                 break
-        number = (received[0] if received else signal.SIGTERM) if signalled else None  # or another worker's
+        number = (received[0] if received else signal.SIGTERM) if signalled else None  # or a signal to another worker
         reason = self._stop[0] if self._stop and not signalled else None
         return TrainingResult(self.step, number, float(np.median(rates)) if rates else 0.0, reason)
 
-    def _votes(self) -> tuple[bool, bool, bool]:
-        """Whether any worker stops, whether by a signal, and whether any asks for a checkpoint."""
-        votes = [self._stop is not None, self._stop is not None and self._stop[1] is not None, self._save]
-        stopped, signalled, save = (vote > 0 for vote in self.devices.all_reduce_sum(votes))
+    def _requests(self) -> tuple[bool, bool, bool]:
+        """Return whether any worker requests a stop, whether due to a signal, and whether any requests a checkpoint."""
+        requests = [self._stop is not None, self._stop is not None and self._stop[1] is not None, self._save]
+        stopped, signalled, save = (total > 0 for total in self.devices.all_reduce_sum(requests))
         return stopped, signalled, save
 
     def report(self, scores: Mapping[str, float]) -> None:
-        """Add validation scores to the metrics of the loop at hand."""
+        """Add validation scores to the metrics of the current loop."""
         self._metrics.update(scores)
         self._scores.update(scores)
 
     def stop(self, reason: str, signal: int | None = None) -> None:
-        """End the training after this loop; a signal wins over other reasons."""
+        """End the training after this loop; a signal takes precedence over other reasons."""
         if self._stop is None or signal is not None:
             self._stop = (reason, signal)
 
     def save(self, score: float | None = None) -> None:
-        """Write a checkpoint after this loop; with a score also as the best one."""
+        """Write a checkpoint after this loop; if given a score, also as the best one."""
         self._save = True
         self._score = self._score if score is None else score
 
     def restore(self) -> int:
-        """Go to the newest sound checkpoint, or stay at step 0 where there is none; return the step.
+        """Restore the newest intact checkpoint, if there is one, and return its step, else 0.
 
         Raises:
-          UserError: the shards of the run cannot be shared evenly by these devices, or the checkpoint is of another
+          UserError: these devices cannot share the shards of the run evenly, or the checkpoint belongs to another
             configuration.
         """
         checkpoint = self._newest()
         if checkpoint is not None and checkpoint.shards != self.shards:
             self.shards = checkpoint.shards
-            self.say(f"{self.shards} shard(s), with which the run began")
+            self.say(f"using {self.shards} shard(s), as when the run began")
         check_shards(self.shards, self.experiment.batch_size, self.devices.num_replicas)
         self.step = 0
         if checkpoint is not None:
@@ -253,7 +254,7 @@ class Trainer:
         return self.step
 
     def _newest(self) -> Checkpoint | None:
-        """Return the same on every worker: the chief finds it, and the others read that one."""
+        """Return the newest intact checkpoint, which the chief finds and all workers read."""
         checkpoint = None
         if self.devices.is_chief:
             self.checkpoints.wait()
@@ -266,22 +267,22 @@ class Trainer:
         return self.checkpoints.at(step)
 
     def write_checkpoint(self) -> None:
-        """Write the present state."""
+        """Write a checkpoint of the current state."""
         self._write(None)
 
     def _write(self, values: Mapping[str, np.ndarray] | None) -> None:
-        """Hand a checkpoint to the thread that writes; a full or read-only disk ends the run with the reason."""
+        """Pass a checkpoint to the writer's thread; a full or read-only disk ends the run with the reason."""
         score, self._save, self._score = self._score, False, None
         if not self.devices.is_chief:
             return
-        self._tell("on_checkpoint", self.step)
+        self._call("on_checkpoint", self.step)
         states = {name: state for name, callback in self._named() if (state := _plain(callback))}
         values = self.built.state.read() if values is None else values
         self.checkpoints.save_later(Checkpoint(self.step, values, self.shards, score, self.config, states))
 
     def diagnose(self, first: int, count: int) -> NonFiniteError:
         """Replay from the last good checkpoint to name the first tensor that is not finite."""
-        self.say(f"a metric or weight became non-finite between steps {first} and {first + count}; replaying")
+        self.say(f"a metric or weight became non-finite between steps {first} and {first + count}; replaying them")
         return first_non_finite(
             self.built,
             self.feed,
@@ -299,26 +300,30 @@ def _plain(callback: Callback) -> dict[str, Any]:
     """Return the state of a callback.
 
     Raises:
-      UserError: JSON cannot hold it.
+      UserError: JSON cannot represent it.
     """
     state = callback.state()
     try:
         json.dumps(state)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{callback.display_name()}: its state cannot be kept in a checkpoint: {error}") from None
+        raise UserError(f"{callback.display_name()}: its state cannot be stored in a checkpoint: {error}") from None
     return state
 
 
 def _must_be_finite(metric: str) -> bool:
-    """Whether training fails where a metric is not finite: losses and gradients."""
+    """Return whether training fails if a metric is not finite: losses and gradient norms."""
     return metric.rpartition("/")[2] in ("loss", OF_LAST_STEP)
 
 
 def check_shards(shards: int, batch_size: int, replicas: int) -> None:
-    """Raises: UserError: the batch is not divided by the shards, or the shards by the devices."""
+    """Check that the devices divide the shards, and the shards the batch.
+
+    Raises:
+      UserError: they do not.
+    """
     if shards % replicas:
         raise UserError(
-            f"a run of {shards} shard(s) cannot be shared evenly by {replicas} devices; use a number that divides it "
+            f"{replicas} devices cannot share {shards} shard(s) evenly; use a number of devices that divides it "
             "(experiment.shards is fixed when a run begins)"
         )
     if batch_size % shards:

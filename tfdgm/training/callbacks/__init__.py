@@ -1,1 +1,1 @@
-"""The callbacks of every training, each one idea."""
+"""The callbacks of every training, one module each."""

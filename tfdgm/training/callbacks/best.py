@@ -9,14 +9,14 @@ from tfdgm.runs.experiment import Side
 
 
 class Best(Callback):
-    """Asks for a checkpoint wherever a score is better than all before.
+    """Saves a checkpoint whenever a score is better than all before.
 
-    The best value so far stands in the best checkpoint's manifest, which a resumed run reads.
+    A resumed run reads the best value so far from the manifest of the best checkpoint.
 
     Args:
       score: name of a validation score.
-      side: which values are good.
-      checkpoints: of the run.
+      side: whether the largest or the smallest value is the best.
+      checkpoints: the checkpoints of the run.
     """
 
     def __init__(self, score: str, side: Side, checkpoints: Checkpoints) -> None:

@@ -9,11 +9,11 @@ from tfdgm.contracts.callback import Callback, Training
 
 
 class Interruption(Callback):
-    """Stops the training once a signal has come and the time of grace has passed.
+    """Stops the training after a signal and a grace period.
 
     Args:
-      received: the signals so far, to which a handler appends.
-      grace_seconds: time from the first signal to the end.
+      received: the received signals, to which a handler appends.
+      grace_seconds: seconds from the first signal to the stop.
     """
 
     everywhere = True

@@ -9,13 +9,13 @@ from tfdgm.runs.metrics_file import cut_after, line_of
 
 
 class JsonLines(Callback):
-    """Appends a line to `metrics.jsonl` for every loop, each step once also over a resume."""
+    """Appends a line to `metrics.jsonl` for every loop; a resumed run has one line for each step."""
 
     def on_start(self, training: Training) -> None:
-        """Remove the lines past the training's step, which it makes again.
+        """Remove the lines after the training's step, which will be written again.
 
         Raises:
-          UserError: the file cannot be cut.
+          UserError: the file cannot be truncated.
         """
         self.path = training.workdir / "metrics.jsonl"
         try:
@@ -24,7 +24,7 @@ class JsonLines(Callback):
             return
         except OSError as error:
             reason = error.strerror or error
-            raise UserError(f"{self.path} cannot be cut after step {training.step}: {reason}") from None
+            raise UserError(f"{self.path} cannot be truncated after step {training.step}: {reason}") from None
 
     def on_loop_end(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append one line.
@@ -40,7 +40,7 @@ class JsonLines(Callback):
             raise UserError(f"{self.path} could not be written: {error.strerror or error}") from None
 
     def on_checkpoint(self, step: int) -> None:
-        """Make the lines survive a power cut before a checkpoint does that lies past them."""
+        """Make the lines durable before the checkpoint, so that a power failure cannot lose lines before its step."""
         if self.path.exists():
             with open(self.path, "rb") as file:
                 os.fsync(file.fileno())

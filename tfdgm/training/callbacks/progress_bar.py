@@ -1,4 +1,4 @@
-"""Show progress on a terminal as a bar, elsewhere as plain lines."""
+"""Show progress as a bar on a terminal, and as plain lines elsewhere."""
 
 import sys
 import time
@@ -13,10 +13,10 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 class ProgressBar(Callback):
-    """Shows step, loss, steps per second and the time left.
+    """Shows step, loss, steps per second and the remaining time.
 
     Args:
-      steps: of the whole run.
+      steps: number of steps of the whole run.
     """
 
     def __init__(self, steps: int) -> None:
@@ -45,7 +45,7 @@ class ProgressBar(Callback):
             self.bar.update(self.task, completed=step, loss=loss, rate=rate)
             return
         now = time.monotonic()
-        if self.first is None:  # the first loop compiles; it says nothing about the time left
+        if self.first is None:  # the first loop compiles, so that its speed does not predict the remaining time
             self.first = (step, now)
         if step < self.steps and now - self.shown < _SECONDS_BETWEEN_LINES:
             return

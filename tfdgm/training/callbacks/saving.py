@@ -1,4 +1,4 @@
-"""Save checkpoints at intervals of time."""
+"""Save checkpoints at regular time intervals."""
 
 import time
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from tfdgm.contracts.callback import Callback, Training
 
 
 class Saving(Callback):
-    """Asks for a checkpoint once `seconds` have passed since the last one."""
+    """Saves a checkpoint once `seconds` have passed since the last one."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfdgm.contracts.callback import Callback, Training
 from tfdgm.errors import UserError
 
-# What `tf.summary.scalar` writes, which itself needs TensorBoard installed.
+# The metadata of `tf.summary.scalar`, which itself requires TensorBoard to be installed.
 _SCALAR = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"}, data_class=1)
 
 
@@ -36,7 +36,7 @@ class TensorBoard(Callback):
             raise UserError(f"{self.folder} could not be written: {error.message}") from None
 
     def on_end(self, step: int) -> None:
-        """Close the file; a further event begins a new one."""
+        """Close the file; later events begin a new one."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -1,4 +1,4 @@
-"""Validate at intervals."""
+"""Validate at regular intervals."""
 
 from collections.abc import Mapping
 
@@ -18,14 +18,14 @@ class ValidationScores(Callback):
         self.score = Validation(built)
 
     def on_start(self, training: Training) -> None:
-        """Refuse callbacks that read a score which the run does not have."""
+        """Raise `UserError` if a callback reads a score that the run does not have."""
         self.training, self.last = training, training.step
-        wanted = {callback.reads_score for callback in training.callbacks} - {None}
-        wanted -= {name for callback in training.callbacks for name in callback.reports}
-        if not wanted:
+        required = {callback.reads_score for callback in training.callbacks} - {None}
+        required -= {name for callback in training.callbacks for name in callback.reports}
+        if not required:
             return
         known = self.score()
-        for name in sorted(map(str, wanted)):
+        for name in sorted(map(str, required)):
             if name not in known:
                 listed = ", ".join(known) or "none: the data has no validation split"
                 raise UserError(f"{name!r} is not a validation score of this run; it has {listed}")
