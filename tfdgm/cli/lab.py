@@ -95,5 +95,6 @@ def _quiet(line: str) -> None:
 
 
 def print_checks(checks: Sequence["Check"]) -> None:
+    """Print a table of checks."""
     rows = [(check.what, check.expected, check.result, "ok" if check.passed else "OFF") for check in checks]
     print_table(("check", "expected", "result", ""), rows)

@@ -88,9 +88,7 @@ def _in(path: Path, values: flags.FlagValues) -> int:
             print(line)
         return 0
     empty = not folder.path.exists() or not any(folder.path.iterdir())
-    new = (
-        _plan(choices, settings, folder) if empty else None
-    )  # before the folder is created: an error must not leave one behind
+    new = _plan(choices, settings, folder) if empty else None  # first: an error must not leave an empty folder
     with folder.held():
         plan = new or _plan(choices, settings, folder)
         write_reports(folder, plan.results.values())

@@ -1,4 +1,7 @@
-"""Classic demonstrations of the field. Each lab is a module, imported only when it runs."""
+"""Classic demonstrations of the field.
+
+Each lab is a module with `run(settings)`, imported only when it runs. Its docstring is the text beside the figure.
+"""
 
 #: One line of help for each lab; its module is `tfdgm.labs.NAME`.
 LABS = {

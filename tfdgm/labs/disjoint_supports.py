@@ -42,7 +42,7 @@ def exact(scale: float) -> dict[str, float]:
 
 
 def points(scale: float) -> np.ndarray:
-    """Return a grid that covers both lines and 12 scales beyond, where at least one density is not 0 in float64."""
+    """Return a grid over both lines and 12 scales beyond; nowhere on it are both densities 0 in float64."""
     return np.linspace(-12 * scale, 1 + 12 * scale, 20_001)
 
 

@@ -57,7 +57,7 @@ def _figure(rows: list[Row], examples: int) -> Figure:
     for number, (term, title) in enumerate(TERMS.items()):
         axes = figure.add_subplot(1, 3, number + 1)
         for prior in FILES:
-            # at step 0 the weights are random, and the terms out of scale
+            # at step 0 the weights are random, and the terms would not fit the axes
             points = [(row["step"], row[term]) for row in rows if row["prior"] == prior and row["step"]]
             axes.plot(*zip(*points, strict=True), STYLES[prior], color=COLOURS[prior], label=prior)
         if term == "mutual_information":

@@ -1,1 +1,1 @@
-"""What people read of a run: pictures, curves, the page."""
+"""Reports for reading: pictures, curves and HTML pages."""

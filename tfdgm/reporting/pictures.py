@@ -1,4 +1,4 @@
-"""Examples as pictures."""
+"""Draw examples as pictures."""
 
 import math
 from collections.abc import Iterator
@@ -15,18 +15,18 @@ _LEAST_PIXELS = 512
 
 
 def can_draw(spec: DataSpec) -> bool:
-    """Whether examples are images or points of the plane."""
+    """Return whether examples have a picture: whether they are images or points in the plane."""
     return spec.image_shape is not None or spec.shape == (2,)
 
 
 def save_examples(path: Path, examples: np.ndarray, spec: DataSpec, columns: int | None = None) -> None:
-    """Writes a PNG: images as a grid, points of the plane as a scatter plot.
+    """Write a PNG: images as a grid, points in the plane as a scatter plot.
 
     Args:
       path: the file to write.
       examples: `[count, *spec.shape]`.
-      spec: what they are.
-      columns: images per row; as square as can be by default.
+      spec: of the examples.
+      columns: images per row; by default the grid is as square as possible.
 
     Raises:
       UserError: examples of this shape have no picture.
@@ -52,7 +52,7 @@ def _save_grid(path: Path, images: np.ndarray, spec: DataSpec, columns: int | No
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:
-    """`[count, h, w(, 3)]` laid out in rows on grey, `gap` pixels apart."""
+    """Lay out images `[count, h, w(, 3)]` in rows on grey, `gap` pixels apart; return `[H, W(, 3)]`."""
     count, height, width = images.shape[:3]
     columns = min(count, columns or math.ceil(math.sqrt(count)))
     rows = math.ceil(count / columns)
@@ -81,8 +81,8 @@ def _save_scatter(path: Path, points: np.ndarray) -> None:
 def plain_style() -> Iterator[None]:
     """Draw with matplotlib's own settings within the block.
 
-    Without it matplotlib draws by a file `matplotlibrc` of the current folder, whoever laid it there; that can have
-    LaTeX run with commands of its own.
+    Otherwise matplotlib reads a file `matplotlibrc` of the current folder, whoever owns it; that file can make LaTeX
+    run arbitrary commands.
     """
     from matplotlib import style
 

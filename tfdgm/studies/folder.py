@@ -55,6 +55,7 @@ class Folder:
         self.lock = lock
 
     def workdir(self, cell: Cell) -> Path:
+        """Return the workdir of a cell."""
         return self.path / "cells" / cell.name
 
     def units(self, results: Iterable[Result]) -> dict[str, str]:
@@ -63,6 +64,7 @@ class Folder:
         return {name: unit for record in records for name, unit in record.get("units", {}).items()}
 
     def log(self, cell: Cell) -> Path:
+        """Return the log file of a cell."""
         return self.path / "logs" / f"{cell.name}.log"
 
     def check(self) -> None:
