@@ -151,7 +151,7 @@ def test_a_plugin_is_used_that_another_one_is_given_by_a_macro():
 
 
 @pytest.mark.parametrize(
-    "binding, told",
+    "binding, expected",
     [
         ("experiment.prior = @prior.gausian()", ["no prior named 'gausian'", "Did you mean 'gaussian'"]),
         ("network.mlp.hiden = (3,)", ["network.mlp has no parameter 'hiden'", "Did you mean 'hidden'"]),
@@ -173,14 +173,14 @@ def test_a_plugin_is_used_that_another_one_is_given_by_a_macro():
         ("experiment.steps = (1,", ["--gin_bindings"]),
     ],
 )
-def test_a_slip_in_a_config_is_told_with_its_place_and_the_nearest_name(binding, told):
+def test_a_slip_in_a_config_is_told_with_its_place_and_the_nearest_name(binding, expected):
     message = refused(binding)
-    for words in told:
+    for words in expected:
         assert words in message
 
 
 @pytest.mark.parametrize(
-    "macro, told",
+    "macro, expected",
     [
         ("step = 500", "unused macro 'step'. Did you mean 'steps'?"),
         ("seed = 3", "unused macro 'seed'. Did you mean 'experiment.seed'?"),
@@ -188,11 +188,11 @@ def test_a_slip_in_a_config_is_told_with_its_place_and_the_nearest_name(binding,
         ("xyzzy = 3", "unused macro 'xyzzy'. Use it, as in experiment.NAME = %xyzzy, or remove it"),
     ],
 )
-def test_a_macro_that_nothing_reads_is_refused_with_its_place_and_what_may_have_been_meant(tmp_path, macro, told):
-    assert refused("experiment.seed = 1", macro).startswith(f"--gin_bindings:1: {macro}\n  {told}")
+def test_a_macro_that_nothing_reads_is_refused_with_its_place_and_what_may_have_been_meant(tmp_path, macro, expected):
+    assert refused("experiment.seed = 1", macro).startswith(f"--gin_bindings:1: {macro}\n  {expected}")
     (tmp_path / "mine.gin").write_text(f"include 'digits/vae.gin'\n{macro}")
     path = tmp_path / "mine.gin"
-    assert refused(files=[path]).startswith(f"{path}:2: {macro}\n  {told}")
+    assert refused(files=[path]).startswith(f"{path}:2: {macro}\n  {expected}")
 
 
 def test_a_macro_whose_reader_a_later_statement_replaces_is_not_refused(tmp_path):
@@ -226,7 +226,7 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "binding, told",
+    "binding, expected",
     [
         ("experiment.steps = 'many'", ["experiment.steps must be int", "'many'"]),
         ("experiment.steps = 1.5", ["experiment.steps must be int"]),
@@ -259,9 +259,9 @@ def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path):
         ("keras.optimizers.Adam.gradient_accumulation_steps = 2", ["use experiment.shards"]),
     ],
 )
-def test_a_value_of_the_wrong_type_or_range_is_refused(binding, told):
+def test_a_value_of_the_wrong_type_or_range_is_refused(binding, expected):
     message = refused(binding)
-    for words in told:
+    for words in expected:
         assert words in message
 
 

@@ -145,7 +145,7 @@ def test_a_missing_file_is_named_with_near_ones_and_not_with_all(elsewhere, name
 
 
 def test_a_missing_include_is_named_with_the_line_that_includes_it(elsewhere):
-    (elsewhere / "own.gin").write_text("# mine\ninclude 'middle.gin'")
+    (elsewhere / "own.gin").write_text("# own\ninclude 'middle.gin'")
     (elsewhere / "middle.gin").write_text("\n\ninclude 'digits/vea.gin'")
     first, second = refused("own.gin").split("\n")
     assert first == "middle.gin:3: include 'digits/vea.gin'"

@@ -131,9 +131,9 @@ def test_evaluation_uses_the_moving_averages_where_there_are_any(small_blocks):
     assert evaluate(built, "test", 5) == before
 
 
-@pytest.mark.parametrize("split, samples, told", [("test", 0, "at least 1"), ("tset", 5, "no split 'tset'")])
-def test_what_cannot_be_evaluated_is_refused(split, samples, told):
-    with pytest.raises(UserError, match=told):
+@pytest.mark.parametrize("split, samples, expected", [("test", 0, "at least 1"), ("tset", 5, "no split 'tset'")])
+def test_what_cannot_be_evaluated_is_refused(split, samples, expected):
+    with pytest.raises(UserError, match=expected):
         evaluate(linear_gaussian(), split, samples)
 
 

@@ -165,10 +165,10 @@ def test_features_that_overflow_are_counted_and_leave_the_scores_in_x():
 
 
 def test_fewer_samples_than_features_are_told_of_the_frechet_distance():
-    for size, told in ((30, False), (40, True), (70, True)):
+    for size, expected in ((30, False), (40, True), (70, True)):
         scores = sample_scores(random_rows(40, size), random_rows(40, size, 1), lambda x: x)
         assert np.isfinite(scores["frechet_distance"])
-        assert ("generation_note" in scores) == told
+        assert ("generation_note" in scores) == expected
     assert scores["generation_note"] == "frechet_distance is mostly bias: there are 40 samples of 70 features"
 
 

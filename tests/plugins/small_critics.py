@@ -111,11 +111,11 @@ def one_step(built, players=None, step=0, shards=1):
     return training_step(built.model, players, draws, number, **settings)
 
 
-def refused(make, *told):
+def refused(make, *reason):
     """Asserts that `make` raises a `UserError` whose message has every one of these."""
     try:
         make()
     except UserError as error:
-        assert all(part in str(error) for part in told), str(error)
+        assert all(part in str(error) for part in reason), str(error)
         return
-    raise AssertionError(f"nothing was refused; expected {told}")
+    raise AssertionError(f"nothing was refused; expected {reason}")

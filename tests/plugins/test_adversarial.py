@@ -161,9 +161,9 @@ def affine(network):
     return layer.kernel.numpy().astype(np.float64), layer.bias.numpy().astype(np.float64)
 
 
-def ratio(wanted, given):
+def ratio(expected, given):
     """Of the norms of two gradients over the whole batch, with the constant that keeps it finite."""
-    return np.linalg.norm(wanted) / (np.linalg.norm(given) + 1e-4)
+    return np.linalg.norm(expected) / (np.linalg.norm(given) + 1e-4)
 
 
 def weighted(**settings):
@@ -201,9 +201,9 @@ def test_the_weighted_term_pulls_at_the_decoders_output_as_hard_as_the_likelihoo
         loss = objective.model_loss(forward, context())
         term, distortion = tf.reduce_mean(loss.value), -tf.reduce_mean(forward.reconstruction)
     given = tf.norm(tape.gradient(term, forward.generated_outputs if fakes == "prior" else forward.outputs))
-    wanted = tf.norm(tape.gradient(distortion, forward.outputs))
+    expected = tf.norm(tape.gradient(distortion, forward.outputs))
     kept_finite = 1e-4 * loss.metrics["adaptive_weight"]  # by a constant beside the norm
-    np.testing.assert_allclose(given + kept_finite, wanted, rtol=1e-4)  # float32
+    np.testing.assert_allclose(given + kept_finite, expected, rtol=1e-4)  # float32
     assert given > 100 * kept_finite
 
 
@@ -212,9 +212,11 @@ def test_an_adaptive_weight_without_a_likelihood_to_be_weighed_against_is_refuse
     def with_others(*others):
         return points_experiment(objectives=[adversarial(kind, adaptive_weight=True), *others])
 
-    told = "adaptive_weight weighs the term against one that minimises -log p(x|z), but experiment.objectives has none"
-    refused(lambda: with_others(), kind.display_name(), told)
-    refused(lambda: with_others(adversarial()), kind.display_name(), told)
+    expected = (
+        "adaptive_weight weighs the term against one that minimises -log p(x|z), but experiment.objectives has none"
+    )
+    refused(lambda: with_others(), kind.display_name(), expected)
+    refused(lambda: with_others(adversarial()), kind.display_name(), expected)
     with_others(ELBO())
 
 
@@ -476,8 +478,8 @@ def test_draws_of_codes_pass_the_gradient_of_their_probabilities_to_the_prior_an
     probabilities = softmax(logits.numpy().astype(np.float64), axis=-1)
     assert np.abs(one_hot.mean(axis=0) - probabilities).max() < 5 * 0.5 / np.sqrt(50)  # five standard errors
     # d sum_b w_b . (y_b E) / dp_ik = sum_b w_bi . e_k, and then through the softmax
-    wanted = np.einsum("bic,kc->ik", weights, rows_of_codebook)
-    expected = probabilities * (wanted - (probabilities * wanted).sum(axis=-1, keepdims=True))
+    target = np.einsum("bic,kc->ik", weights, rows_of_codebook)
+    expected = probabilities * (target - (probabilities * target).sum(axis=-1, keepdims=True))
     np.testing.assert_allclose(of_logits, expected, rtol=1e-3, atol=1e-4)  # float32 sums of 50
     np.testing.assert_allclose(of_codebook, np.einsum("bik,bic->kc", one_hot, weights), rtol=1e-4, atol=1e-4)
 

@@ -136,8 +136,8 @@ def test_no_gradient_passes_from_it_to_the_posterior():
 
         gradients[name] = pull(tf.constant(model.data.rows[:9]), tf.constant([1, 2]))
     assert float(tf.norm(gradients["uniform"][0])) > 0.01
-    for mine, uniforms in zip(gradients["autoregressive"], gradients["uniform"], strict=True):
-        np.testing.assert_allclose(mine, uniforms, rtol=1e-4, atol=1e-6)  # float32 in two programs
+    for own, uniforms in zip(gradients["autoregressive"], gradients["uniform"], strict=True):
+        np.testing.assert_allclose(own, uniforms, rtol=1e-4, atol=1e-6)  # float32 in two programs
 
 
 def test_dropout_is_drawn_anew_in_training_and_absent_elsewhere():
@@ -152,7 +152,7 @@ def test_dropout_is_drawn_anew_in_training_and_absent_elsewhere():
 
 
 @pytest.mark.parametrize(
-    "wrong, told",
+    "wrong, expected",
     [
         ({"layers": 0}, "layers must be at least 1"),
         ({"heads": 3}, "heads must divide width, both positive, got 3 and 64"),
@@ -161,6 +161,6 @@ def test_dropout_is_drawn_anew_in_training_and_absent_elsewhere():
         ({"dropout": 1.0}, "dropout"),
     ],
 )
-def test_wrong_hyperparameters_are_refused(wrong, told):
-    with pytest.raises(UserError, match=told):
+def test_wrong_hyperparameters_are_refused(wrong, expected):
+    with pytest.raises(UserError, match=expected):
         Autoregressive(**wrong)

@@ -167,7 +167,7 @@ def test_folders_without_images_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings, told",
+    "settings, expected",
     [
         ({"size": 0}, "size must be at least 1, got 0"),
         ({"channels": 2}, "channels must be 1 or 3, got 2"),
@@ -175,9 +175,9 @@ def test_folders_without_images_are_refused(tmp_path):
         ({"validation_share": -0.1}, "must not be negative and must sum to less than 1"),
     ],
 )
-def test_settings_out_of_range_are_refused(tmp_path, settings, told):
+def test_settings_out_of_range_are_refused(tmp_path, settings, expected):
     saved(tmp_path, numbered(4))
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=expected):
         ImageFolder(path=str(tmp_path), **settings)
 
 

@@ -76,7 +76,7 @@ def test_the_place_of_a_bad_value_is_right_in_a_later_piece(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "arrays, told",
+    "arrays, expected",
     [
         ({"x": FLOATS}, "no array 'train'; it has 'x'"),
         (
@@ -96,8 +96,8 @@ def test_the_place_of_a_bad_value_is_right_in_a_later_piece(tmp_path, monkeypatc
         ({"train": FLOATS[:, :0]}, "'train' has empty examples, of shape (0, 3)"),
     ],
 )
-def test_arrays_that_do_not_serve_are_refused_by_name(tmp_path, arrays, told):
-    assert told in refused(saved(tmp_path, **arrays))
+def test_arrays_that_do_not_serve_are_refused_by_name(tmp_path, arrays, expected):
+    assert expected in refused(saved(tmp_path, **arrays))
 
 
 def test_python_objects_are_refused(tmp_path):

@@ -102,15 +102,15 @@ def test_the_run_records_where_the_patches_come_from():
 
 
 @pytest.mark.parametrize(
-    "settings, told",
+    "settings, expected",
     [
         ({"size": 65}, "size must be between 1 and 64.*got 65"),
         ({"size": 0}, "size must be between 1 and 64.*got 0"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings, told):
-    with pytest.raises(UserError, match=told):
+def test_settings_out_of_range_are_refused(settings, expected):
+    with pytest.raises(UserError, match=expected):
         Photos(**settings)
 
 

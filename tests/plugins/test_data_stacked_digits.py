@@ -168,7 +168,7 @@ def test_features_are_those_of_the_three_channels():
 
 
 @pytest.mark.parametrize(
-    "settings, told",
+    "settings, expected",
     [
         ({"num_train": 0}, "num_train must be at least 1, got 0"),
         ({"num_validation": -1}, "num_validation must not be negative, got -1"),
@@ -177,6 +177,6 @@ def test_features_are_those_of_the_three_channels():
         ({"binarization": "sometimes"}, "'sometimes'"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings, told):
-    with pytest.raises(UserError, match=told):
+def test_settings_out_of_range_are_refused(settings, expected):
+    with pytest.raises(UserError, match=expected):
         StackedDigits(**settings)

@@ -207,7 +207,7 @@ def test_what_is_not_there_is_refused_with_its_name_and_place(records, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "changes, told",
+    "changes, expected",
     [
         ({"key": "picture"}, "'tfdgm_tiny' have no 'picture'; they have image, label, more"),
         ({"key": "label"}, r"'label' of 'tfdgm_tiny' has shape ()"),
@@ -217,12 +217,12 @@ def test_what_is_not_there_is_refused_with_its_name_and_place(records, tmp_path)
         ({"binarization": "sometimes"}, "'sometimes'"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(records, changes, told):
-    assert told in refused(records, **changes)
+def test_settings_that_do_not_fit_are_refused(records, changes, expected):
+    assert expected in refused(records, **changes)
 
 
 @pytest.mark.parametrize(
-    "changes, told",
+    "changes, expected",
     [
         ({"shape": (None, None, 3)}, "has shape (None, None, 3); images must have one size"),
         ({"shape": (4, 4, 4)}, "must have one size and 1 or 3 channels"),
@@ -230,8 +230,8 @@ def test_settings_that_do_not_fit_are_refused(records, changes, told):
         ({"sizes": {"test": 3}}, "no prepared training split"),
     ],
 )
-def test_images_that_do_not_serve_are_refused(tmp_path, changes, told):
-    assert told in refused(prepare(tmp_path, **changes))
+def test_images_that_do_not_serve_are_refused(tmp_path, changes, expected):
+    assert expected in refused(prepare(tmp_path, **changes))
 
 
 @pytest.mark.parametrize(

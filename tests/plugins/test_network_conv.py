@@ -209,7 +209,7 @@ def test_two_vectors_are_refused():
 
 
 @pytest.mark.parametrize(
-    "settings, told",
+    "settings, expected",
     [
         ({"width": 0}, "width must be at least 1, got 0"),
         ({"residual_blocks": -1}, "residual_blocks must not be negative, got -1"),
@@ -218,6 +218,6 @@ def test_two_vectors_are_refused():
         ({"activation": "glu"}, "halves the channels"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings, told):
-    with pytest.raises(UserError, match=told):
+def test_settings_out_of_range_are_refused(settings, expected):
+    with pytest.raises(UserError, match=expected):
         Conv(**settings)

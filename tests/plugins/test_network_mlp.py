@@ -67,7 +67,7 @@ def test_an_initialiser_that_draws_nothing_is_taken_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "settings, told",
+    "settings, expected",
     [
         ({"hidden": (3, 0)}, "hidden must be positive"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\)"),
@@ -75,6 +75,6 @@ def test_an_initialiser_that_draws_nothing_is_taken_as_it_is():
         ({"initializer": "he_unifrom"}, "'he_unifrom'"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings, told):
-    with pytest.raises(UserError, match=told):
+def test_settings_out_of_range_are_refused(settings, expected):
+    with pytest.raises(UserError, match=expected):
         MLP(**settings)

@@ -80,8 +80,8 @@ def test_the_critic_minimises_minus_the_value_and_logs_it_with_its_bound_and_the
     }
     assert set(loss.metrics) == set(expected)
     np.testing.assert_allclose(loss.value, -value, rtol=1e-12)  # float64, here and below
-    for name, wanted in expected.items():
-        np.testing.assert_allclose(loss.metrics[name], wanted, rtol=1e-12, atol=1e-12, err_msg=name)
+    for name, target in expected.items():
+        np.testing.assert_allclose(loss.metrics[name], target, rtol=1e-12, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("logit", [20.0, 200.0, 1e4])
@@ -233,8 +233,8 @@ def test_penalties_and_their_gradients_are_those_of_half_the_mean_squared_slope(
     assert abs(expected - plain) > 0.5  # else a penalty of 0 would do
     np.testing.assert_allclose(tf.reduce_mean(loss.value), expected, rtol=1e-5)  # float32
     by_hand = finite_differences(lambda moved: penalised(moved, r1, r2, relativistic), weights)
-    for found, wanted in zip(gradients, by_hand, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)  # second derivatives in float32
+    for found, target in zip(gradients, by_hand, strict=True):
+        np.testing.assert_allclose(found, target, rtol=1e-4, atol=1e-5)  # second derivatives in float32
 
 
 def test_the_slopes_are_logged():
@@ -331,10 +331,10 @@ def test_with_packing_the_critic_gives_one_score_a_pack_and_the_loss_keeps_its_m
 def test_estimates_leave_out_examples_that_fill_no_pack():
     objective = affine_objective(JSD, np.ones(6), packing=3)
     real, fake = rows(11, 2), rows(11, 2, seed=1)
-    found, wanted = (objective.estimates(gan_pass(real[:n], fake[:n]), context()) for n in (11, 9))
+    found, expected = (objective.estimates(gan_pass(real[:n], fake[:n]), context()) for n in (11, 9))
     assert set(found) == {"jsd_estimate", "critic_slope", "critic_lipschitz"}
     for name in found:
-        np.testing.assert_array_equal(found[name], wanted[name])
+        np.testing.assert_array_equal(found[name], expected[name])
 
 
 @pytest.mark.parametrize("kind", [JSD, Wasserstein])
@@ -354,13 +354,13 @@ def test_estimates_are_the_bound_and_the_mean_and_largest_slope():
     }
     found = objective.estimates(gan_pass(*SIDES[:2]), context())
     assert set(found) == set(expected)
-    for name, wanted in expected.items():
-        np.testing.assert_allclose(found[name], wanted, rtol=1e-5, atol=1e-6, err_msg=name)  # float32
+    for name, target in expected.items():
+        np.testing.assert_allclose(found[name], target, rtol=1e-5, atol=1e-6, err_msg=name)  # float32
 
 
 @pytest.mark.parametrize("kind", [JSD, Wasserstein])
 @pytest.mark.parametrize(
-    "settings, told",
+    "settings, expected",
     [
         ({"moves": 0}, ["moves must be at least 1, got 0"]),
         ({"weight": 0.0}, ["weight must be positive, got 0"]),
@@ -377,12 +377,12 @@ def test_estimates_are_the_bound_and_the_mean_and_largest_slope():
     ],
     ids=str,
 )
-def test_bad_values_of_both_objectives_are_refused(kind, settings, told):
-    refused(lambda: kind(network=MLP(hidden=()), **settings), kind.display_name(), *told)
+def test_bad_values_of_both_objectives_are_refused(kind, settings, expected):
+    refused(lambda: kind(network=MLP(hidden=()), **settings), kind.display_name(), *expected)
 
 
 @pytest.mark.parametrize(
-    "settings, told",
+    "settings, expected",
     [
         ({"label_smoothing": 0.5}, "label_smoothing must be in [0, 0.5), got 0.5"),
         ({"label_smoothing": -0.1}, "label_smoothing must be in [0, 0.5), got -0.1"),
@@ -396,8 +396,8 @@ def test_bad_values_of_both_objectives_are_refused(kind, settings, told):
     ],
     ids=str,
 )
-def test_bad_values_are_refused(settings, told):
-    refused(lambda: jsd(**settings), JSD.display_name(), told)
+def test_bad_values_are_refused(settings, expected):
+    refused(lambda: jsd(**settings), JSD.display_name(), expected)
 
 
 @pytest.mark.parametrize("kind", [JSD, Wasserstein])
@@ -412,22 +412,22 @@ def test_bad_values_are_refused(settings, told):
     ids=str,
 )
 def test_what_needs_a_posterior_is_refused_without_one_by_the_setting_that_asks_for_it(kind, settings, setting):
-    told = f"{kind.display_name()} needs a posterior for {setting}, but experiment.posterior is None"
-    refused(lambda: gan_experiment(objectives=[kind(network=MLP(hidden=()), **settings)]), told)
+    expected = f"{kind.display_name()} needs a posterior for {setting}, but experiment.posterior is None"
+    refused(lambda: gan_experiment(objectives=[kind(network=MLP(hidden=()), **settings)]), expected)
 
 
 @pytest.mark.parametrize("kind", [JSD, Wasserstein])
 @pytest.mark.parametrize(
-    "settings, told",
+    "settings, expected",
     [
         ({"fakes": "prior"}, "no objective trains the encoder"),
         ({"space": "latent"}, "no objective trains the decoder"),
     ],
     ids=str,
 )
-def test_objectives_that_leave_a_network_without_a_loss_are_refused_by_its_name(kind, settings, told):
+def test_objectives_that_leave_a_network_without_a_loss_are_refused_by_its_name(kind, settings, expected):
     objective = kind(network=MLP(hidden=()), **settings)
-    refused(lambda: points_experiment(objectives=[objective]), told)
+    refused(lambda: points_experiment(objectives=[objective]), expected)
     points_experiment(objectives=[objective, ELBO()])  # which trains it
 
 
@@ -443,13 +443,13 @@ def test_a_prior_that_no_loss_reaches_is_refused_by_its_name(kind):
 def test_a_batch_or_shard_that_packs_do_not_fill_is_refused(batch, shards):
     objective = jsd(packing=4 if shards > 1 else 3)
     built = gan_experiment(objectives=[objective], batch_size=batch, shards=shards).build()
-    told = f"a batch of {batch // shards} examples cannot be divided into packs of {objective.packing}"
-    with pytest.raises(UserError, match=told):
+    expected = f"a batch of {batch // shards} examples cannot be divided into packs of {objective.packing}"
+    with pytest.raises(UserError, match=expected):
         one_step(built, shards=shards)
 
 
 @pytest.mark.parametrize(
-    "bindings, told",
+    "bindings, expected",
     [
         ("moves = 0", "objective.jsd: moves must be at least 1"),
         ("space = 'latent'", "objective.jsd needs a posterior for space = 'latent'"),
@@ -457,7 +457,7 @@ def test_a_batch_or_shard_that_packs_do_not_fill_is_refused(batch, shards):
         ("pakcing = 2", "Did you mean 'packing'"),
     ],
 )
-def test_on_the_command_line_a_mistake_is_one_message_and_code_2(tmp_path, monkeypatch, capsys, bindings, told):
+def test_on_the_command_line_a_mistake_is_one_message_and_code_2(tmp_path, monkeypatch, capsys, bindings, expected):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gan.gin").write_text(
         "experiment.data = @data.digits()\nexperiment.prior = @prior.gaussian()\n"
@@ -467,5 +467,5 @@ def test_on_the_command_line_a_mistake_is_one_message_and_code_2(tmp_path, monke
     )
     assert command("train", "--workdir=run", "--gin_file=gan.gin") == 2
     error = capsys.readouterr().err
-    assert told in error and "Traceback" not in error
+    assert expected in error and "Traceback" not in error
     assert not (tmp_path / "run").exists()

@@ -76,8 +76,8 @@ def test_the_penalty_and_its_gradient_are_those_of_the_definition(two_sided):
     assert (slopes < 0.9).any() and (slopes > 1.1).any()  # else one side would not show
     loss, gradients = critic_gradients(objective, real, [fake])
     np.testing.assert_allclose(tf.reduce_mean(loss.value), by_hand(weights), rtol=1e-5)  # float32
-    for found, wanted in zip(gradients, finite_differences(by_hand, weights), strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)  # second derivatives in float32
+    for found, expected in zip(gradients, finite_differences(by_hand, weights), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)  # second derivatives in float32
 
 
 def test_slopes_are_taken_at_uniform_points_on_the_lines_between_the_sides():
@@ -194,8 +194,8 @@ def test_the_estimate_divides_the_dual_value_by_the_largest_slope_seen_at_the_sa
     }
     found = objective.estimates(gan_pass(real, fake), context())
     assert set(found) == set(expected)
-    for name, wanted in expected.items():
-        np.testing.assert_allclose(found[name], wanted, rtol=1e-4, err_msg=name)  # float32
+    for name, target in expected.items():
+        np.testing.assert_allclose(found[name], target, rtol=1e-4, err_msg=name)  # float32
 
 
 def test_a_flat_critic_estimates_0():
@@ -262,7 +262,7 @@ def test_unrolling_by_default_does_not_diverge_through_the_penalty_on_the_digits
 
 
 @pytest.mark.parametrize(
-    "settings, told",
+    "settings, expected",
     [
         ({"penalty": 0.0}, "penalty must be positive, got 0"),
         ({"penalty": -1.0}, "penalty must be positive, got -1"),
@@ -276,5 +276,5 @@ def test_unrolling_by_default_does_not_diverge_through_the_penalty_on_the_digits
     ],
     ids=str,
 )
-def test_bad_values_are_refused(settings, told):
-    refused(lambda: wasserstein(**settings), Wasserstein.display_name(), told)
+def test_bad_values_are_refused(settings, expected):
+    refused(lambda: wasserstein(**settings), Wasserstein.display_name(), expected)

@@ -245,8 +245,8 @@ def test_the_totals_over_two_shards_are_those_of_the_whole_batch(positions):
     for shards in (1, 2):
         parts = zip(tf.split(rows, shards), tf.split(at, shards), strict=True)
         passes = [
-            shard_pass(built.model, player, mine, where, step, fold(seed, number))
-            for number, (mine, where) in enumerate(parts)
+            shard_pass(built.model, player, own, where, step, fold(seed, number))
+            for number, (own, where) in enumerate(parts)
         ]
         totals.append(reduce_passes(passes)[1][built.model.posterior])
     whole, halves = totals

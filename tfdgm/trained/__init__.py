@@ -1,1 +1,1 @@
-"""What a trained model is used for: samples, reconstructions, a SavedModel."""
+"""Uses of a trained model: samples, reconstructions, export as a SavedModel."""

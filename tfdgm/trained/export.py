@@ -1,4 +1,4 @@
-"""A trained model as a self-contained SavedModel."""
+"""Export of a trained model as a self-contained SavedModel."""
 
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from tfdgm.system.files import replacing_folder
 
 
 class Exported(tf.Module):
-    """The model's functions. Every one takes a seed, int32 `[2]`, and is a pure function of its arguments.
+    """The functions of a model. Each takes a seed, int32 `[2]`, and is a pure function of its arguments.
 
-    Load it with `tf.saved_model.load`; no part of tfdgm is needed.
+    `tf.saved_model.load` loads it without tfdgm.
     """
 
     def __init__(self, built: Built, num_samples: int) -> None:
@@ -38,25 +38,25 @@ class Exported(tf.Module):
         return self._model.with_inference(Context(seed, tf.constant(0, tf.int64)))
 
     def _sample(self, num: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`num` draws: z from the prior, x the model's sample there, and mean = E[x|z]."""
+        """Draw `num` times: z from the prior, x from the model given z, and mean = E[x|z]."""
         context = self._context(seed)
         z, likelihood = self._model.generate(num, context)
         return {"x": self._model.example(likelihood, context), "mean": likelihood.mean(), "z": z}
 
     def _encode(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """A draw z from q(z|x) for each row of x, and the mean of q(z|x) where it has one."""
+        """Draw z from q(z|x) for each row of x; also return the mean of q(z|x), for vectors."""
         context = self._context(seed)
         posterior = self._model.infer(x, context)
         encoded = {"z": posterior.sample(seed=context.seed_for("draws"))}
         return encoded if self._model.latent.discrete else {**encoded, "mean": posterior.mean()}
 
     def _reconstruct(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """E[x'|z] at one z ~ q(z|x)."""
+        """Return E[x'|z] at one z ~ q(z|x)."""
         value = self._encode(x, seed)["z"]
         return {"mean": self._model.decode(self._model.embed(value), self._context(seed)).mean()}
 
     def _log_prob(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Importance-weighted bound on log p(x), nats, `[batch]`; log (1/S) sum_s p(x|z_s) p(z_s) / q(z_s|x)."""
+        """Return the bound log (1/S) sum_s p(x|z_s) p(z_s) / q(z_s|x) on log p(x), nats, `[batch]`."""
         context = self._context(seed)
         posterior, prior = self._model.infer(x, context), self._model.prior_distribution(context)
 
@@ -69,18 +69,22 @@ class Exported(tf.Module):
         return {"log_prob": tf.reduce_logsumexp(weights, axis=0) - tf.math.log(float(self._num_samples))}
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """Return the functions that the model has, by name."""
         names = ("sample", "encode", "reconstruct", "log_prob")
         return {name: getattr(self, name).get_concrete_function() for name in names if hasattr(self, name)}
 
 
 def export(built: Built, workdir: Workdir, output: Path, num_samples: int) -> None:
-    """Writes the SavedModel, and beside it the config and the checkpoint, so that eval and sample take it as a workdir.
+    """Write the SavedModel, with config and checkpoint, so that eval and sample accept the folder as a workdir.
 
     Args:
-      built: the experiment with its trained weights; moving averages are used where there are any.
-      workdir: where `config.gin` and `run.json` are copied from.
+      built: the experiment with its trained weights; moving averages are used if there are any.
+      workdir: the source of `config.gin` and `run.json`.
       output: the folder to write.
-      num_samples: S, the draws per example inside `log_prob`.
+      num_samples: S, the number of draws per example in `log_prob`.
+
+    Raises:
+      UserError: TensorFlow cannot write to a path that is not UTF-8.
     """
     step = int(built.state.step.numpy())
     with replacing_folder(output) as folder:

@@ -1,4 +1,4 @@
-"""Draws from a trained model."""
+"""Samples and reconstructions of a trained model."""
 
 import dataclasses
 from pathlib import Path
@@ -18,11 +18,11 @@ _AT_ONCE = 500
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-    """Draws.
+    """Draws from a model.
 
     Attributes:
-      x: the model's samples, `[num, *shape]`: draws from p(x|z), or its mean where `experiment.samples` says so.
-      mean: E[x|z] at the same z, the same shape.
+      x: draws from p(x|z), `[num, *shape]`, or its means, as `experiment.samples` says.
+      mean: E[x|z] at the same z, `[num, *shape]`.
       z: draws from the prior, `[num, *event]`.
     """
 
@@ -32,10 +32,10 @@ class Samples:
 
 
 class Sampler:
-    """Draws z ~ p(z), then x ~ p(x|z), by one compiled program whatever the weights are.
+    """Draws z ~ p(z), then x ~ p(x|z), by a program that is compiled once, whatever the weights.
 
     Args:
-      built: the experiment; moving averages of its weights are used where there are any.
+      built: the experiment; moving averages of its weights are used if there are any.
       num: number of draws.
 
     Raises:
@@ -56,7 +56,7 @@ class Sampler:
         return self.built.model.example(likelihood, context), likelihood.mean(), z
 
     def __call__(self, seed: int = 0) -> Samples:
-        """Other seeds give other draws; the run's seed has no part in them."""
+        """Draw samples from `seed` alone; the run's seed has no effect."""
         root, step = root_seed(seed, "sample"), self.built.state.step.read_value()
         calls = ((tf.constant(block), root, step) for block in range(-(-self.num // self.size)))
         with self.built.state.averaged():
@@ -68,36 +68,36 @@ class Sampler:
 
 
 def draw(built: Built, num: int, seed: int = 0) -> Samples:
-    """`num` draws from a trained model; see `Sampler`."""
+    """Draw `num` samples from a trained model; see `Sampler`."""
     return Sampler(built, num)(seed)
 
 
 def save_samples(path: Path, samples: Samples) -> None:
-    """Write an .npz file of the arrays `x`, `mean` and `z`; an old file stays until the new one is complete."""
+    """Write an .npz file of the arrays `x`, `mean` and `z`; replaces an existing file once complete."""
     with replacing(path) as file:
         np.savez(file, x=samples.x, mean=samples.mean, z=samples.z)
 
 
 def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
-    """`num` examples spread evenly over a split, and E[x'|z] at one z ~ q(z|x) each.
+    """Return `num` examples spread evenly over a split, and E[x'|z] at one z ~ q(z|x) each.
 
     Raises:
-      UserError: the model has no posterior, or the data no such split.
+      UserError: the model has no posterior, or the data has no such split.
     """
     if built.model.posterior is None:
-        raise UserError("this model has no posterior, so it cannot reconstruct")
+        raise UserError("the model has no posterior, so it cannot reconstruct")
     if split not in built.experiment.splits:
         raise UserError(f"the data has no split {split!r}")
     source = built.experiment.splits[split]
     positions = evenly(len(source), min(num, len(source)))
     rows, step = tf.constant(source.gather(positions)), built.state.step.read_value()
 
-    def again(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def reconstruction(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         context = Context(root_seed(0, "reconstruct"), step)
         x = built.model.data.observe(rows, context.within("observe"))
         value = built.model.infer(x, context).sample(seed=context.seed_for("draws"))
         return x, built.model.decode(built.model.embed(value), context).mean()
 
     with built.state.averaged():
-        x, mean = next(built.devices.map(again)([(rows,)]))
+        x, mean = next(built.devices.map(reconstruction)([(rows,)]))
     return x.numpy(), mean.numpy()

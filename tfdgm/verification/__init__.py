@@ -1,5 +1,5 @@
-"""Oracles: numbers of this framework that are known exactly, and what it computes for them.
+"""Oracles: numbers with a known exact value, compared with what the framework computes.
 
-Each file is a theme and each function in it an oracle. What is expected comes from a closed form, from an enumeration,
-or from NumPy and SciPy; what is got comes from the public parts that training and evaluation use.
+Each file is a theme, and each decorated function in it an oracle. Expected values come from closed forms, enumeration,
+NumPy and SciPy; computed values come from the components that training and evaluation use.
 """

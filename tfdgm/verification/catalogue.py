@@ -1,4 +1,4 @@
-"""All oracles, the quick themes first."""
+"""All oracles, with the quick themes first."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""Codes, with sums over every grid of two positions and three codes."""
+"""Distributions over codes, summed over all grids of two positions and three codes."""
 
 import itertools
 import math
@@ -27,9 +27,9 @@ _DRAWS = 100_000
 
 @oracle
 def uniform_prior() -> Iterator[Finding]:
-    """KL(q || uniform) = -H(q) + N log K: N log K for a certain q, 0 for a uniform one."""
+    """KL(q || uniform) = N log K - H(q): N log K for a point mass, 0 for a uniform q."""
     built = build("codes")
-    for case, logits in (("any q", LOGITS), ("certain q", 80 * np.eye(3)[:2]), ("uniform q", np.zeros((2, 3)))):
+    for case, logits in (("any q", LOGITS), ("point mass", 80 * np.eye(3)[:2]), ("uniform q", np.zeros((2, 3)))):
         log_q = log_softmax(logits.astype(np.float64), axis=1)
         expected = np.sum(np.exp(log_q) * log_q) + 2 * math.log(3)
         yield Finding(case, expected, _rates(built, logits, 1)[0], 1e-5, "closed form, float32")
@@ -37,7 +37,7 @@ def uniform_prior() -> Iterator[Finding]:
 
 @oracle
 def mixture_prior() -> Iterator[Finding]:
-    """KL(q || p) = -H(q) - E_q log p(c) for p = (1/5) sum_m q(c|u_m), which has no closed form: by draws of c."""
+    """KL(q || p) = -H(q) - E_q log p(c), p = (1/5) sum_m q(c|u_m): no closed form, estimated from draws of c."""
     built = build("codes_mixture")
     model = built.model
     log_p = model.prior_distribution(model.with_inference(context())).log_prob(GRIDS).numpy().astype(np.float64)
@@ -49,7 +49,7 @@ def mixture_prior() -> Iterator[Finding]:
     components = _grids_under(log_softmax(features, axis=-1))
     exact_log_p = logsumexp(components, axis=0) - math.log(5)
     worst = np.argmax(np.abs(log_p - exact_log_p))
-    yield Finding("log p(c), the worst", exact_log_p[worst], log_p[worst], 1e-5, "9 grids, float32")
+    yield Finding("log p(c), largest deviation", exact_log_p[worst], log_p[worst], 1e-5, "9 grids, float32")
     log_q = _grids_under(LOG_Q[None])[0]
     expected = np.sum(np.exp(log_q) * (log_q - exact_log_p))
     error = 5 * _deviation(np.exp(log_q), exact_log_p) / math.sqrt(_DRAWS)
@@ -65,7 +65,7 @@ def restricted_prior() -> Iterator[Finding]:
     expected = _grids_under(np.tile(log_p, (1, 2, 1)))[0]
     got = built.model.prior_distribution(context()).log_prob(GRIDS).numpy()
     worst = np.argmax(np.abs(got - expected))
-    yield Finding("log p(c), the worst", expected[worst], got[worst], 1e-5, "9 grids, float32")
+    yield Finding("log p(c), largest deviation", expected[worst], got[worst], 1e-5, "9 grids, float32")
     exact = np.sum(np.exp(LOG_Q) * (LOG_Q - log_p))
     yield Finding("KL(q||p)", exact, _rates(built, LOGITS, 1)[0], 1e-5, "closed form, float32")
 
@@ -99,10 +99,10 @@ def _codebook(built: Built) -> np.ndarray:
 
 
 def _rates(built: Built, logits: np.ndarray, draws: int) -> np.ndarray:
-    """The framework's KL(q || p) for q with these logits, at `draws` draws of c."""
+    """Compute KL(q || p) by the framework, for q with these logits, at `draws` draws of c."""
     model = built.model
 
-    @tf.function(jit_compile=True, autograph=False)  # the draws' generator has no other kernel on a CPU
+    @tf.function(jit_compile=True, autograph=False)  # the generator of the draws has no other CPU kernel
     def rates() -> tf.Tensor:
         assert model.posterior is not None
         latent = model.posterior(tf.tile(tf.constant(logits, tf.float32)[None], [draws, 1, 1]), context())
@@ -113,7 +113,7 @@ def _rates(built: Built, logits: np.ndarray, draws: int) -> np.ndarray:
 
 
 def _grids_under(log_probabilities: np.ndarray) -> np.ndarray:
-    """log-probability of each grid under products of categoricals `[M, 2, 3]`, `[M, 9]`."""
+    """Return log-probabilities `[M, 9]` of the grids under products of categoricals `[M, 2, 3]`."""
     return log_probabilities[:, 0][:, GRIDS[:, 0]] + log_probabilities[:, 1][:, GRIDS[:, 1]]
 
 

@@ -1,4 +1,4 @@
-"""Which convergence implies which: KL => JSD => W on a bounded set, and none the other way (Arjovsky et al. 2017)."""
+"""Implications between convergences: KL => JSD => W on a bounded set, not conversely (Arjovsky et al. 2017)."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tfdgm.evaluation.transport import wasserstein
 from tfdgm.verification.fixtures import experiment, rows
 from tfdgm.verification.oracle import Finding, oracle
 
-#: The points 0 and 1 of the line, and their distances.
+#: Distances between the points 0 and 1 of the line.
 _DISTANCES = np.array([[0.0, 1.0], [1.0, 0.0]])
 _SHIFTS = (0.1, 0.01, 0.001)
 
@@ -35,7 +35,7 @@ def implied() -> Iterator[Finding]:
 
 @oracle
 def jsd_without_kl() -> Iterator[Finding]:
-    """(1 - a, a) against (1, 0), a -> 0: JSD -> 0, and KL is infinite all the way."""
+    """(1 - a, a) against (1, 0), a -> 0: JSD -> 0, but KL is infinite throughout."""
     q = np.array([1.0, 0.0])
     for shift in _SHIFTS:
         divergence, shannon, _ = _all_of(np.array([1 - shift, shift]), q)
@@ -47,7 +47,7 @@ def jsd_without_kl() -> Iterator[Finding]:
 
 @oracle
 def w_without_jsd() -> Iterator[Finding]:
-    """Parallel lines at distance a -> 0: W = a -> 0, and JSD = log 2, KL = infinity all the way."""
+    """Parallel lines at distance a -> 0: W = a -> 0, but JSD = log 2 and KL = infinity throughout."""
     x = rows(experiment("parallel_lines", "data.parallel_lines.theta = 0.0"), "test")
     for shift in _SHIFTS:
         y = rows(experiment("parallel_lines", f"data.parallel_lines.theta = {shift}"), "test")

@@ -25,7 +25,7 @@ _EQUAL = -2 * math.log(2)
 
 
 def _table(logits: tf.Tensor) -> Any:
-    """The critic that has these scores at the points 0, 1, 2."""
+    """Return the critic with these scores at the points 0, 1, 2."""
     return lambda x: tf.linalg.matvec(tf.one_hot(tf.cast(x[:, 0], tf.int32), 3), logits)
 
 
@@ -35,7 +35,7 @@ def _losses(objective: Any, logits: np.ndarray, fake: tf.Tensor = _FAKE) -> Any:
 
 @oracle
 def maximiser() -> Iterator[Finding]:
-    """max over D of V is at D* = pi / (pi + p); SciPy minimises the discriminator's loss over a table of logits."""
+    """argmax over D of V is D* = pi / (pi + p); SciPy minimises the discriminator's loss over a table of logits."""
     objective = only_objective(build("discriminator"))
 
     def loss_and_gradient(logits: np.ndarray) -> tuple[float, np.ndarray]:
@@ -46,16 +46,16 @@ def maximiser() -> Iterator[Finding]:
         return float(loss), tape.gradient(loss, scores).numpy().astype(np.float64)
 
     best = expit(minimize(loss_and_gradient, np.zeros(3), jac=True).x)
-    known = optimal_discriminator(_PI, _P)
+    closed_form = optimal_discriminator(_PI, _P)
     for point, expected in enumerate((3 / 4, 1 / 2, 1 / 4)):
-        # a loss flat to 1e-7 around its minimum leaves the square root of it
+        # float32 resolves the loss to 1e-7, hence the minimiser to the square root of that
         yield Finding(f"argmax D({point})", expected, best[point], 2e-3, "BFGS, float32")
-        yield Finding(f"D*({point})", expected, known[point], 1e-12, "closed form")
+        yield Finding(f"D*({point})", expected, closed_form[point], 1e-12, "closed form")
 
 
 @oracle
 def value() -> Iterator[Finding]:
-    """V(G, D*) = 2 JSD - 2 log 2, and -2 log 2 where p = pi, D* = 1/2."""
+    """V(G, D*) = 2 JSD - 2 log 2; -2 log 2 for p = pi, where D* = 1/2."""
     objective = only_objective(build("discriminator"))
     d = optimal_discriminator(_PI, _P)
     divergence = jensenshannon(_PI, _P) ** 2
@@ -72,7 +72,7 @@ def value() -> Iterator[Finding]:
 
 @oracle
 def generator() -> Iterator[Finding]:
-    """The generator's loss: -E log D(x'), or E log(1 - D(x')) if saturating; from logits, so it has no ceiling."""
+    """The generator's loss: -E log D(x'), or E log(1 - D(x')) if saturating; computed from logits, so unbounded."""
     logits = np.array([1.0, -0.5, 0.3])
     d = expit(logits)
     for form, expected in (("non_saturating", -_P @ np.log(d)), ("saturating", _P @ np.log(1 - d))):
@@ -86,7 +86,7 @@ def generator() -> Iterator[Finding]:
 
 @oracle
 def trained() -> Iterator[Finding]:
-    """A trained discriminator comes to D* = pi / (pi + p) and V = 2 JSD - 2 log 2 on two Gaussians against one."""
+    """A trained discriminator approaches D* = pi / (pi + p), V = 2 JSD - 2 log 2; two Gaussians against one."""
     built = build("discriminator")
     set_affine(built.model.decoder, np.eye(2), np.zeros(2))  # x' ~ N(0, I)
     train(built)
@@ -100,28 +100,28 @@ def trained() -> Iterator[Finding]:
     pi, p = densities(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2))
     divergence = jensenshannon(pi, p) ** 2
     estimate = CriticEstimates(built, built.experiment.splits["test"], "verify")()["jsd_estimate"]
-    # 2,000 samples put a standard error of 0.01 on it
+    # the standard error over 2,000 samples is 0.01
     yield Finding("JSD", divergence, estimate, 0.05, "critic, 2,000 samples")
     forward = ForwardPass(built.model, tf.constant(rows(built.experiment, "test")), context())
     found = only_objective(built).adversary_loss(forward, context()).metrics
     real, fake = (optimal_discriminator(*densities(x.numpy())) for x in (forward.x, forward.generated))
     best = np.mean(np.log(real)) + np.mean(np.log(1 - fake))
-    # training leaves 0.01 in D, of which V, flat around D*, sees less
+    # training leaves an error of 0.01 in D, and less in V, which is flat around D*
     yield Finding("V, on the same samples as V(D*)", best, found["value"].numpy().mean(), 0.02, "critic, 2,000 samples")
     for side, d in (("real", real), ("fake", fake)):
-        off = np.abs(found[f"discriminator_{side}"].numpy() - d).mean()
-        yield Finding(f"E |D - D*|, {side}", 0, off, 0.03, "critic, 2,000 samples")
+        error = np.abs(found[f"discriminator_{side}"].numpy() - d).mean()
+        yield Finding(f"E |D - D*|, {side}", 0, error, 0.03, "critic, 2,000 samples")
 
 
 @oracle
 def trained_at_equality() -> Iterator[Finding]:
-    """Where p = pi, a trained discriminator comes to D = 1/2 and V = -2 log 2."""
+    """For p = pi, a trained discriminator approaches D = 1/2 and V = -2 log 2."""
     built = build("discriminator", "data.ring.modes = 1")
-    set_affine(built.model.decoder, 0.75 * np.eye(2), np.array([1.5, 0.0]))  # the data's own law
+    set_affine(built.model.decoder, 0.75 * np.eye(2), np.array([1.5, 0.0]))  # the data's distribution
     train(built)
     forward = ForwardPass(built.model, tf.constant(rows(built.experiment, "test")), context())
     found = only_objective(built).adversary_loss(forward, context()).metrics
     yield Finding("V", _EQUAL, found["value"].numpy().mean(), 0.02, "critic, 2,000 samples")
     for side in ("real", "fake"):
-        off = np.abs(found[f"discriminator_{side}"].numpy() - 0.5).mean()
-        yield Finding(f"E |D - 1/2|, {side}", 0, off, 0.03, "critic, 2,000 samples")
+        error = np.abs(found[f"discriminator_{side}"].numpy() - 0.5).mean()
+        yield Finding(f"E |D - 1/2|, {side}", 0, error, 0.03, "critic, 2,000 samples")

@@ -1,4 +1,4 @@
-"""Divergences of known laws, against closed forms and SciPy's integrals."""
+"""Divergences of known distributions, against closed forms and SciPy's integrals."""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def gaussians() -> Iterator[Finding]:
     cells, step = np.linspace(-15, 15, 6_001, retstep=True)
     mean, scale = 1.5, 0.75
     first, second = norm(mean, scale), norm(0, 1)
-    p, q = (law.pdf(cells) * step for law in (first, second))
+    p, q = (density.pdf(cells) * step for density in (first, second))
     exact = (mean**2 + scale**2 - 1 - math.log(scale**2)) / 2
     yield Finding("KL(p||q)", exact, kl(p, q), 1e-6, "grid of step 0.005")
     reverse = ((mean**2 + 1) / scale**2 - 1 + math.log(scale**2)) / 2
@@ -27,7 +27,7 @@ def gaussians() -> Iterator[Finding]:
 
     def integrand(x: float) -> float:
         middle = (first.pdf(x) + second.pdf(x)) / 2
-        return sum(law.pdf(x) * (law.logpdf(x) - math.log(middle)) for law in (first, second)) / 2
+        return sum(density.pdf(x) * (density.logpdf(x) - math.log(middle)) for density in (first, second)) / 2
 
     points = [0.0, mean]
     expected = quad(integrand, -12, 12, points=points, limit=200)[0]
@@ -47,7 +47,7 @@ def finite() -> Iterator[Finding]:
 
 @oracle
 def to_uniform() -> Iterator[Finding]:
-    """KL(q || uniform) = log K - H(q): log 4 for one of 4 modes, 0 for all alike, log(4) - 1.5 log(2) between."""
+    """KL(q || uniform) = log K - H(q): log 4 for one of 4 modes, 0 for equal modes, log(2) / 2 for (4, 2, 2, 0)."""
     for counts, expected in (
         ([9, 0, 0, 0], math.log(4)),
         ([5, 5, 5, 5], 0.0),

@@ -1,4 +1,4 @@
-"""The Kantorovich-Rubinstein dual, by the Wasserstein objective's critic (Arjovsky et al. 2017)."""
+"""The Kantorovich-Rubinstein dual, from the critic of the Wasserstein objective (Arjovsky et al. 2017)."""
 
 from collections.abc import Iterator
 
@@ -34,7 +34,7 @@ def optimal_critic() -> Iterator[Finding]:
 
 @oracle
 def potential() -> Iterator[Finding]:
-    """The best f of a linear program makes the objective's dual the primal cost of transport."""
+    """At the optimal f of a linear program, the objective's dual equals the primal cost of transport."""
     random = np.random.RandomState(4)
     real, fake = random.randn(2, 12, 2)
     points, p, q = on_common_support(real, fake)
@@ -43,25 +43,25 @@ def potential() -> Iterator[Finding]:
     best = kantorovich_rubinstein(points, p, q)[1]
 
     def score(x: tf.Tensor) -> tf.Tensor:
-        """The smallest 1-Lipschitz function that is f at the points."""
-        apart = tf.norm(x[:, None] - tf.constant(points, tf.float32) + 1e-12, axis=-1)
-        return tf.reduce_max(tf.constant(best, tf.float32) - apart, axis=1)
+        """Return the smallest 1-Lipschitz function that equals f at the points."""
+        distance = tf.norm(x[:, None] - tf.constant(points, tf.float32) + 1e-12, axis=-1)
+        return tf.reduce_max(tf.constant(best, tf.float32) - distance, axis=1)
 
     objective = only_objective(build("shifted_gaussian"))
     samples = [tf.constant(x, tf.float32) for x in (real, fake)]
     dual = objective.critic_loss(score, samples[0], [samples[1]], context()).metrics["dual"]
-    yield Finding("dual at the potential", primal, dual.numpy().mean(), 1e-5, "12 points and 12, float32")
+    yield Finding("dual at the potential", primal, dual.numpy().mean(), 1e-5, "12 and 12 points, float32")
 
 
 @oracle
 def trained() -> Iterator[Finding]:
-    """Between N(0, s^2 I) and N(m, s^2 I) a trained critic comes to W = |m|, with slope 1 + |m| / (2 lambda)."""
+    """Between N(0, s^2 I) and N(m, s^2 I) a trained critic approaches W = |m|, with slope 1 + |m| / (2 lambda)."""
     built = build("shifted_gaussian")
     set_affine(built.model.decoder, _SIGMA * np.eye(2), np.zeros(2))
     train(built)
     found = CriticEstimates(built, built.experiment.splits["test"], "verify")()
-    # five standard errors of the means of 2,000 samples are 0.03; the largest slope seen is a little above the mean
+    # five standard errors of the means of 2,000 samples are 0.03; the largest observed slope is slightly above the mean
     yield Finding("dual / largest slope", _SHIFT, found["wasserstein_estimate"], 0.06, "critic, 2,000 samples")
-    # a |m| - lambda (a - 1)^2 is largest at this slope a of a f with slope 1
+    # for critics a f, f of slope 1, the objective a |m| - lambda (a - 1)^2 is largest at this a
     slope = 1 + _SHIFT / (2 * _PENALTY)
     yield Finding("mean slope", slope, found["critic_slope"], 0.03, "critic, 2,000 samples")

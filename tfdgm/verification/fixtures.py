@@ -1,4 +1,4 @@
-"""The framework's parts, as a config makes them, for oracles to question."""
+"""The components that oracles test, built from configs."""
 
 import tempfile
 from pathlib import Path
@@ -20,50 +20,50 @@ from tfdgm.training.trainer import Trainer
 
 
 def experiment(name: str, *bindings: str) -> Experiment:
-    """The experiment of `gin/verify/NAME.gin`, with bindings that change it."""
+    """Return the experiment of `gin/verify/NAME.gin`, modified by bindings."""
     return read_config([Packaged(f"verify/{name}.gin")], bindings).experiment()
 
 
 def build(name: str, *bindings: str) -> Built:
-    """The same with its variables."""
+    """Return the experiment with its variables built."""
     return experiment(name, *bindings).build()
 
 
 def context(training: bool = False, seed: int = 0) -> Context:
-    """What components are told, outside of any run."""
+    """Return a context outside any run."""
     return Context(root_seed(seed, "verify"), tf.constant(0, tf.int64), training=training)
 
 
 def rows(experiment: Experiment, split: str) -> np.ndarray:
-    """All examples of a split."""
+    """Return all examples of a split."""
     source = experiment.splits[split]
     return source.gather(np.arange(len(source)))
 
 
 def draws_over(built: Built, x: np.ndarray, per_example: int) -> Draws:
-    """Draws of z for examples x, at most `per_example` at a time: as many as fit the memory are not needed."""
+    """Return draws of z for examples x, `per_example` at a time instead of as many as fit into memory."""
     draws = Draws(built, ArraySource(x.astype(np.float32)))
     draws.decodings = len(x) * per_example
     return draws
 
 
 def set_affine(network: Network, kernel: np.ndarray, bias: np.ndarray) -> None:
-    """Makes a network without hidden layers x -> x kernel + bias."""
+    """Set a network without hidden layers to x -> x kernel + bias."""
     for variable, value in zip(network.trainable_variables(), (kernel, bias), strict=True):
         raw(variable).assign(value)
 
 
 def train(built: Built) -> None:
-    """Makes all steps of the experiment, and leaves no files."""
+    """Train for all steps of the experiment, in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="tfdgm-verify-") as folder:
         Trainer(built, Path(folder), _silent).train()
 
 
 def only_objective(built: Built) -> Any:
-    """The objective of an experiment that has one."""
+    """Return the single objective of an experiment."""
     (objective,) = built.experiment.objectives.values()
     return objective
 
 
 def _silent(line: str) -> None:
-    """Progress of a small training is nobody's concern."""
+    """Discard progress messages."""

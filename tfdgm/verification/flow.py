@@ -1,4 +1,4 @@
-"""Masked autoregressive flows (Papamakarios et al. 2017), and the banana."""
+"""Masked autoregressive flows (Papamakarios et al. 2017), and the banana distribution."""
 
 import math
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _ENTROPY = math.log(2 * math.pi * math.e * 4) / 2 + math.log(2 * math.pi * math.
 
 
 def _flow(size: int, *bindings: str) -> Prior:
-    """A flow away from the identity that it starts near."""
+    """Return a flow with random weights, far from its initial near-identity."""
     prior = build("flow", f"experiment.latent_size = {size}", *bindings).model.prior
     random = np.random.RandomState(1)
     for variable in prior.trainable_variables():
@@ -28,7 +28,7 @@ def _flow(size: int, *bindings: str) -> Prior:
 
 @oracle
 def log_determinant() -> Iterator[Finding]:
-    """log p(z) = log N(u; 0, I) + log |det du/dz|, the Jacobian by automatic differentiation."""
+    """log p(z) = log N(u; 0, I) + log |det du/dz|, with the Jacobian by automatic differentiation."""
     for order in ("reverse", "random"):
         density = _flow(5, f"prior.maf.order = '{order}'").distribution(context())
         z = tf.constant(np.random.RandomState(2).randn(7, 5), tf.float32)
@@ -39,7 +39,7 @@ def log_determinant() -> Iterator[Finding]:
         expected = norm.logpdf(noise.numpy()).sum(axis=1) + determinant
         got = density.log_prob(z).numpy()
         worst = np.argmax(np.abs(got - expected))
-        case = f"{order} order: log p(z), the worst"
+        case = f"{order} order: log p(z), largest deviation"
         yield Finding(case, expected[worst], got[worst], 1e-3, "7 points of R^5, float32")
 
 
@@ -48,9 +48,9 @@ def inverse() -> Iterator[Finding]:
     """inverse(forward(u)) = u."""
     bijector = _flow(5).distribution(context()).bijector
     noise = np.random.RandomState(0).randn(50, 5).astype(np.float32)
-    z = bijector.forward(noise).numpy()  # through NumPy, so that the bijector has no cache to look the answer up in
-    off = np.abs(bijector.inverse(z).numpy() - noise).max()
-    yield Finding("largest error", 0, off, 1e-3, "50 points of R^5, float32")
+    z = bijector.forward(noise).numpy()  # through NumPy, which bypasses the cache of the bijector
+    error = np.abs(bijector.inverse(z).numpy() - noise).max()
+    yield Finding("largest error", 0, error, 1e-3, "50 points of R^5, float32")
 
 
 @oracle
@@ -65,8 +65,8 @@ def integral() -> Iterator[Finding]:
 @oracle
 def banana() -> Iterator[Finding]:
     """x2 ~ N(0, 4), x1 | x2 ~ N(x2^2 / 4, 1): mass 1, entropy 1 + log 4 pi = 3.5310 nats."""
-    given = experiment("flow")
-    density = given.data.density()
+    flow = experiment("flow")
+    density = flow.data.density()
     (across, first_step), (up, second_step) = (
         np.linspace(low, high, 401, retstep=True) for low, high in ((-6, 50), (-14, 14))
     )
@@ -74,13 +74,13 @@ def banana() -> Iterator[Finding]:
     yield Finding("mass", 1, np.exp(log_p).sum() * cell, 1e-4, "grid of 401 x 401")
     yield Finding("entropy", _ENTROPY, -np.sum(np.exp(log_p) * log_p) * cell, 1e-3, "grid of 401 x 401")
     # log p has variance 1: half a chi-squared with two degrees of freedom
-    nll = -density.log_prob(rows(given, "test")).numpy().mean()
+    nll = -density.log_prob(rows(flow, "test")).numpy().mean()
     yield Finding("-E log pi(x)", _ENTROPY, nll, 5 / math.sqrt(50_000), "50,000 draws")
 
 
 @oracle
 def fitted() -> Iterator[Finding]:
-    """A flow fitted to the banana comes down to its entropy, 3.5310 nats, and no further."""
+    """The NLL of a flow fitted to the banana approaches the entropy, 3.5310 nats, from above."""
     built = build("flow")
     prior, train = built.model.prior, tf.constant(rows(built.experiment, "train"))
     _maximise_likelihood(prior, train, steps=1_500)
@@ -110,6 +110,6 @@ def _maximise_likelihood(prior: Prior, x: tf.Tensor, steps: int) -> None:
 
 
 def _on_grid(density, first: np.ndarray, second: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]
-    """log p at every pair of coordinates, float64."""
+    """Return log p at every pair of coordinates, float64."""
     points = np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2).astype(np.float32)
     return density.log_prob(points).numpy().astype(np.float64)

@@ -1,4 +1,4 @@
-"""Gumbel noise: exact draws, and relaxed ones as the temperature goes to 0 (Jang et al. 2017; Maddison et al. 2017)."""
+"""Gumbel-softmax: exact draws, and relaxed draws as temperature goes to 0 (Jang et al. 2017; Maddison et al. 2017)."""
 
 import functools
 import math
@@ -15,7 +15,7 @@ from tfdgm.verification.fixtures import build, context
 from tfdgm.verification.oracle import Finding, oracle
 
 _DRAWS = 200_000
-_GRADIENT_DRAWS = 1_000_000  # whose variance grows as 1 / t
+_GRADIENT_DRAWS = 1_000_000  # their variance grows as 1 / t
 #: Logits of two categories, and their difference.
 _PAIR = np.array([0.4, -0.3], np.float32)
 _GAP = float(_PAIR[0] - _PAIR[1])
@@ -24,10 +24,10 @@ _THREE = ("posterior.categorical.positions = (1,)", "posterior.categorical.num_c
 
 
 def _draws(logits: np.ndarray, *bindings: str, training: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Codes `[draws, 1]` and y `[draws, 1, K]` that the posterior draws for one position of these logits."""
+    """Return codes `[draws, 1]` and y `[draws, 1, K]` drawn from the posterior with these logits at one position."""
     posterior = _posterior(*bindings)
 
-    @tf.function(jit_compile=True, autograph=False)  # its generator has no other kernel on a CPU
+    @tf.function(jit_compile=True, autograph=False)  # the generator has no other CPU kernel
     def draw() -> tuple[tf.Tensor, tf.Tensor]:
         latent = posterior(tf.tile(tf.constant(logits)[None, None], [_DRAWS, 1, 1]), context(training))
         return latent.value, latent.relaxed
@@ -38,7 +38,7 @@ def _draws(logits: np.ndarray, *bindings: str, training: bool = True) -> tuple[n
 
 @functools.cache
 def _relaxed_pair(temperature: float) -> np.ndarray:
-    """y `[draws, 1, 2]`."""
+    """Return relaxed draws y `[draws, 1, 2]`."""
     return _draws(_PAIR, *_TWO, f"posterior.categorical.temperature = {temperature}")[1]
 
 
@@ -93,33 +93,33 @@ def limit() -> Iterator[Finding]:
 
 @oracle
 def gradient() -> Iterator[Finding]:
-    """d/dl E f(y E): at t = 1 by quadrature, which is biased; as t -> 0 the exact d/dl sum_k softmax(l)_k f(e_k)."""
+    """d/dl E f(y E): by quadrature at t = 1, where it is biased; as t -> 0 the exact d/dl sum_k softmax(l)_k f(e_k)."""
     target = np.array([1.0, -0.5])
     for temperature, limit_bias in ((1.0, None), (0.02, 0.01)):
         posterior = _posterior(*_TWO, f"posterior.categorical.temperature = {temperature}")
         codebook = posterior.codebook().numpy().astype(np.float64)
         by_draw = _slopes(posterior, target)
-        error, how = 5 * by_draw.std() / math.sqrt(len(by_draw)), f"{len(by_draw):,} draws"
+        error, estimator = 5 * by_draw.std() / math.sqrt(len(by_draw)), f"{len(by_draw):,} draws"
 
         def loss_and_slope(y: float, codebook: np.ndarray = codebook) -> tuple[float, float]:
-            off = y * codebook[0] + (1 - y) * codebook[1] - target
-            return off @ off, 2 * off @ (codebook[0] - codebook[1])
+            residual = y * codebook[0] + (1 - y) * codebook[1] - target
+            return residual @ residual, 2 * residual @ (codebook[0] - codebook[1])
 
         def integrand(noise: float, t: float = temperature, pair=loss_and_slope) -> float:  # type: ignore[no-untyped-def]
             y = expit((_GAP + noise) / t)
             return pair(y)[1] * y * (1 - y) / t * logistic.pdf(noise)
 
         biased = quad(integrand, -40, 40, points=[-_GAP, -_GAP - temperature, -_GAP + temperature], limit=500)[0]
-        yield Finding(f"t = {temperature}: relaxed", biased, by_draw.mean(), error, how)
+        yield Finding(f"t = {temperature}: relaxed", biased, by_draw.mean(), error, estimator)
         if limit_bias is not None:
             share = expit(_GAP)
             exact = share * (1 - share) * (loss_and_slope(1.0)[0] - loss_and_slope(0.0)[0])
             tolerance = error + limit_bias * abs(exact)
-            yield Finding(f"t = {temperature}: enumerated", exact, by_draw.mean(), tolerance, how)
+            yield Finding(f"t = {temperature}: enumerated", exact, by_draw.mean(), tolerance, estimator)
 
 
 def _slopes(posterior: Posterior, target: np.ndarray) -> np.ndarray:
-    """d/dl_1 |y E - target|^2 for each relaxed draw, through the posterior's own sampling."""
+    """Return d/dl_1 |y E - target|^2 for each relaxed draw, through the posterior's sampling."""
 
     @tf.function(jit_compile=True, autograph=False)
     def slopes() -> tf.Tensor:

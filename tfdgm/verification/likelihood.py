@@ -1,4 +1,4 @@
-"""Likelihoods of known outputs: sums over the elements of x."""
+"""Likelihoods at given decoder outputs: sums over the elements of x."""
 
 import math
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def categorical() -> Iterator[Finding]:
 
 @oracle
 def discretized_logistic() -> Iterator[Finding]:
-    """P(level k) = F(k + 1/2) - F(k - 1/2), the tails to the ends, so that the levels add up to 1."""
+    """P(level k) = F(k + 1/2) - F(k - 1/2), with the tails in the extreme levels, so that the sum is 1."""
     built = build("levels_logistic")
     location = np.linspace(-0.9, 0.9, 64, dtype=np.float32)
     every = np.repeat(np.arange(17)[:, None] / 16, 64, axis=1).astype(np.float32)
@@ -64,4 +64,4 @@ def discretized_logistic() -> Iterator[Finding]:
     edges = np.concatenate([[-np.inf], np.arange(16) + 0.5, [np.inf]])
     expected = np.log(np.diff(logistic.cdf(edges[:, None], 8 * (1 + location.astype(np.float64)), 1.6), axis=0))
     worst = np.unravel_index(np.argmax(np.abs(log_prob - expected)), expected.shape)
-    yield Finding("log P, the worst", expected[worst], log_prob[worst], 1e-4, "17 x 64, float32")
+    yield Finding("log P, largest deviation", expected[worst], log_prob[worst], 1e-4, "17 x 64, float32")

@@ -1,4 +1,4 @@
-"""What an oracle is, and what it finds."""
+"""Oracles and their findings."""
 
 import dataclasses
 import inspect
@@ -9,15 +9,15 @@ from typing import Literal
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One number.
+    """An expected and a computed number.
 
     Attributes:
-      case: what it is a number of, within its oracle.
-      expected: the exact value, or the bound.
-      got: what the framework computes.
-      tolerance: how far it may be off: rounding, or five standard errors of the draws, or what a trained critic leaves.
-      estimator: how it was got.
-      relation: "=" to the expected value, or "<=" and ">=" where that is a bound.
+      case: name of the number within its oracle.
+      expected: the exact value or bound.
+      got: the value that the framework computes.
+      tolerance: largest deviation: rounding, five standard errors of the draws, or the error of a trained critic.
+      estimator: how the value was computed.
+      relation: "=", or "<=" or ">=" if `expected` is a bound.
     """
 
     case: str
@@ -29,33 +29,33 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Never for NaN."""
-        if self.got == self.expected:  # infinities, whose difference is NaN
+        """Whether the number is within the tolerance; False for NaN."""
+        if self.got == self.expected:  # for infinities, whose difference is NaN
             return True
         excess = self.got - self.expected
-        off = {"=": abs(excess), "<=": excess, ">=": -excess}[self.relation]
-        return off <= self.tolerance and math.isfinite(self.got)
+        deviation = {"=": abs(excess), "<=": excess, ">=": -excess}[self.relation]
+        return deviation <= self.tolerance and math.isfinite(self.got)
 
 
 @dataclasses.dataclass(frozen=True)
 class Oracle:
-    """A check by name, `THEME.WHAT`."""
+    """A check with a name `THEME.FUNCTION`."""
 
     name: str
     check: Callable[[], Iterator[Finding]]
 
     @property
     def formula(self) -> str:
-        """What holds, in one line."""
+        """The checked statement, in one line."""
         return inspect.getdoc(self.check).splitlines()[0]  # type: ignore[union-attr]
 
 
-#: All that are imported, in the order of their definition.
+#: All imported oracles, in order of definition.
 ORACLES: list[Oracle] = []
 
 
 def oracle(check: Callable[[], Iterator[Finding]]) -> Callable[[], Iterator[Finding]]:
-    """Registers a function as an oracle; the first line of its docstring is the formula."""
+    """Register a function as an oracle; the first line of its docstring is the formula."""
     theme = check.__module__.rpartition(".")[2]
     ORACLES.append(Oracle(f"{theme}.{check.__name__}", check))
     return check

@@ -1,7 +1,7 @@
 """Example 1 of Arjovsky et al. 2017: (0, u) and (theta, u), u ~ U[0, 1].
 
-The data plugin draws the same u for every theta, and pairs at distance |theta| are the best there are. So what holds of
-the lines holds of the points drawn on them, without an error of sampling.
+The data plugin draws the same u for every theta, and the optimal coupling pairs points at distance |theta|. So the
+exact values for the lines hold for the drawn points, without sampling error.
 """
 
 import math

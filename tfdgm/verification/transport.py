@@ -1,4 +1,4 @@
-"""Optimal transport, against linear programming and closed forms for Gaussians."""
+"""Optimal transport, against linear programming and closed forms of Gaussians."""
 
 import math
 from collections.abc import Iterator
@@ -48,11 +48,13 @@ def duality() -> Iterator[Finding]:
     p, q, distances = _finite_measures()
     primal = np.sum(transport_plan(p, q, distances) * distances)
     dual, potential = kantorovich_rubinstein(np.concatenate([_X, _Y]), np.append(p, 0 * q), np.append(0 * p, q))
-    yield Finding("5 points and 7", dual, primal, 1e-9, "network simplex")
-    # complementary slackness: mass moves along the steepest lines of f alone
+    yield Finding("5 and 7 points", dual, primal, 1e-9, "network simplex")
+    # complementary slackness: mass moves only where f is steepest
     plan = transport_plan(p, q, distances)
-    drop = potential[:5, None] - potential[None, 5:]
-    yield Finding("f drops by d where mass moves", 0, np.sum(plan * (distances - drop)), 1e-9, "network simplex")
+    decrease = potential[:5, None] - potential[None, 5:]
+    yield Finding(
+        "f decreases by d where mass moves", 0, np.sum(plan * (distances - decrease)), 1e-9, "network simplex"
+    )
 
 
 @oracle
@@ -71,7 +73,7 @@ def gaussians() -> Iterator[Finding]:
     narrow, standard = (0.7 + 0.5 * quantiles)[None], quantiles[None]
     folded = abs(scale) * math.sqrt(2 / math.pi) * math.exp(-(mean**2) / (2 * scale**2))
     folded += mean * (1 - 2 * norm.cdf(-mean / abs(scale)))
-    # the mid-quantiles cut off the tails beyond 1 / 20,000
+    # mid-quantiles truncate the tails beyond 1 / 20,000
     yield Finding("W_1 on the line", folded, line_cost(narrow, standard, 1)[0], 1e-4, "20,000 quantiles")
     yield Finding("W_2^2 on the line", mean**2 + scale**2, line_cost(narrow, standard, 2)[0], 2e-4, "20,000 quantiles")
 
@@ -91,19 +93,19 @@ _X, _Y = np.random.RandomState(1).randn(5, 2), np.random.RandomState(2).randn(7,
 
 
 def _finite_measures() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights on 5 and on 7 points of the plane, and the distances between them."""
+    """Return weights on 5 and on 7 points of the plane, and the distances between the points."""
     random = np.random.RandomState(3)
     return random.dirichlet(np.ones(5)), random.dirichlet(np.ones(7)), cdist(_X, _Y)
 
 
 def _is_a_plan(plan: np.ndarray, p: np.ndarray, q: np.ndarray, case: str = "") -> Iterator[Finding]:
-    yield Finding(f"{case}rows add up to p", 0, np.abs(plan.sum(axis=1) - p).max(), 1e-9, "network simplex")
-    yield Finding(f"{case}columns add up to q", 0, np.abs(plan.sum(axis=0) - q).max(), 1e-9, "network simplex")
+    yield Finding(f"{case}row sums are p", 0, np.abs(plan.sum(axis=1) - p).max(), 1e-9, "network simplex")
+    yield Finding(f"{case}column sums are q", 0, np.abs(plan.sum(axis=0) - q).max(), 1e-9, "network simplex")
     yield Finding(f"{case}no negative mass", 0, plan.min(), 0, "network simplex", ">=")
 
 
 def kantorovich_rubinstein(points: np.ndarray, p: np.ndarray, q: np.ndarray) -> tuple[float, np.ndarray]:
-    """The dual as a linear program: its value, and a potential f `[n]` on points `[n, d]`."""
+    """Solve the dual as a linear program; return its value and a potential f `[n]` on points `[n, d]`."""
     count = len(points)
     above, below = np.divmod(np.arange(count**2), count)
     differences = np.eye(count)[above] - np.eye(count)[below]
