@@ -1,4 +1,4 @@
-"""Experiments small enough to build in a blink, and parts made for tests."""
+"""Experiments that build in a moment, and components for tests."""
 
 import os
 import signal
@@ -47,12 +47,12 @@ def silent(line: str) -> None:
 
 
 def command(*arguments) -> int:
-    """`tfdgm ARGUMENTS` in this process; its exit code."""
+    """Run `tfdgm ARGUMENTS` in this process; return its exit code."""
     return main([str(argument) for argument in arguments])
 
 
 class Points(Data):
-    """Given rows of float32: the first 60 % train, the last 40 % test; no validation, which costs a compilation."""
+    """Given float32 rows: the first 60 % train, the last 40 % test; no validation, which would cost a compilation."""
 
     def __init__(self, *, rows: np.ndarray) -> None:
         self.rows = rows.astype(np.float32)
@@ -68,7 +68,7 @@ def normal_rows(count: int = 100, size: int = 3, seed: int = 0) -> np.ndarray:
 
 
 def points_experiment(**changes):
-    """A VAE with affine encoder and decoder on 100 points of R^3, latent R^2; nothing is built yet."""
+    """A VAE with affine encoder and decoder on 100 points in R^3, with latents in R^2; not built."""
     settings = {
         "data": Points(rows=normal_rows()),
         "prior": GaussianPrior(),
@@ -102,12 +102,12 @@ def digits_experiment(**changes):
 
 
 def context(seed: int = 0, step=0, **changes) -> Context:
-    """A context outside of any run; `step` may be a tensor."""
+    """A context outside a run; `step` may be a tensor."""
     return Context(fold(root_seed(seed, "test"), step), tf.cast(step, tf.int64), **changes)
 
 
 class MeanGame(Objective):
-    """A game with a critic f: it maximises E f(x) - E f(g(z)) - E f^2, the model E f(g(z))."""
+    """A game in which a critic f maximises E f(x) - E f(g(z)) - E f^2, and the model maximises E f(g(z))."""
 
     def __init__(self, *, network, moves: int = 3, optimizer=None) -> None:
         self.network = network
@@ -129,13 +129,13 @@ class MeanGame(Objective):
 
 
 def gan_experiment(**changes):
-    """A GAN on the points: no posterior, a critic of 8 hidden units that moves three times."""
+    """A GAN on the points: no posterior, a critic with 8 hidden units and three updates a step."""
     settings = {"posterior": None, "encoder": None, "objectives": [MeanGame(network=MLP(hidden=(8,)))]}
     return points_experiment(**{**settings, **changes})
 
 
 def assert_same_tensors(first, second, atol: float = 0.0) -> None:
-    """All tensors of two states or checkpoints, bit for bit unless a tolerance is given."""
+    """Compare all tensors of two states or checkpoints, bit for bit unless a tolerance is given."""
     assert set(first) == set(second)
     for name in first:
         if atol:

@@ -1,24 +1,20 @@
-"""Who may import whom, read off the source."""
+"""Which modules may import which, read from the source."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
+from source_files import CORE, PLUGINS, ROOT, name
 
 import tfdgm
 
-ROOT = Path(tfdgm.__file__).parents[1]
-TEMPLATES = sorted((ROOT / "tfdgm" / "cli" / "templates").glob("*.py"))
-CORE = sorted(set((ROOT / "tfdgm").rglob("*.py")) - set(TEMPLATES))
-PLUGINS = [*sorted((ROOT / "plugins").rglob("*.py")), *TEMPLATES]
-
 
 def imported(path):
-    """(module, name or None) of every import in a file, wherever it stands."""
+    """(module, name or None) of every import in a file, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
@@ -27,11 +23,7 @@ def imported(path):
             yield from ((node.module, alias.name) for alias in node.names)
 
 
-def name(path):
-    return str(path.relative_to(ROOT))
-
-
-#: The folders of the core, from the ground up: each imports only from those before it, and from itself.
+#: The folders of the core, lowest first: each imports only from itself and from those before it.
 LAYERS = [
     "version", "errors", "numerics", "system", "contracts", "model", "parallel", "runs", "configuration", "trained",
     "evaluation", "training", "reporting", "studies", "labs", "verification", "cli", "__main__",
@@ -48,13 +40,14 @@ MODULES = {module_of(path): path for path in CORE}
 
 def arrows(path):
     """The core's modules that a file imports, `TYPE_CHECKING` and functions included."""
-    for module, what in imported(path):
+    for module, attribute in imported(path):
         if module.partition(".")[0] == "tfdgm":
-            yield f"{module}.{what}" if f"{module}.{what}" in MODULES else module
+            yield f"{module}.{attribute}" if f"{module}.{attribute}" in MODULES else module
 
 
-def test_there_is_something_to_check():
-    assert len(CORE) > 30 and len(PLUGINS) > 10
+def test_the_source_is_found_in_every_folder():
+    assert {name(path).split("/")[0] for path in PLUGINS} == {"plugins", "tfdgm"}
+    assert {module.split(".")[1] for module in MODULES if module != "tfdgm"} == set(LAYERS)
 
 
 @pytest.mark.parametrize("path", [path for module, path in MODULES.items() if module != "tfdgm"], ids=name)
@@ -71,12 +64,12 @@ def test_no_module_imports_itself_through_others():
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_no_public_name_is_that_of_a_submodule():
+def test_no_public_name_is_the_name_of_a_submodule():
     submodules = {path.stem for path in (ROOT / "tfdgm").iterdir()}
     assert set(tfdgm.__all__) & submodules == set()
 
 
-def test_public_names_stay_what_they_are_after_every_submodule_is_imported():
+def test_public_names_keep_their_values_when_every_submodule_is_imported():
     code = """
 import importlib, sys
 import tfdgm
@@ -92,21 +85,21 @@ sys.exit(f"changed: {changed}" if changed else 0)
 
 
 @pytest.mark.parametrize("module", ["tfdgm.configuration.resolve", "tfdgm.runs.experiment", "tfdgm.cli.main"])
-def test_public_names_are_not_modules_whatever_is_imported_first(module):
+def test_public_names_are_not_modules_whichever_module_is_imported_first(module):
     names = "[name for name in tfdgm.__all__ if isinstance(getattr(tfdgm, name), types.ModuleType)]"
     code = f"import types, {module}, tfdgm; assert {names} == []"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
 
-def test_no_two_modules_have_one_name():
-    """Commands and the themes of oracles are called as the user types them."""
+def test_no_two_modules_have_the_same_name():
+    """Except commands and themes of oracles, which have the names that users type."""
     own = [path for path in CORE if path.stem != "__init__" and path.parent.name not in ("cli", "verification")]
     names = Counter(path.stem for path in own)
     assert [stem for stem, count in names.items() if count > 1] == []
 
 
-def test_no_two_public_classes_have_one_name():
+def test_no_two_public_classes_have_the_same_name():
     classes = Counter(
         node.name
         for path in CORE
@@ -123,7 +116,7 @@ def test_the_core_imports_no_plugin(path):
 
 @pytest.mark.parametrize("path", [*CORE, *PLUGINS], ids=name)
 def test_only_the_config_module_imports_gin_and_the_parser_its_parser(path):
-    used = {(module, what) for module, what in imported(path) if module.partition(".")[0] == "gin"}
+    used = {(module, attribute) for module, attribute in imported(path) if module.partition(".")[0] == "gin"}
     expected = {
         "tfdgm/configuration/resolve.py": {("gin", None)},
         "tfdgm/configuration/gin_grammar.py": {("gin", "config_parser")},
@@ -133,14 +126,18 @@ def test_only_the_config_module_imports_gin_and_the_parser_its_parser(path):
 
 @pytest.mark.parametrize("path", PLUGINS, ids=name)
 def test_plugins_use_only_public_names(path):
-    for module, what in imported(path):
-        if module.partition(".")[0] == "tfdgm":
-            assert module == "tfdgm" and what in tfdgm.__all__, f"{module}.{what}"
+    used = {(module, attribute) for module, attribute in imported(path) if module.partition(".")[0] == "tfdgm"}
+    assert used <= {("tfdgm", public) for public in tfdgm.__all__}
 
 
-def test_every_public_name_resolves_and_no_other_does():
-    for public in tfdgm.__all__:
-        assert getattr(tfdgm, public) is not None
+def test_every_public_name_is_defined_in_its_module_and_no_other_name_resolves():
+    assert set(tfdgm._HOME) | {"PLUGIN_API", "__version__"} == set(tfdgm.__all__)
+    for public, home in tfdgm._HOME.items():
+        value = getattr(tfdgm, public)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert (value.__module__, value.__name__) == (home, public)
+        else:
+            assert public in vars(sys.modules[home])
     with pytest.raises(AttributeError, match="Priro"):
         tfdgm.Priro  # noqa: B018
 

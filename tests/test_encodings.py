@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from test_boundaries import CORE, PLUGINS, name
+from source_files import CORE, PLUGINS, name
 
 #: Calls that take the locale's encoding unless they are told one; those in binary mode have none.
 READERS = ("open", "read_text", "write_text", "fdopen", "NamedTemporaryFile", "reader")

@@ -138,9 +138,10 @@ def test_the_same_seed_gives_the_same_initial_weights_and_another_others():
     first = initial(3)
     assert_same_tensors(first, initial(3))
     other = initial(4)
-    for name in first:
-        if "kernel" in name:
-            assert (first[name] != other[name]).all(), name
+    kernels = [name for name in first if "kernel" in name]
+    assert len(kernels) == 3
+    for name in kernels:
+        assert (first[name] != other[name]).all(), name
 
 
 def test_layers_of_one_shape_start_with_different_weights():

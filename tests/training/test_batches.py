@@ -1,4 +1,4 @@
-"""Which examples are in which batch."""
+"""The positions and rows of every batch."""
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from tfdgm.training.batches import Batches, Spans, stream
 def test_every_example_is_used_equally_often_whether_or_not_the_batch_divides_the_data(size, batch):
     positions = Batches(size, batch, seed=3).draws(0, size)  # `size` draws are exactly `batch` epochs
     np.testing.assert_array_equal(np.bincount(positions.ravel(), minlength=size), batch)
+    assert positions.dtype == np.int32  # as `Context.index` has them
 
 
 def test_each_epoch_holds_every_example_once():
@@ -20,10 +21,10 @@ def test_each_epoch_holds_every_example_once():
     assert not np.array_equal(positions[0], positions[1])
 
 
-def test_draws_from_anywhere_equal_the_same_draws_of_one_long_sequence():
+def test_draws_in_any_order_equal_those_of_one_long_sequence():
     everything = Batches(10, 4, seed=1).draws(0, 40)
     again = Batches(10, 4, seed=1)
-    for first, count in [(30, 10), (0, 3), (17, 1), (3, 25)]:  # out of order: the kept epochs must not matter
+    for first, count in [(30, 10), (0, 3), (17, 1), (3, 25)]:  # out of order: the cached epochs must not matter
         np.testing.assert_array_equal(again.draws(first, count), everything[first : first + count])
 
 
@@ -44,19 +45,19 @@ def test_the_stream_gives_exactly_the_rows_at_its_positions(dtype):
         assert got.numpy().dtype == dtype
 
 
-def test_a_share_of_every_batch_is_read_and_all_positions_are_told():
+def test_a_share_of_every_batch_is_read_with_all_positions():
     rows, batches = np.arange(24, dtype=np.float32)[:, None], Batches(24, 6, seed=2)
     ((got, positions),) = stream(ArraySource(rows), batches, [(0, 3)], slice(2, 4))
     np.testing.assert_array_equal(positions, batches.draws(0, 3))
     np.testing.assert_array_equal(got, rows[batches.draws(0, 3)[:, 2:4]])
 
 
-def test_a_stream_of_no_blocks_ends_at_once():
+def test_a_stream_without_blocks_is_empty():
     assert list(stream(ArraySource(np.zeros((4, 1), np.float32)), Batches(4, 2, 0), [], slice(0, 2))) == []
 
 
 class Broken(ArraySource):
-    """Rows of which the last cannot be read."""
+    """Rows whose last one cannot be read."""
 
     def __init__(self, rows, problem):
         super().__init__(rows)
@@ -69,7 +70,7 @@ class Broken(ArraySource):
 
 
 @pytest.mark.parametrize("problem", [UserError("row 11 is bad"), ValueError("row 11 is odd")])
-def test_what_a_source_raises_is_raised_where_its_block_is_asked_for(problem):
+def test_the_error_of_a_source_is_raised_when_its_block_is_requested(problem):
     batches = Batches(12, 4, seed=0)
     bad = next(draw for draw in range(3) if 11 in batches.draws(draw, 1))
     source = Broken(np.zeros((12, 2), np.float32), problem)
@@ -77,21 +78,21 @@ def test_what_a_source_raises_is_raised_where_its_block_is_asked_for(problem):
     with pytest.raises(type(problem)) as raised:
         seen.extend(stream(source, batches, [(draw, 1) for draw in range(3)], slice(0, 4)))
     assert raised.value is problem
-    assert raised.value.__suppress_context__  # no word of TensorFlow's around it
+    assert raised.value.__suppress_context__  # without TensorFlow's error around it
     assert len(seen) <= bad
 
 
-def test_an_error_that_is_not_the_sources_is_not_hidden():
+def test_an_error_of_tensorflow_is_not_hidden():
     class Narrow(ArraySource):
         def __init__(self):
             super().__init__(np.zeros((12, 2), np.float32))
-            self.dtype = np.uint8  # a lie: TensorFlow finds other bytes than were announced
+            self.dtype = np.uint8  # not the dtype of the rows
 
     with pytest.raises(tf.errors.OpError, match="uint8"):
         list(stream(Narrow(), Batches(12, 4, 0), [(0, 1)], slice(0, 4)))
 
 
-def test_spans_end_at_multiples_and_are_counted_out_as_they_are_needed():
+def test_spans_end_at_multiples_and_are_generated_lazily():
     assert list(Spans(0, 25, 10)) == [(0, 10), (10, 10), (20, 5)]
     assert list(Spans(7, 25, 10)) == [(7, 3), (10, 10), (20, 5)]
     assert list(Spans(25, 25, 10)) == []

@@ -1,4 +1,4 @@
-"""A run that goes non-finite names the tensor, the player and the step."""
+"""A run that becomes non-finite names the tensor, the player and the step."""
 
 import json
 
@@ -38,7 +38,7 @@ class BreakingCritic(MeanGame):
 
 
 class BreakingWeights(MLP):
-    """Its kernel overflows in the projection after step 14, while every loss and gradient is still finite."""
+    """A map whose projection after step 14 makes the kernel infinite, with finite losses and gradients."""
 
     def build(self, input_shape, output_shape, context):
         super().build(input_shape, output_shape, context)
@@ -68,7 +68,7 @@ KERNEL = "decoder/layers/0/0_kernel after the update"
         pytest.param(points_experiment, "decoder", BreakingWeights, "model", KERNEL, 14, marks=SLOW, id="weight"),
     ],
 )
-def test_the_first_tensor_that_is_not_finite_is_named(tmp_path, make, argument, cls, player, tensor, step):
+def test_the_first_non_finite_tensor_is_named(tmp_path, make, argument, cls, player, tensor, step):
     if argument == "objectives":
         part = [cls(network=MLP(hidden=(4,)))] if issubclass(cls, MeanGame) else [cls()]
     else:
@@ -84,7 +84,7 @@ def test_the_first_tensor_that_is_not_finite_is_named(tmp_path, make, argument, 
 
 
 class LoggedInfinity(ELBO):
-    """What it logs is infinite from step 5 on, and its loss is not: as the rate under a prior of bounded support is."""
+    """Logs an infinite metric from step 5, such as the rate under a prior of bounded support; its loss stays finite."""
 
     def model_loss(self, forward, context):
         loss = super().model_loss(forward, context)
@@ -92,7 +92,7 @@ class LoggedInfinity(ELBO):
         return Loss(loss.value, {**loss.metrics, "beyond": beyond, "undefined": beyond - beyond})
 
 
-def test_what_is_only_logged_may_be_infinite_or_undefined(tmp_path):
+def test_a_metric_that_is_not_a_loss_may_be_infinite_or_undefined(tmp_path):
     built = points_experiment(objectives=[LoggedInfinity()], steps=20).build()
     assert Trainer(built, tmp_path, silent).train().step == 20
     first, last = read_lines(tmp_path / "metrics.jsonl")

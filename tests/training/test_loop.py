@@ -1,4 +1,4 @@
-"""The compiled loop: with convolutions on a CPU a step is a program of its own, and it makes the same weights."""
+"""The compiled loop: on a CPU a step with convolutions is a separate program, with the same results."""
 
 import keras
 import pytest
@@ -36,7 +36,7 @@ def conv_experiment(**changes):
 
 
 def trained(workdir, **changes):
-    """The final state, and whether the loop as a whole was compiled."""
+    """The final state, and whether the loop was compiled as a whole."""
     trainer = Trainer(conv_experiment(**changes).build(), workdir, silent)
     trainer.train()
     return trainer.built.state.read(), is_compiled(trainer.loop)
@@ -63,7 +63,7 @@ def convolution(x, kernel):
     return tf.nn.conv2d(x, kernel, 1, "SAME")
 
 
-def test_a_convolution_is_found_wherever_it_stands():
+def test_a_convolution_is_found_at_any_depth():
     assert loop.convolves(concrete(convolution, IMAGES, KERNEL))
     nested = tf.function(tf.function(convolution))
     assert loop.convolves(concrete(lambda x, kernel: 2 * nested(x, kernel), IMAGES, KERNEL))
@@ -91,7 +91,7 @@ def test_a_transposed_convolution_and_a_gradient_are_convolutions():
     assert loop.convolves(concrete(gradient, IMAGES, KERNEL))
 
 
-def test_dense_layers_are_no_convolutions():
+def test_dense_layers_are_not_convolutions():
     dense = tf.function(lambda x, kernel: tf.nn.relu(x @ kernel))
     assert not loop.convolves(concrete(lambda x, kernel: tf.cast(dense(x, kernel), tf.int32), [5, 3], [3, 4]))
 
@@ -104,7 +104,7 @@ def test_a_dense_step_is_compiled_with_its_loop(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_step_with_convolutions_is_compiled_apart_and_gives_the_weights_of_the_compiled_loop(
+def test_a_step_with_convolutions_is_compiled_separately_and_gives_the_weights_of_the_compiled_loop(
     apart, tmp_path, monkeypatch
 ):
     state, compiled = apart
@@ -112,7 +112,7 @@ def test_a_step_with_convolutions_is_compiled_apart_and_gives_the_weights_of_the
     monkeypatch.setattr(loop, "convolves", lambda function: False)
     expected, compiled = trained(tmp_path)
     assert compiled
-    # Two programs, in which XLA sums convolutions in other orders; weights are of size 1, and of eight steps
+    # Two programs, in which XLA sums convolutions in different orders; weights of size 1 after eight steps
     assert_same_tensors(state, expected, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""metrics.jsonl holds every logged step once, and so do the events."""
+"""metrics.jsonl and the events contain every logged step once."""
 
 import json
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ def test_lines_are_flat_objects_in_the_order_of_the_steps(tmp_path):
     assert lines == [{"step": 10, "loss": 1.234568, "rate": 2.0}, {"step": 20, "loss": 1.0}]
 
 
-def test_steps_that_will_be_made_again_are_forgotten(tmp_path):
+def test_lines_of_steps_that_will_be_repeated_are_removed(tmp_path):
     log = started(JsonLines(), tmp_path)
     for step in (10, 20, 30):
         log.on_loop_end(step, {"loss": 0.0})
@@ -29,7 +29,7 @@ def test_steps_that_will_be_made_again_are_forgotten(tmp_path):
     assert [line["step"] for line in read_lines(log.path)] == [10, 20]
 
 
-def test_a_line_that_a_crash_cut_off_is_left_out(tmp_path):
+def test_a_truncated_line_is_removed(tmp_path):
     log = started(JsonLines(), tmp_path)
     log.on_loop_end(10, {"loss": 0.0})
     with open(log.path, "a") as file:
@@ -39,7 +39,7 @@ def test_a_line_that_a_crash_cut_off_is_left_out(tmp_path):
     assert [line["step"] for line in read_lines(log.path)] == [10, 20]
 
 
-def test_events_that_were_closed_go_on_in_a_new_file(tmp_path):
+def test_events_after_closing_are_written_to_a_new_file(tmp_path):
     events = started(TensorBoard(), tmp_path)
     for step in (10, 20):
         events.on_loop_end(step, {"loss": 0.0})

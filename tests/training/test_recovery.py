@@ -1,4 +1,4 @@
-"""The best checkpoint, going back with lower learning rates, notice before the end, and writing beside training."""
+"""The best checkpoint, recovery with lower learning rates, grace periods, and saving in the background."""
 
 import json
 import signal
@@ -42,7 +42,7 @@ network.mlp.hidden = (8,)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("side, choose", [("largest", max), ("smallest", min)])
-def test_the_checkpoint_at_the_best_score_is_kept_besides_the_newest(side, choose, tmp_path):
+def test_the_checkpoint_with_the_best_score_is_kept_as_well_as_the_newest(side, choose, tmp_path):
     trainer, _ = run(tmp_path, keep_best="validation_elbo", best_is=side, keep_checkpoints=1)
     lines = read_lines(tmp_path / "metrics.jsonl")
     best = choose(lines, key=lambda line: line["validation_elbo"])
@@ -53,7 +53,7 @@ def test_the_checkpoint_at_the_best_score_is_kept_besides_the_newest(side, choos
 
 
 @pytest.mark.slow
-def test_a_resumed_run_keeps_the_best_of_before(tmp_path):
+def test_a_resumed_run_keeps_the_best_checkpoint_so_far(tmp_path):
     run(tmp_path, keep_best="validation_rate", steps=30)
     before = Checkpoints(tmp_path / "checkpoints").best()
     trainer, _ = run(tmp_path, keep_best="validation_rate")
@@ -69,7 +69,7 @@ def test_a_score_that_validation_does_not_have_is_refused_before_the_first_step(
 
 
 @pytest.mark.slow
-def test_a_checkpoint_is_chosen_by_name_or_step_and_what_is_not_there_is_said(tmp_path):
+def test_a_checkpoint_is_chosen_by_name_or_step_and_a_missing_one_is_refused(tmp_path):
     trainer, _ = run(tmp_path, keep_checkpoints=2)
     assert trainer.checkpoints.named("50").step == 50
     for name, reason in (("10", "kept are: 50, 60"), ("best", "keep_best keeps one"), ("newest", "latest, best, or")):
@@ -78,7 +78,7 @@ def test_a_checkpoint_is_chosen_by_name_or_step_and_what_is_not_there_is_said(tm
 
 
 class Exploding(Network):
-    """x W with a gradient that is infinite as soon as W leaves the unit ball: only small steps stay finite."""
+    """x W, infinite if W is outside the unit ball: only small steps stay finite."""
 
     def build(self, input_shape, output_shape, context):
         self.weight = keras.Variable(np.zeros((*input_shape, *output_shape), np.float32), name="weight")
@@ -94,7 +94,7 @@ def exploding(**changes):
 
 
 @pytest.mark.slow
-def test_a_run_that_explodes_goes_back_with_half_the_learning_rates_until_it_stays_finite(tmp_path):
+def test_a_run_that_explodes_recovers_with_half_the_learning_rates_until_it_stays_finite(tmp_path):
     with pytest.raises(NonFiniteError):
         run(tmp_path / "none", **exploding())
     messages = []
@@ -107,7 +107,7 @@ def test_a_run_that_explodes_goes_back_with_half_the_learning_rates_until_it_sta
 
 
 @pytest.mark.slow
-def test_recoveries_are_bounded_also_over_a_resume(tmp_path):
+def test_the_number_of_recoveries_is_bounded_across_resumes(tmp_path):
     for _ in range(2):
         with pytest.raises(NonFiniteError, match=r"already been halved 1 time\(s\)"):
             run(tmp_path, **exploding(recoveries=1, optimizer=keras.optimizers.SGD(1e3)))
@@ -120,7 +120,7 @@ def test_without_recoveries_the_state_has_no_scale(tmp_path):
 
 
 @pytest.mark.slow
-def test_with_notice_training_goes_on_for_a_while_after_the_signal(tmp_path):
+def test_training_continues_after_the_signal_for_the_grace_period(tmp_path):
     ends = {}
     for name, grace in (("at once", 0.0), ("later", 0.5)):
         built, sender = points_experiment(steps=200_000, grace_seconds=grace).build(), SignalAt(50)
@@ -132,7 +132,7 @@ def test_with_notice_training_goes_on_for_a_while_after_the_signal(tmp_path):
     assert ends["later"][0] > 50 and ends["later"][1] >= 0.5
 
 
-def test_training_goes_on_while_a_checkpoint_is_written_and_its_error_comes_at_the_next(tmp_path, monkeypatch):
+def test_training_continues_while_a_checkpoint_is_written_and_the_next_save_raises_its_error(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path, warn=silent)
     go, started = threading.Event(), threading.Event()
     save = checkpoints.save
@@ -144,7 +144,7 @@ def test_training_goes_on_while_a_checkpoint_is_written_and_its_error_comes_at_t
 
     monkeypatch.setattr(checkpoints, "save", slow)
     checkpoints.save_later(Checkpoint(10, {"w": np.ones(3)}))
-    assert started.wait(10) and checkpoints.steps() == []  # the call came back, and nothing is written yet
+    assert started.wait(10) and checkpoints.steps() == []  # the call has returned, and nothing is written yet
     go.set()
     checkpoints.wait()
     assert checkpoints.steps() == [10]
@@ -158,7 +158,7 @@ def test_training_goes_on_while_a_checkpoint_is_written_and_its_error_comes_at_t
         checkpoints.save_later(Checkpoint(30, {"w": np.ones(3)}))
 
 
-def test_what_is_written_is_the_state_at_the_call(tmp_path):
+def test_a_checkpoint_has_the_state_at_the_time_of_the_call(tmp_path):
     state = points_experiment().build().state
     before = state.read()
     checkpoints = Checkpoints(tmp_path, warn=silent)

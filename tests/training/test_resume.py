@@ -1,4 +1,4 @@
-"""A run that was interrupted ends with the same weights as one that was not."""
+"""An interrupted run ends with the same weights as an uninterrupted one."""
 
 import errno
 import signal
@@ -13,7 +13,7 @@ from tfdgm.training.trainer import Trainer
 
 
 def run(workdir, make=points_experiment, **changes):
-    """Trains to the end; returns the final state and the trainer."""
+    """Train to the end; return the final state and the trainer."""
     built = make(**changes).build()
     trainer = Trainer(built, workdir, silent)
     outcome = trainer.train()
@@ -40,10 +40,10 @@ def test_thirty_steps_and_thirty_more_are_sixty_bit_for_bit(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_stopped_inside_a_loop_goes_on_to_the_same_edges(whole, tmp_path):
+def test_a_run_stopped_inside_a_loop_continues_to_the_same_boundaries(whole, tmp_path):
     run(tmp_path, steps=24)
     state, _ = run(tmp_path)
-    # Loops of 4 and 6 steps are programs of their own, in which XLA may round differently; weights are of size 1.
+    # Loops of 4 and 6 steps are different programs, in which XLA may round differently; weights are of size 1.
     assert_same_tensors(state, whole[0], atol=1e-5)
     assert [line["step"] for line in read_lines(tmp_path / "metrics.jsonl")] == [10, 20, 24, 30, 40, 50, 60]
 
@@ -65,7 +65,7 @@ def test_rerunning_a_finished_run_changes_nothing(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_after_a_damaged_newest_checkpoint_the_lost_steps_are_made_again(whole, tmp_path):
+def test_steps_lost_with_a_damaged_newest_checkpoint_are_repeated(whole, tmp_path):
     _, trainer = run(tmp_path, steps=40)
     newest = trainer.checkpoints.path(40)
     newest.write_bytes(newest.read_bytes()[:100])
@@ -78,7 +78,7 @@ def test_after_a_damaged_newest_checkpoint_the_lost_steps_are_made_again(whole, 
 def test_streamed_data_gives_the_weights_of_resident_data(whole, tmp_path):
     state, trainer = run(tmp_path, resident_bytes=0)
     assert not trainer.experiment.resident
-    # The same rows through another program: XLA may fuse, and so round, differently. Weights are of size 1.
+    # The same rows in another program, which XLA may fuse and round differently; weights are of size 1.
     assert_same_tensors(state, whole[0], atol=1e-6)
 
 
@@ -91,7 +91,7 @@ def test_streamed_data_resumes_bit_for_bit(tmp_path):
 
 
 @pytest.mark.slow
-def test_shards_give_the_same_kind_of_run_and_resume_bit_for_bit(tmp_path):
+def test_a_run_with_shards_resumes_bit_for_bit(tmp_path):
     straight, _ = run(tmp_path / "straight", shards=2, steps=40)
     run(tmp_path / "broken", shards=2, steps=20)
     state, _ = run(tmp_path / "broken", shards=2, steps=40)
@@ -124,7 +124,7 @@ def test_another_seed_gives_other_weights(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_signal_stops_at_the_end_of_a_loop_with_a_checkpoint_and_the_run_goes_on_from_there(whole, tmp_path):
+def test_a_signal_stops_at_the_end_of_a_loop_with_a_checkpoint_from_which_the_run_resumes(whole, tmp_path):
     trainer = Trainer(points_experiment().build(), tmp_path, silent, callbacks=[SignalAt(30)])
     before = signal.getsignal(signal.SIGTERM)
     outcome = trainer.train()
@@ -150,19 +150,19 @@ def test_a_full_disk_ends_the_run_with_the_reason_and_keeps_the_last_checkpoint(
 
 
 @pytest.mark.parametrize(
-    "change, complaint",
+    "change, reason",
     [
         ({"latent_size": 3}, "has shape"),
         ({"ema_decay": 0.9}, "is missing"),
     ],
 )
-def test_a_checkpoint_of_another_model_is_refused(whole, change, complaint):
+def test_a_checkpoint_of_another_model_is_refused(whole, change, reason):
     trainer = Trainer(points_experiment(**change).build(), whole[1], silent)
-    with pytest.raises(UserError, match=f"does not fit this experiment.*{complaint}"):
+    with pytest.raises(UserError, match=f"does not fit this experiment.*{reason}"):
         trainer.restore()
 
 
-def test_a_checkpoint_with_a_tensor_left_over_is_refused(whole):
+def test_a_checkpoint_with_an_unknown_tensor_is_refused(whole):
     built = points_experiment().build()
-    with pytest.raises(UserError, match="stranger is not part of this run"):
-        built.state.assign({**whole[0], "stranger": np.zeros(1)})
+    with pytest.raises(UserError, match="unknown is not part of this run"):
+        built.state.assign({**whole[0], "unknown": np.zeros(1)})

@@ -1,4 +1,4 @@
-"""The training step against the same numbers made by hand; eagerly, so nothing is compiled."""
+"""The training step against numbers derived by hand; eager, so that nothing is compiled."""
 
 import keras
 import numpy as np
@@ -21,8 +21,8 @@ def rows_of(built, count=20):
     return tf.constant(built.experiment.train.gather(np.arange(count)))
 
 
-def move(built, step=0, players=None, **settings):
-    """One eager training step on the first rows, the same batch for every move."""
+def step_once(built, step=0, players=None, **settings):
+    """One eager training step on the first rows, with the same batch for every update."""
     players = built.players if players is None else players
     rows, positions = rows_of(built), tf.range(20)
     draws = [Draw(positions, rows)] * sum(player.updates for player in players)
@@ -36,12 +36,12 @@ def values(variables):
 
 
 def shard_gradients(built, shards, step=0):
-    """The gradients of each shard, with the seeds that the step gives it."""
+    """The gradients of each shard, with the seeds of the step."""
     player = built.players[-1]
-    move_seed = fold(fold(root_seed(0, "training"), step), 0)
+    update_seed = fold(fold(root_seed(0, "training"), step), 0)
     parts = zip(tf.split(rows_of(built), shards), tf.split(tf.range(20), shards), strict=True)
     return [
-        shard_pass(built.model, player, rows, at, tf.constant(step, tf.int64), fold(move_seed, number)).gradients
+        shard_pass(built.model, player, rows, at, tf.constant(step, tf.int64), fold(update_seed, number)).gradients
         for number, (rows, at) in enumerate(parts)
     ]
 
@@ -71,7 +71,7 @@ def test_one_step_of_sgd_on_an_affine_vae_equals_the_gradient_derived_by_hand():
         "encoder/layers/0/1_bias": dfeatures.mean(0),
     }
 
-    move(built)
+    step_once(built)
 
     after = values(built.parameters())
     assert {f"model/{name}" for name in expected} == set(after)
@@ -82,11 +82,11 @@ def test_one_step_of_sgd_on_an_affine_vae_equals_the_gradient_derived_by_hand():
         np.testing.assert_allclose(moved, gradient, rtol=1e-4, atol=1e-4)
 
 
-def test_the_gradient_applied_is_the_mean_over_the_shards():
+def test_the_applied_gradient_is_the_mean_over_the_shards():
     built = points_experiment(optimizer=keras.optimizers.SGD(1.0), shards=4).build()
     by_hand = [np.mean(parts, axis=0) for parts in zip(*shard_gradients(built, 4), strict=True)]
     before = values(built.players[-1].variables)
-    move(built, shards=4)
+    step_once(built, shards=4)
     after = values(built.players[-1].variables)
     for name, gradient in zip(before, by_hand, strict=True):
         # weights of size 1 less gradients of size 10 in float32: rounding of 1e-6 a term
@@ -100,14 +100,14 @@ def test_clipping_acts_on_the_averaged_gradient_not_on_each_shard():
     norm = np.sqrt(sum(np.sum(part**2) for part in mean))
     bound = 0.5 * norm
     before = values(built.players[-1].variables)
-    metrics = move(built, shards=4, clip_norm=float(bound))
+    metrics = step_once(built, shards=4, clip_norm=float(bound))
     after = values(built.players[-1].variables)
     moved = [before[name] - after[name] for name in before]
-    for got, wanted in zip(moved, mean, strict=True):
-        np.testing.assert_allclose(got, 0.5 * wanted, rtol=1e-4, atol=1e-5)  # rounding, as above
+    for got, expected in zip(moved, mean, strict=True):
+        np.testing.assert_allclose(got, 0.5 * expected, rtol=1e-4, atol=1e-5)  # rounding, as above
     clipped = [tf.clip_by_global_norm(part, bound)[0] for part in shards]
     other = [np.mean(parts, axis=0) for parts in zip(*clipped, strict=True)]
-    assert max(np.abs(a - b).max() for a, b in zip(moved, other, strict=True)) > 1e-2  # the two orders do differ here
+    assert max(np.abs(a - b).max() for a, b in zip(moved, other, strict=True)) > 1e-2  # the two orders differ here
     np.testing.assert_allclose(metrics["gradient_norm"], norm, rtol=1e-5)
 
 
@@ -119,7 +119,7 @@ def test_shards_draw_different_noise():
 
     seen = []
     built = points_experiment(encoder=Noisy(hidden=()), shards=4).build()
-    move(built, shards=4)
+    step_once(built, shards=4)
     assert len(seen) == 4
     assert len({tuple(seed) for seed in seen}) == 4
 
@@ -129,16 +129,17 @@ def test_the_moving_average_follows_its_recursion():
     player = built.players[-1]
     expected = values(player.variables)
     for step in range(3):
-        move(built, step)
+        step_once(built, step)
         for name, weight in values(player.variables).items():
             expected[name] = 0.9 * expected[name] + 0.1 * weight
+    assert set(player.averages) == set(expected)
     for name, average in values(player.averages).items():
         np.testing.assert_allclose(average, expected[name], rtol=1e-5, atol=1e-6)  # three float32 roundings
 
 
-def test_within_averaged_the_weights_are_the_averages_and_afterwards_what_they_were():
+def test_averaged_replaces_the_weights_within_the_block_and_restores_them():
     built = points_experiment(ema_decay=0.5).build()
-    move(built)
+    step_once(built)
     player = built.players[-1]
     kept, averages = values(player.variables), values(player.averages)
     with built.state.averaged():
@@ -153,27 +154,27 @@ def test_within_averaged_the_weights_are_the_averages_and_afterwards_what_they_w
 def test_the_scheduled_weight_of_the_rate_enters_the_loss(step, beta):
     warm_up = keras.optimizers.schedules.PolynomialDecay(0.0, 10, 1.0)
     built = points_experiment(objectives=[ELBO(beta=warm_up)]).build()
-    metrics = {name: float(value) for name, value in move(built, step).items()}
+    metrics = {name: float(value) for name, value in step_once(built, step).items()}
     expected = beta * metrics["rate"] - metrics["reconstruction"]
-    assert metrics["rate"] > 0.1  # else the weight would not show
+    assert metrics["rate"] > 0.1  # otherwise the weight would have no effect
     assert metrics["loss"] == pytest.approx(expected, rel=1e-5)  # float32
 
 
 def test_the_weight_of_a_term_multiplies_it():
     one = points_experiment(objectives=[ELBO()]).build()
     three = points_experiment(objectives=[ELBO(), ELBO(weight=2.0)]).build()
-    assert float(move(three)["loss"]) == pytest.approx(3 * float(move(one)["loss"]), rel=1e-5)  # float32
+    assert float(step_once(three)["loss"]) == pytest.approx(3 * float(step_once(one)["loss"]), rel=1e-5)  # float32
 
 
-def test_the_critic_moves_three_times_for_each_move_of_the_model():
+def test_the_critic_is_updated_three_times_for_each_update_of_the_model():
     built = gan_experiment().build()
     for step in range(2):
-        move(built, step)
+        step_once(built, step)
     assert [player.name for player in built.players] == ["meangame", "model"]
     assert [int(player.optimizer.iterations) for player in built.players] == [6, 2]
 
 
-def test_each_move_of_the_critic_takes_a_batch_of_its_own():
+def test_each_update_of_the_critic_takes_a_new_batch():
     built = gan_experiment().build()
     seen = []
     observe = built.model.data.observe
@@ -185,7 +186,7 @@ def test_each_move_of_the_critic_takes_a_batch_of_its_own():
     np.testing.assert_array_equal(np.stack(seen), rows)
 
 
-def test_the_models_draws_are_those_of_a_run_without_adversaries():
+def test_the_model_has_the_seeds_of_a_run_without_adversaries():
     class Noisy(MLP):
         def __call__(self, x, context):
             seen.append(context.seed.tensor.numpy().tolist())
@@ -194,69 +195,69 @@ def test_the_models_draws_are_those_of_a_run_without_adversaries():
     seen = []
     adversary = MeanGame(network=MLP(hidden=(4,)), moves=2)
     for objectives in ([ELBO()], [ELBO(), adversary]):
-        move(points_experiment(encoder=Noisy(hidden=()), objectives=objectives).build())
+        step_once(points_experiment(encoder=Noisy(hidden=()), objectives=objectives).build())
     assert len(seen) == 2 and seen[0] == seen[1]
 
 
-def test_the_critics_moves_leave_the_model_and_the_models_moves_leave_the_critic():
+def test_updates_of_the_critic_leave_the_model_and_updates_of_the_model_leave_the_critic():
     built = gan_experiment().build()
     critic, model = built.players
     weights = values(model.variables)
-    move(built, players=[critic])
+    step_once(built, players=[critic])
     for name, value in values(model.variables).items():
         np.testing.assert_array_equal(value, weights[name])
     critics = values(critic.variables)
-    move(built, players=[model])
+    step_once(built, players=[model])
     for name, value in values(critic.variables).items():
         np.testing.assert_array_equal(value, critics[name])
     assert any((values(model.variables)[name] != weights[name]).any() for name in weights)
 
 
-def test_an_objective_with_an_adversary_goes_beside_the_elbo():
+def test_an_objective_with_an_adversary_combines_with_the_elbo():
     built = points_experiment(objectives=[ELBO(), MeanGame(network=MLP(hidden=(4,)), moves=1)]).build()
-    metrics = move(built)
+    metrics = step_once(built)
     assert {"loss", "elbo", "meangame/fake", "meangame/loss", "meangame/real"} <= set(metrics)
 
 
 class Watching(MLP):
-    """An affine map that collects what it is called with."""
+    """An affine map that collects its inputs."""
 
     def __call__(self, x, context):
         context.collect(self, count=Summed(tf.cast(len(x), tf.float32)), rows=Concatenated(x))
         return super().__call__(x, context)
 
     def update_statistics(self, totals, context):
-        self.absorbed = [*getattr(self, "absorbed", []), {name: value.numpy() for name, value in totals.items()}]
+        self.updates = [*getattr(self, "updates", []), {name: value.numpy() for name, value in totals.items()}]
 
 
-def test_statistics_come_back_once_a_step_as_totals_over_all_shards_in_their_order():
+def test_statistics_are_totalled_once_a_step_over_all_shards_in_order():
     built = points_experiment(encoder=Watching(hidden=()), shards=4).build()
     for step in range(2):
-        move(built, step, shards=4)
-    absorbed = built.model.encoder.absorbed
-    assert [totals["count"] for totals in absorbed] == [20, 20]
-    for totals in absorbed:
+        step_once(built, step, shards=4)
+    updates = built.model.encoder.updates
+    assert [totals["count"] for totals in updates] == [20, 20]
+    for totals in updates:
         np.testing.assert_array_equal(totals["rows"], rows_of(built))
 
 
-def test_one_component_called_twice_in_a_pass_totals_both_calls():
+def test_a_component_called_twice_in_a_pass_totals_both_calls():
     class Twice(Watching):
         def __call__(self, x, context):
             super().__call__(x, context)
             return super().__call__(x, context)
 
     built = points_experiment(encoder=Twice(hidden=()), shards=2).build()
-    move(built, shards=2)
-    assert built.model.encoder.absorbed[0]["count"] == 40
+    step_once(built, shards=2)
+    assert built.model.encoder.updates[0]["count"] == 40
 
 
-def test_only_the_player_that_owns_a_component_hands_it_statistics():
+def test_only_the_player_that_owns_a_component_updates_its_statistics():
     built = gan_experiment(decoder=Watching(hidden=())).build()
-    move(built)
-    assert len(built.model.decoder.absorbed) == 1  # not at the critic's three moves, whose passes decode as well
+    step_once(built)
+    assert len(built.model.decoder.updates) == 1  # not in the critic's three updates, which decode as well
 
 
-def test_one_statistic_collected_in_two_ways_is_an_error():
+def test_a_statistic_collected_in_two_ways_is_an_error():
     class Muddled(MLP):
         def __call__(self, x, context):
             context.collect(self, x=Summed(x))
@@ -264,10 +265,10 @@ def test_one_statistic_collected_in_two_ways_is_an_error():
             return super().__call__(x, context)
 
     with pytest.raises(TypeError, match="both as Summed and as Concatenated"):
-        move(points_experiment(encoder=Muddled(hidden=())).build())
+        step_once(points_experiment(encoder=Muddled(hidden=())).build())
 
 
-def test_projection_follows_every_move():
+def test_projection_follows_every_update():
     class Boxed(MLP):
         calls = 0
 
@@ -279,7 +280,7 @@ def test_projection_follows_every_move():
     critic = Boxed(hidden=(4,))
     built = gan_experiment(objectives=[MeanGame(network=critic)]).build()
     assert max(np.abs(layer.kernel.numpy()).max() for layer in critic.layers) > 0.01
-    move(built)
+    step_once(built)
     assert critic.calls == 3
     assert max(np.abs(layer.kernel.numpy()).max() for layer in critic.layers) <= np.float32(0.01)
 
@@ -291,7 +292,7 @@ def test_a_weight_that_no_loss_reaches_is_refused_by_name():
             return type(loss)(tf.stop_gradient(loss.value) + tf.reduce_sum(forward.features), loss.metrics)
 
     with pytest.raises(UserError, match="decoder/layers/0/0_kernel"):
-        move(points_experiment(objectives=[Idle()]).build())
+        step_once(points_experiment(objectives=[Idle()]).build())
 
 
 def test_a_player_without_trainable_variables_is_refused():
@@ -308,6 +309,6 @@ def test_a_player_without_trainable_variables_is_refused():
 def test_the_same_step_twice_from_the_same_weights_is_the_same_bit_for_bit():
     first, second = points_experiment().build(), points_experiment().build()
     for built in (first, second):
-        move(built, 7)
+        step_once(built, 7)
     for name, value in values(named_variables(first.model)).items():
         np.testing.assert_array_equal(value, raw(named_variables(second.model)[name]).numpy())
