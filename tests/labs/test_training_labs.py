@@ -89,7 +89,7 @@ def test_the_generators_line_is_where_it_is_put_and_almost_uniform(tmp_path):
 
 @pytest.mark.slow
 def test_elbo_surgery_holds_its_identities_at_any_moment(monkeypatch, tmp_path):
-    monkeypatch.setattr(priors, "_found", {})
+    monkeypatch.setattr(priors, "_cache", {})
     for prior in (priors.PSEUDO, priors.MAF):
         monkeypatch.delitem(priors.FILES, prior)
     outcome = run("elbo_surgery", tmp_path, *SHORT)

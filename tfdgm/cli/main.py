@@ -148,7 +148,9 @@ def _flag_error(name: str, error: flags.Error, arguments: Sequence[str], values:
 def _flags_help(values: flags.FlagValues) -> str:
     lines = []
     for flag in sorted({id(f): f for f in (values[name] for name in values)}.values(), key=lambda f: f.name):
-        default = "" if flag.default in (None, [], False) else f" (default: {flag.default})"
+        value = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
+        default = "" if value is None or value is False or value == "" else f" (default: {value})"
         name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
-        lines.append(f"  {name}: {flag.help}{default}")
+        text = flag.help.partition(";\n")[0]  # absl adds to what the texts say already that a flag may be repeated
+        lines.append(f"  {name}: {text}{default}")
     return "\n".join(lines)

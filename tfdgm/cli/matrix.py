@@ -1,7 +1,7 @@
 """Cells are all combinations of the installed posteriors (and none), priors, and objectives: each alone, and each that
 needs a posterior with each adversarial one. Invalid combinations are refused with the reason; `tfdgm train` trains and
-scores the others, each in its own process. Rerunning with the same --workdir resumes; other choices and
-seeds add cells.
+scores each of the others in its own process. Rerunning with the same --workdir resumes; other choices and seeds add
+cells.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ def define_flags(values: flags.FlagValues) -> None:
         f"config file of every cell; may be repeated; {DEFAULT_CONFIG} with --gin_for={DEFAULT_GIN_FOR} by default",
         flag_values=values,
     )
-    flags.DEFINE_multi_string("gin_bindings", [], "a gin statement for every cell; may be repeated", flag_values=values)
+    flags.DEFINE_multi_string("gin_bindings", [], "gin statement for every cell; may be repeated", flag_values=values)
     flags.DEFINE_multi_string(
         "gin_for",
         [],

@@ -176,9 +176,9 @@ def _rate(result: "TrainingResult") -> str:
 
 
 def _programs() -> str:
-    """Return how many programs were compiled, and how many were found in the cache."""
+    """Return how many programs were compiled, and how many were read from the cache."""
     counts = programs()
-    return "" if counts is None else f"; {counts[0]} programs compiled, {counts[1]} found in the cache"
+    return "" if counts is None else f"; {counts[0]} programs compiled, {counts[1]} read from the cache"
 
 
 def describe(built: "Built", config: "Config") -> None:
