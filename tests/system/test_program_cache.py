@@ -179,13 +179,13 @@ def run(tmp_path, name, cache, **variables):
 @pytest.mark.slow
 def test_weights_and_scores_are_the_same_with_a_cold_warm_damaged_or_no_cache(tmp_path, base):
     *cold, printed = run(tmp_path, "cold", base)
-    assert ", 0 found in the cache" in printed
+    assert ", 0 read from the cache" in printed
     *warm, printed = run(tmp_path, "warm", base)
     assert "; 0 programs compiled, " in printed and warm == cold
     for path in Path(base / program_cache.store_name()).iterdir():
         flipped(path)
     *bad, printed = run(tmp_path, "bad", base)
-    assert ", 0 found in the cache" in printed and bad == cold
+    assert ", 0 read from the cache" in printed and bad == cold
     *none, printed = run(tmp_path, "none", "off")
     assert "in the cache" not in printed and none == cold
     file = tmp_path / "a file"

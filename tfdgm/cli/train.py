@@ -172,7 +172,9 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
 
 def _rate(result: "TrainingResult") -> str:
     rate = result.steps_per_second
-    return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step" if rate else "no steps were left"
+    if rate:
+        return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step"
+    return "one loop of steps" if result.steps_made else "no steps were left"
 
 
 def _programs() -> str:

@@ -156,6 +156,15 @@ class Session:
             return [entry.name for entry in self.folder.glob("*.pb") if entry.name not in self.found]
         return []
 
+    def read(self) -> list[str]:
+        """Return the names of the entries that XLA read; none where the file system records no access times."""
+        names = []
+        for name in self.found:
+            with contextlib.suppress(OSError):
+                if (self.folder / name).stat().st_atime_ns > 0:
+                    names.append(name)
+        return names
+
     def close(self, limit: int = LIMIT) -> None:
         """Move compiled programs to the store, bound its size, remove the session; do nothing in a forked process."""
         if os.getpid() != self.owner or not self.folder.is_dir():

@@ -44,8 +44,8 @@ def import_tensorflow() -> None:
 
 
 def programs() -> tuple[int, int] | None:
-    """Return the numbers of programs that this process compiled and found in the cache; None without a cache."""
-    return None if _session is None else (len(_session.compiled()), len(_session.found))
+    """Return the numbers of programs that this process compiled and read from the cache; None without a cache."""
+    return None if _session is None else (len(_session.compiled()), len(_session.read()))
 
 
 def _start_cache() -> threading.Thread | None:

@@ -46,12 +46,14 @@ class TrainingResult:
       signal: the signal that stopped it, or None.
       steps_per_second: median over this process's loops except the first, which compiles; 0 if there was only one.
       reason: the reason for which a callback stopped it, or None.
+      steps_made: number of steps that this process made.
     """
 
     step: int
     signal: int | None
     steps_per_second: float
     reason: str | None = None
+    steps_made: int = 0
 
 
 class Trainer:
@@ -130,7 +132,7 @@ class Trainer:
                 self.checkpoints.wait()
             finally:
                 self._call("on_end", self.step)
-        return result
+        return dataclasses.replace(result, steps_made=result.step - began_at)
 
     def _install(self, received: list[int]) -> None:
         """Create the list of callbacks, in the order in which they are called."""
