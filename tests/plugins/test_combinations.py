@@ -7,12 +7,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import logsumexp
 from small import assert_same_tensors, context, digits_experiment, gan_experiment, silent
 from tfdgm_networks.mlp import MLP
 
-from tfdgm import UserError
+from tfdgm import Context, UserError
 from tfdgm.contracts import registry
 from tfdgm.contracts.component import named_variables
+from tfdgm.numerics.randomness import fold, fold_purpose
 from tfdgm.runs.metrics_file import read_lines
 from tfdgm.runs.workdir import Workdir
 from tfdgm.trained.export import export
@@ -154,20 +156,30 @@ def assert_values_of_the_latent(latent, z):
 def assert_exports(built, tmp_path):
     export(built, Workdir(tmp_path / "whole"), tmp_path / "exported", num_samples=3)
     loaded = tf.saved_model.load(str(tmp_path / "exported"))
-    seed, latent = tf.constant([0, 1]), built.model.latent
+    seed, model = tf.constant([0, 1]), built.model
+    inside = model.with_inference(Context(seed, tf.constant(0, tf.int64)))
+
     drawn = loaded.sample(tf.constant(5), seed)
-    assert drawn["x"].shape == (5, 64) and drawn["z"].shape == (5, *latent.event_shape)
-    assert_values_of_the_latent(latent, drawn["z"].numpy())
+    z, likelihood = model.generate(5, inside)
+    assert drawn["z"].shape == (5, *model.latent.event_shape)
+    assert_values_of_the_latent(model.latent, drawn["z"].numpy())
+    np.testing.assert_allclose(drawn["z"], z, atol=1e-5)  # float32 here and below
+    np.testing.assert_allclose(drawn["mean"], likelihood.mean(), atol=1e-5)
+    assert drawn["x"].shape == (5, 64) and set(np.unique(drawn["x"])) == {0.0, 1.0}
+
     x = tf.constant(built.experiment.splits["test"].gather(np.arange(7)))
-    assert loaded.encode(x, seed)["z"].shape == (7, *latent.event_shape)
-    mean, log_prob = loaded.reconstruct(x, seed)["mean"].numpy(), loaded.log_prob(x, seed)["log_prob"].numpy()
-    assert mean.shape == (7, 64) and mean.min() >= 0 and mean.max() <= 1
-    assert log_prob.shape == (7,) and np.isfinite(log_prob).all() and (log_prob < 0).all()
-    # the weights travelled along: decoding in here and out there agree, but for float32
-    if latent.deterministic:
-        z = loaded.encode(x, seed)["z"]
-        inside = built.model.decode(built.model.embed(z), context()).mean()
-        np.testing.assert_allclose(mean, inside, atol=1e-5)
+    posterior, prior = model.infer(x, inside), model.prior_distribution(inside)
+    encoded = loaded.encode(x, seed)["z"]
+    np.testing.assert_allclose(encoded, posterior.sample(seed=inside.seed_for("draws")), atol=1e-5)
+    mean = model.decode(model.embed(encoded), inside).mean()
+    np.testing.assert_allclose(loaded.reconstruct(x, seed)["mean"], mean, atol=1e-5)
+
+    draws = tf.stack([posterior.sample(seed=fold(fold_purpose(seed, "log_prob"), number)) for number in range(3)])
+    log_likelihood = tf.stack([model.decode(model.embed(z), inside).log_prob(x) for z in draws])
+    weights = log_likelihood + prior.log_prob(draws) - posterior.log_prob(draws)
+    bound = logsumexp(weights, axis=0) - np.log(3)
+    assert bound.shape == (7,) and (bound < 0).all()  # x is discrete
+    np.testing.assert_allclose(loaded.log_prob(x, seed)["log_prob"], bound, rtol=1e-5)
 
 
 @pytest.mark.parametrize("prior", plugins("prior"), ids=lambda plugin: plugin.name)

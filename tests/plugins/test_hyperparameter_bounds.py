@@ -122,8 +122,11 @@ def test_at_its_bounds_a_step_is_finite(name, end):
 def test_beyond_its_bounds_a_value_is_refused(name):
     run, low, high = BOUNDS[name]
     below = [-1.0, -1e-38] + ([low * 0.99, 1e-38, 0.0] if low else [])
+    parameter = name.partition(".")[2].partition(",")[0]
+    if name == "wasserstein.penalty, unrolled":
+        parameter = "(penalty|unrolling_rate)"  # the default rate, 0.1 / penalty, is above 1 first
     for value in [*below, high * 1.01, 1e39, math.nan, math.inf, -math.inf]:
-        with pytest.raises(UserError):
+        with pytest.raises(UserError, match=rf"\b{parameter} must be|\b{parameter} must not be negative"):
             run(value)
 
 
@@ -232,7 +235,7 @@ def test_toys_at_the_bounds_of_their_lengths_are_finite_in_float32(toy, name, lo
         if data.density() is not None:
             assert np.isfinite(data.density().log_prob(x)).all()
     for value in [1.01e6, 1e39, math.nan, math.inf] + ([-1.0] if toy is not ParallelLines else [-1.01e6]):
-        with pytest.raises(UserError):
+        with pytest.raises(UserError, match=rf"{name}\|? must "):
             toy(**{name: value})
 
 

@@ -14,6 +14,7 @@ from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm import BuildContext, DataSpec, LatentSpec, Network, UserError
 
 IMAGES = np.random.RandomState(0).rand(6, 8, 8, 1).astype(np.float32)
+ROWS = np.random.RandomState(1).randn(6, 3).astype(np.float32)
 RISING = keras.optimizers.schedules.PolynomialDecay(0.0, 10, 1.0)
 
 
@@ -69,7 +70,13 @@ def test_a_penalty_on_each_samples_slope_refuses_a_critic_that_mixes_samples(obj
     ],
 )
 def test_without_such_a_penalty_a_critic_may_mix_samples(objective):
-    gan_experiment(objectives=[objective()]).build()
+    built = gan_experiment(objectives=[objective()]).build()
+    (critic,) = (term.critic for term in built.experiment.objectives.values())
+    assert critic.network.mixes_examples
+    scores = [
+        critic.at(context(training=True))(tf.constant(x))[0] for x in (ROWS, np.concatenate([ROWS[:1], -ROWS[1:]]))
+    ]
+    assert abs(float(scores[0] - scores[1])) > 1e-4  # the first score depends on the other samples
 
 
 def test_one_row_has_no_variance_to_normalise_by():

@@ -143,9 +143,16 @@ def test_the_averages_follow_their_recursion():
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)  # float32
 
 
-def test_outside_of_training_nothing_is_collected():
-    posterior = built_posterior()
-    posterior(tf.constant(features_of()), context())  # no collector: would raise if it were used
+def test_a_pass_outside_training_gives_the_same_codes_and_changes_nothing():
+    posterior, features, collector = built_posterior(), tf.constant(features_of()), Collector()
+    before = state(posterior)
+    outside = posterior(features, context())
+    inside = posterior(features, context(training=True, collector=collector))
+    np.testing.assert_array_equal(outside.value, inside.value)
+    np.testing.assert_array_equal(outside.z, inside.z)
+    assert set(collector.statistics) == {posterior}
+    for found, expected in zip(state(posterior), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_each_example_offers_one_of_its_own_features_as_a_candidate():

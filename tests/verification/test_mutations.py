@@ -190,6 +190,11 @@ def copy_of(root: Path, mutation: Mutation | None) -> Path:
     return root
 
 
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)
+def test_a_mutation_changes_one_formula_of_the_source(mutation):
+    assert (ROOT / mutation.path).read_text().count(mutation.right) == 1
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """What became of every copy, the one without a mutation first."""
