@@ -6,28 +6,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from autoregressive_priors import built_prior
 from scipy.special import log_softmax
 from small import context, points_experiment
 from tfdgm_posteriors.categorical import Categorical
 from tfdgm_priors.autoregressive import Autoregressive
 from tfdgm_priors.uniform import Uniform
 
-from tfdgm import BuildContext, Context, DataSpec, LatentSpec, UserError
+from tfdgm import Context, UserError
 from tfdgm.contracts.component import named_variables, raw, trainable
 from tfdgm.model.forward_pass import ForwardPass
 
 GRIDS = np.array(list(itertools.product(range(3), repeat=4)), np.int32).reshape(-1, 2, 2)
-
-
-def built_prior(positions=(2, 2), categories=3, spread=0.3, **hyperparameters):
-    """Weights of N(0, spread^2), so that the conditionals are far from uniform."""
-    prior = Autoregressive(**{"width": 8, "layers": 2, "heads": 2, **hyperparameters})
-    spec = LatentSpec(size=2, positions=positions, categories=categories)
-    prior.build(BuildContext(DataSpec((3,)), spec, 1, lambda indices: indices, seed=0))
-    random = np.random.RandomState(1)
-    for variable in named_variables(prior).values():
-        raw(variable).assign_add(spread * random.randn(*variable.shape).astype(np.float32))
-    return prior
 
 
 @pytest.mark.parametrize("position", range(6))

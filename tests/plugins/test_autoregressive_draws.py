@@ -7,9 +7,9 @@ them no code is.
 import numpy as np
 import pytest
 import tensorflow as tf
+from autoregressive_priors import built_prior
 from small import context
 from tensorflow_probability import distributions as tfd
-from test_autoregressive import built_prior
 
 POSITIONS, CATEGORIES, NUMBER = (2, 3), 5, 32
 SEED = tf.constant([5, 6])

@@ -1,18 +1,17 @@
 """Every installed prior with every installed posterior: refused with the reason, or all of it works."""
 
-import inspect
 import shutil
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from installed_pairs import discrete, halves, make, plugins
 from scipy.special import logsumexp
 from small import assert_same_tensors, context, digits_experiment, gan_experiment, silent
 from tfdgm_networks.mlp import MLP
 
 from tfdgm import Context, UserError
-from tfdgm.contracts import registry
 from tfdgm.contracts.component import named_variables
 from tfdgm.numerics.randomness import fold, fold_purpose
 from tfdgm.runs.metrics_file import read_lines
@@ -21,29 +20,7 @@ from tfdgm.trained.export import export
 from tfdgm.trained.sampling import draw
 from tfdgm.training.trainer import Trainer
 
-#: Hyperparameters that make things small, for every plugin that has one of that name.
-SMALL = {
-    "positions": (4,),
-    "num_categories": 8,
-    "num_codes": 8,
-    "num_components": 20,
-    "num_bijectors": 2,
-    "hidden": (16,),
-    "width": 16,
-    "layers": 1,
-    "heads": 2,
-}
 STEPS, MIDDLE = 40, 20
-
-
-def plugins(kind):
-    return [plugin for plugin in registry.find() if plugin.kind == kind]
-
-
-def make(plugin):
-    loaded = registry.load(plugin)
-    accepted = inspect.signature(loaded).parameters
-    return loaded(**{name: value for name, value in SMALL.items() if name in accepted})
 
 
 def described(prior, posterior):
@@ -59,24 +36,6 @@ def described(prior, posterior):
         validate_every=10,
         keep_checkpoints=10,
     )
-
-
-def discrete(posterior):
-    return posterior is not None and make(posterior).latent_spec(2, digits_experiment().data.spec).discrete
-
-
-def halves():
-    """All pairs of prior and posterior that have a meaning, None among the posteriors, as the squares of a chessboard.
-
-    The first half is trained here by the ELBO, the other in test_objective_combinations.py; `tfdgm matrix` runs all.
-    """
-    black, white = [], []
-    for row, prior in enumerate(plugins("prior")):
-        for column, posterior in enumerate([None, *plugins("posterior")]):
-            needed = posterior is None and make(prior).needs_posterior
-            if not needed and (discrete(posterior) or make(prior).over != "codes"):
-                (white if (row + column) % 2 else black).append((prior, posterior))
-    return [(prior, posterior) for prior, posterior in black if posterior is not None], white
 
 
 @pytest.mark.parametrize("prior", plugins("prior"), ids=lambda plugin: plugin.name)

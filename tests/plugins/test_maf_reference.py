@@ -6,29 +6,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from flows import away_from_the_identity, built
 from small import context
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 from tfdgm_priors import maf
 from tfdgm_priors.made import stacked
-from tfdgm_priors.maf import MAF
 
-from tfdgm import BuildContext, DataSpec, LatentSpec
 from tfdgm.contracts.component import named_variables, raw
-
-
-def built(size, **hyperparameters):
-    prior = MAF(**hyperparameters)
-    prior.build(BuildContext(DataSpec((size,)), LatentSpec(size=size), 1, lambda indices: indices, seed=0))
-    return prior
-
-
-def away_from_the_identity(prior):
-    """Weights that many bijectors bear: a long chain of strong ones multiplies the rounding of float32."""
-    random = np.random.RandomState(1)
-    for variable in named_variables(prior).values():
-        raw(variable).assign(random.randn(*variable.shape) * min(0.3, 1.5 / prior.num_bijectors))
-    return prior
 
 
 def layers_of(prior):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from flows import away_from_the_identity, built
 from small import context
-from test_maf_reference import away_from_the_identity, built
 
 from tfdgm.contracts.component import named_variables, raw
 

@@ -5,8 +5,8 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from installed_pairs import discrete, halves, make, plugins
 from small import assert_same_tensors, digits_experiment, silent
-from test_combinations import discrete, halves, make, plugins
 from tfdgm_data.digits import Digits
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
