@@ -1,4 +1,4 @@
-"""Whatever becomes of the files of a run, a command ends with the same result, or with one message and code 2."""
+"""Damaged files of a run: a command has the same result, or exits with one message and code 2."""
 
 import functools
 import os
@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 from small import command
 
-from tfdgm.runs.checkpoint_files import DamagedCheckpoint, newest_sound, read
+from tfdgm.runs.checkpoint_files import DamagedCheckpoint, newest_intact, read
 from tfdgm.runs.experiment import Experiment
 from tfdgm.runs.workdir import Workdir
 
@@ -68,7 +68,7 @@ def as_link_to_nothing(path):
 
 @pytest.fixture
 def run(trained_workdir, tmp_path, monkeypatch):
-    """A copy of a finished run; what it would compile again is made once or left out, what reads its files is not."""
+    """Copy a finished run; compiled parts are built once or replaced, but all files are read."""
     folder = shutil.copytree(trained_workdir, tmp_path / "run")
     shutil.rmtree(folder / "events")
     scores = Workdir(trained_workdir).scores()
@@ -90,7 +90,7 @@ def run(trained_workdir, tmp_path, monkeypatch):
 
 
 def outcome(folder, capsys):
-    """ "same" or "refused"; anything else fails."""
+    """Train, and return "same" or "refused"; fail for any other result."""
     code = command("train", f"--workdir={folder}")
     errors = capsys.readouterr().err
     messages = [line for line in errors.splitlines() if line.startswith("tfdgm: ") and "warning: " not in line]
@@ -99,13 +99,13 @@ def outcome(folder, capsys):
         assert len(messages) == 1, errors
         return "refused"
     assert code == 0, (code, errors)
-    step, _ = newest_sound(folder / "checkpoints")
+    step, _ = newest_intact(folder / "checkpoints")
     assert step.step == 40 and Workdir(folder).scores()["step"] == 40
     return "same"
 
 
 def assault(folder, names, times, capsys):
-    """Damages a file at a time and runs the command; what came of it, by file."""
+    """Damage one file at a time and train; return the results by file."""
     chance = random.Random(0)
     sound = {name: (folder / name).read_bytes() for name in names}
     found = {}
@@ -121,7 +121,7 @@ def assault(folder, names, times, capsys):
 NAMES = ["config.gin", "run.json", "metrics.jsonl", "eval.json", "report.html", ".lock", "operative_config-40.gin"]
 
 
-def test_a_damaged_file_costs_nothing_or_is_told_in_one_message(run, capsys):
+def test_a_damaged_file_has_no_effect_or_is_reported_in_one_message(run, capsys):
     (run / ".lock").write_bytes(b"x")
     found = assault(run, NAMES, 42, capsys)
     assert found.pop("config.gin") <= {"same", "refused"} and set(map(frozenset, found.values())) == {
@@ -138,7 +138,7 @@ def test_five_hundred_damages(run, capsys):
 
 
 @pytest.mark.parametrize("make", [as_folder, as_pipe, as_link_to_nothing])
-def test_what_is_no_file_is_passed_over_or_told(run, capsys, make):
+def test_paths_that_are_not_files_are_skipped_or_reported(run, capsys, make):
     for name in ("config.gin", "run.json", "metrics.jsonl", "eval.json", "report.html", ".lock"):
         kept = run.with_name("kept")
         shutil.copytree(run, kept)
@@ -149,15 +149,15 @@ def test_what_is_no_file_is_passed_over_or_told(run, capsys, make):
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "samples", "events"])
-def test_a_file_in_the_place_of_a_folder_is_told(run, capsys, name):
+def test_a_file_in_place_of_a_folder_is_reported(run, capsys, name):
     shutil.rmtree(run / name, ignore_errors=True)
     (run / name).write_text("a file")
     assert outcome(run, capsys) == "refused"
 
 
 @pytest.mark.parametrize("times", [300, pytest.param(4_000, marks=pytest.mark.slow)])
-def test_a_damaged_checkpoint_has_the_same_content_or_is_passed_over(trained_workdir, tmp_path, times):
-    newest, _ = newest_sound(trained_workdir / "checkpoints")
+def test_a_damaged_checkpoint_has_the_same_content_or_is_skipped(trained_workdir, tmp_path, times):
+    newest, _ = newest_intact(trained_workdir / "checkpoints")
     path = tmp_path / "step-0000000040.npz"
     content = (trained_workdir / "checkpoints" / path.name).read_bytes()
     chance = random.Random(1)

@@ -1,4 +1,4 @@
-"""What ends a command that is no fault of the program costs one message and an exit code."""
+"""Errors that are no fault of the program are one message and an exit code."""
 
 import resource
 import signal
@@ -12,7 +12,7 @@ from tfdgm.system.signals import Stopped
 
 
 class ResourceExhaustedError(Exception):
-    """Stands for TensorFlow's, which is not imported here."""
+    """Replaces the error of TensorFlow, which is not imported here."""
 
     message = "OOM when allocating tensor\nwith more lines"
 
@@ -30,7 +30,7 @@ class ResourceExhaustedError(Exception):
         (BrokenPipeError(), 141, ""),
     ],
 )
-def test_an_error_of_the_machine_is_one_message(monkeypatch, capfd, error, code, message):
+def test_an_error_of_the_machine_is_reported_in_one_message(monkeypatch, capfd, error, code, message):
     def fail(argv):
         raise error
 
@@ -46,7 +46,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
         command("train")
 
 
-def test_too_little_address_space_is_told_with_what_is_needed(monkeypatch, capsys):
+def test_a_small_limit_of_address_space_is_reported(monkeypatch, capsys):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (3 << 30, -1))
     assert command("train", "--dry_run") == 2
     assert "may use 3.0 GiB of address space (ulimit -v)" in capsys.readouterr().err

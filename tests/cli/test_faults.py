@@ -1,4 +1,4 @@
-"""A short campaign of the faults in tools/fault_campaign.py; the tool itself strikes as often as one likes."""
+"""A short run of tools/fault_campaign.py."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`tfdgm matrix`: what it refuses, and a real one that is stopped, killed and gone on with."""
+"""`tfdgm matrix`: its errors, and a real matrix that is stopped, killed and resumed."""
 
 import csv
 import fcntl
@@ -60,7 +60,7 @@ def test_help_lists_the_command(capsys):
         (["--commands"], "--commands requires --dry_run"),
     ],
 )
-def test_a_mistake_costs_one_message_and_code_2_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, message):
+def test_a_user_error_is_one_message_and_code_2_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert command("matrix", "--workdir=m", *arguments) == 2
     error = capsys.readouterr().err
@@ -69,7 +69,7 @@ def test_a_mistake_costs_one_message_and_code_2_and_writes_nothing(tmp_path, mon
 
 
 @pytest.mark.slow
-def test_a_workdir_of_something_else_is_refused(tmp_path, capsys):
+def test_a_workdir_of_another_command_is_refused(tmp_path, capsys):
     (tmp_path / "config.gin").touch()
     assert command("matrix", f"--workdir={tmp_path}") == 2
     assert "holds a run of tfdgm train" in capsys.readouterr().err
@@ -86,7 +86,7 @@ def test_a_second_matrix_on_one_folder_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_dry_run_tells_what_would_run_and_what_is_refused_and_writes_nothing(tmp_path, monkeypatch, capsys):
+def test_a_dry_run_prints_the_cells_to_train_and_the_refused_ones_and_writes_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["--posteriors=none,gaussian", "--priors=gaussian", "--objectives=elbo", "--seeds=1-2,2"]
     assert command("matrix", "--dry_run", *arguments) == 0
@@ -124,7 +124,7 @@ def rows(folder):
 
 
 @pytest.mark.slow
-def test_a_matrix_that_is_stopped_and_killed_goes_on_and_a_cell_that_fails_costs_the_others_nothing(tmp_path):
+def test_a_matrix_resumes_after_signals_and_a_failed_cell_does_not_affect_the_others(tmp_path):
     install(tmp_path / "site", "crashing_priors", "tfdgm.prior", {"a_crashing": "Crashing"}, CRASHING)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "TF_CPP_MIN_LOG_LEVEL": "2"}
     folder = tmp_path / "matrix"

@@ -16,7 +16,7 @@ def wide(monkeypatch):
 
 
 @pytest.mark.parametrize("arguments", [[], ["list"], ["list", "--check"]])
-def test_the_list_names_every_plugin_with_its_distribution(arguments, capsys):
+def test_the_list_names_every_plugin_with_its_package(arguments, capsys):
     assert command("plugins", *arguments) == 0
     out = capsys.readouterr().out
     for plugin in find():
@@ -56,7 +56,7 @@ def test_a_scalar_that_may_follow_a_schedule_is_shown_as_one(capsys):
         (["new", "prior.mine", "--output=nowhere"], "no folder nowhere"),
     ],
 )
-def test_a_mistake_costs_one_message_and_code_2(tmp_path, monkeypatch, capsys, arguments, message):
+def test_a_user_error_is_one_message_and_code_2(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert command("plugins", *arguments) == 2
     error = capsys.readouterr().err
@@ -65,7 +65,7 @@ def test_a_mistake_costs_one_message_and_code_2(tmp_path, monkeypatch, capsys, a
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_new_package_loads_as_it_stands_and_uses_only_public_names(tmp_path, monkeypatch, kind):
+def test_a_new_package_loads_unchanged_and_uses_only_public_names(tmp_path, monkeypatch, kind):
     name = f"brand_new_{kind}"
     assert command("plugins", "new", f"{kind}.{name}", f"--output={tmp_path}") == 0
     (folder,) = tmp_path.iterdir()

@@ -1,4 +1,4 @@
-"""Runs as a user's machine sees them: processes that are killed, stopped, and started again."""
+"""Runs as processes that are killed, stopped and restarted."""
 
 import fcntl
 import json
@@ -35,7 +35,7 @@ def start(workdir, *arguments):
 
 
 def wait_for_step(process, workdir, step):
-    """Returns once the metrics show `step`; fails if the process ends before."""
+    """Wait until the metrics contain `step`; fail if the process ends before."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stdout.read()
@@ -48,7 +48,7 @@ def wait_for_step(process, workdir, step):
 
 
 @pytest.mark.slow
-def test_killed_once_and_stopped_once_a_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+def test_a_run_that_was_killed_and_stopped_ends_with_the_weights_of_an_uninterrupted_run(tmp_path):
     workdir, straight = tmp_path / "broken", tmp_path / "straight"
     binding = f"--gin_bindings={BINDINGS}"
     process = start(workdir, binding)
@@ -86,7 +86,7 @@ def test_killed_once_and_stopped_once_a_run_ends_with_the_weights_of_an_uninterr
 
 
 @pytest.mark.slow
-def test_the_command_line_and_the_library_import_no_tensorflow_before_they_need_it(tmp_path):
+def test_tensorflow_is_imported_only_when_it_is_needed(tmp_path):
     script = """
 import runpy, sys, tfdgm
 sys.argv = ["tfdgm", *sys.argv[1:]]
@@ -122,7 +122,7 @@ def test_a_workdir_in_which_another_process_trains_is_refused(trained_workdir, c
     assert "another process holds" in capsys.readouterr().err
 
 
-def test_the_configuration_is_written_by_the_process_that_holds_the_workdir_only(tmp_path, capsys):
+def test_only_the_process_that_holds_the_workdir_writes_the_configuration(tmp_path, capsys):
     with open(tmp_path / ".lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert command("train", f"--workdir={tmp_path}", "--gin_bindings=experiment.seed = 7") == 2

@@ -1,4 +1,4 @@
-"""What an evaluation leaves in the workdir."""
+"""The files of an evaluation."""
 
 import json
 
@@ -18,7 +18,7 @@ from tfdgm.runs.workdir import Workdir
 
 
 @pytest.mark.slow
-def test_the_distributions_over_codes_are_kept_beside_the_scores(tmp_path, capsys):
+def test_the_distributions_over_codes_are_written_beside_the_scores(tmp_path, capsys):
     posterior = Categorical(positions=(3,), num_categories=4)
     built = digits_experiment(posterior=posterior, prior=Uniform()).build()
     scores = score(Workdir(tmp_path), built, "test", 5)
@@ -33,7 +33,7 @@ def test_the_distributions_over_codes_are_kept_beside_the_scores(tmp_path, capsy
 
 
 @pytest.mark.parametrize("share, reported", [(0.9889, False), (1.0, True)])
-def test_samples_that_vary_too_little_are_told_in_one_line_and_in_the_report(
+def test_samples_that_vary_too_little_are_reported_in_one_line_and_on_the_page(
     tmp_path, capsys, monkeypatch, share, reported
 ):
     scores = {"high_quality": share, "mode_samples": 2_500, "step": 0, "data_split": "test", "num_examples": 40}
@@ -60,7 +60,7 @@ def test_no_line_of_the_table_of_scores_is_wrapped(monkeypatch, capsys):
     assert lines[-1] == f"binarization: {about['binarization']}"
 
 
-def test_every_quantity_that_was_logged_has_a_panel_with_its_unit():
+def test_every_logged_quantity_has_a_panel_with_its_unit():
     lines = [
         {"step": 10, "loss": 3.0, "elbo": -2.0, "jsd/discriminator_real": 0.6, "steps_per_second": 9.0},
         {"step": 20, "loss": 2.0, "elbo": -1.0, "validation_elbo": -1.5, "validation_jsd_estimate": 0.1},

@@ -1,4 +1,4 @@
-"""A real package of a third party, built and installed: found, listed, trained with; its conflicts and its faults."""
+"""Third-party packages, built and installed: listing, training, conflicts and errors."""
 
 import json
 import os
@@ -70,7 +70,7 @@ PACKAGES = [
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder with the three packages installed in it."""
+    """Install the three packages in a folder."""
     root = tmp_path_factory.mktemp("third_party")
     sources = []
     for name, version, module, entry, attribute, source in PACKAGES:
@@ -88,7 +88,7 @@ def installed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(installed, tmp_path_factory):
-    """The outputs of all commands, which run in one process that sees the packages."""
+    """Run all commands in one process that sees the packages; return their results."""
     folder = tmp_path_factory.mktemp("runs")
     tiny = (
         "steps = 4\nexperiment.steps_per_loop = 2\nexperiment.batch_size = 8\nexperiment.latent_size = 2\n"
@@ -120,7 +120,7 @@ def results(installed, tmp_path_factory):
 pytestmark = pytest.mark.slow
 
 
-def test_installed_plugins_are_listed_with_their_distributions_without_importing_them(results):
+def test_installed_plugins_are_listed_with_their_packages_without_importing_them(results):
     outputs, _ = results
     listed = outputs["list"]
     assert listed["code"] == 0
@@ -130,7 +130,7 @@ def test_installed_plugins_are_listed_with_their_distributions_without_importing
     assert not outputs["train"]["tensorflow"]  # the command after the listing still found no TensorFlow loaded
 
 
-def test_a_run_with_the_plugin_ends_and_tells_its_version(results):
+def test_a_run_with_the_plugin_records_its_version(results):
     outputs, folder = results
     assert outputs["train"]["code"] == 0, outputs["train"]["err"]
     assert "plugin prior.student_t of student-priors 1.2.3" in outputs["train"]["out"]
@@ -149,7 +149,7 @@ def test_a_run_with_the_plugin_ends_and_tells_its_version(results):
         ("broken", ["prior.shattered of broken-priors 0.7", "RuntimeError: it was never tested"]),
     ],
 )
-def test_its_faults_are_told_in_one_message(results, name, expected):
+def test_its_errors_are_reported_in_one_message(results, name, expected):
     output = results[0][name]
     assert output["code"] == 2
     for words in expected:
@@ -157,13 +157,13 @@ def test_its_faults_are_told_in_one_message(results, name, expected):
     assert "Traceback" not in output["err"]
 
 
-def test_a_qualified_name_settles_a_conflict(results):
+def test_a_qualified_name_resolves_a_conflict(results):
     output = results[0]["qualified"]
     assert output["code"] == 0, output["err"]
     assert "prior.other_priors.gaussian" in output["out"]
 
 
-def test_a_check_tells_the_broken_one_and_costs_nothing_else(results):
+def test_a_check_reports_the_broken_plugin_and_succeeds(results):
     output = results[0]["check"]
     assert output["code"] == 0
     assert "it was never tested" in " ".join(output["out"].split())

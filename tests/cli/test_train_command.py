@@ -1,4 +1,4 @@
-"""The flags of `tfdgm train`, and what is refused before anything is written."""
+"""The flags of `tfdgm train`, and errors before any file is written."""
 
 import inspect
 import json
@@ -12,7 +12,7 @@ from tfdgm.cli.main import COMMANDS
 from tfdgm.runs.experiment_arguments import experiment_arguments
 
 
-def test_a_dry_run_prints_a_config_that_runs_as_it_stands_and_writes_nothing(tmp_path, monkeypatch, capsys):
+def test_a_dry_run_prints_a_config_that_can_be_run_and_writes_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["train", "--dry_run", "--workdir=run", "--gin_bindings=network.mlp.hidden = (9,)"]
     assert command(*arguments) == 0
@@ -25,7 +25,7 @@ def test_a_dry_run_prints_a_config_that_runs_as_it_stands_and_writes_nothing(tmp
     assert capsys.readouterr().out == first
 
 
-def test_shorthand_flags_stand_for_bindings_and_bindings_win(capsys):
+def test_bindings_override_shorthand_flags(capsys):
     arguments = ["--prior=gaussian", "--posterior=gaussian", "--objective=elbo", "--objective=elbo", "--data=digits"]
     assert command("train", "--dry_run", *arguments) == 0
     assert "experiment.objectives = [@objective.elbo(), @objective.elbo()]" in capsys.readouterr().out
@@ -58,7 +58,7 @@ def test_shorthand_flags_stand_for_bindings_and_bindings_win(capsys):
         (["--objectives=elbo"], "Did you mean: objective"),
     ],
 )
-def test_a_mistake_costs_one_message_and_code_2_and_starts_nothing(tmp_path, monkeypatch, capsys, arguments, message):
+def test_a_user_error_is_one_message_and_code_2_and_starts_nothing(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert command("train", "--workdir=run", *arguments) == 2
     error = capsys.readouterr().err
@@ -66,7 +66,7 @@ def test_a_mistake_costs_one_message_and_code_2_and_starts_nothing(tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-SLIPS = [
+ERRORS = [
     ["train", "--gin_bindings=step = 500"],
     ["train", "--gin_bindings=steps = "],
     ["train", "--gin_bindings=experiment.batchsize = 5"],
@@ -78,14 +78,14 @@ SLIPS = [
 ]
 
 
-def test_most_slips_are_told_without_waiting_for_tensorflow():
+def test_most_user_errors_are_reported_without_importing_tensorflow():
     source = (
         "import json, sys; from tfdgm.cli.main import main\n"
         "codes = [main(arguments) for arguments in json.loads(sys.argv[1])]\n"
-        "print('TOLD', codes, {'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
+        "print('CODES', codes, {'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", source, json.dumps(SLIPS)], capture_output=True, text=True)
-    assert f"TOLD {[2] * len(SLIPS)} set()" in done.stdout, done.stdout + done.stderr
+    done = subprocess.run([sys.executable, "-c", source, json.dumps(ERRORS)], capture_output=True, text=True)
+    assert f"CODES {[2] * len(ERRORS)} set()" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_arguments_of_experiment_are_known_without_importing_it():
@@ -94,7 +94,7 @@ def test_the_arguments_of_experiment_are_known_without_importing_it():
     assert list(experiment_arguments()) == list(inspect.signature(experiment).parameters)
 
 
-def test_an_unknown_command_is_answered_with_the_nearest(capsys):
+def test_an_unknown_command_suggests_the_nearest(capsys):
     assert command("trian") == 2
     assert "no command 'trian'. Did you mean 'train'" in capsys.readouterr().err
 
@@ -105,7 +105,7 @@ def test_every_command_explains_its_flags(name, capsys):
     assert f"tfdgm {name}: {COMMANDS[name]}" in capsys.readouterr().out
 
 
-def test_no_command_shows_the_usage_with_code_2(capsys):
+def test_without_a_command_the_usage_is_printed_with_code_2(capsys):
     assert command() == 2
     out = capsys.readouterr().out
     assert all(name in out for name in COMMANDS)

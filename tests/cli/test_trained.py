@@ -1,4 +1,4 @@
-"""Commands that read a trained workdir: eval, sample, export, and what training left there."""
+"""Commands that read a trained workdir: eval, sample, export; and the files of training."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def exported(trained_workdir, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def copied(trained_workdir, tmp_path_factory):
-    """A copy of the workdir elsewhere, so that what is written does not show in other tests."""
+    """Copy the workdir, so that other tests do not see the files written."""
     return shutil.copytree(trained_workdir, tmp_path_factory.mktemp("copied") / "elsewhere")
 
 
@@ -42,14 +42,14 @@ def scores(copied):
     return json.loads((copied / "eval.json").read_text())
 
 
-def test_a_run_leaves_the_documented_files(trained_workdir):
+def test_a_run_writes_the_documented_files(trained_workdir):
     names = {path.name for path in trained_workdir.iterdir()}
     assert {"config.gin", "operative_config-40.gin", "run.json", "checkpoints", "metrics.jsonl", "samples", "eval.json",
             "report.html"} <= names  # fmt: skip
     assert not list(trained_workdir.rglob("*.tmp"))
 
 
-def test_run_json_tells_versions_seed_and_plugins(trained_workdir):
+def test_run_json_records_versions_seed_and_plugins(trained_workdir):
     facts = json.loads((trained_workdir / "run.json").read_text())
     assert facts["seed"] == 0
     assert facts["versions"]["tensorflow"] == tf.__version__
@@ -57,7 +57,7 @@ def test_run_json_tells_versions_seed_and_plugins(trained_workdir):
 
 
 @pytest.mark.slow
-def test_a_finished_run_that_is_started_again_is_left_as_it_is_and_remembers_each_start(
+def test_restarting_a_finished_run_keeps_its_files_and_records_the_start(
     trained_workdir, tmp_path, monkeypatch, capsys
 ):
     folder = shutil.copytree(trained_workdir, tmp_path / "run")
@@ -81,7 +81,9 @@ def test_a_finished_run_that_is_started_again_is_left_as_it_is_and_remembers_eac
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_scoring_ends_the_run_with_what_to_do(trained_workdir, tmp_path, monkeypatch, capsys, number):
+def test_a_signal_while_scoring_ends_the_run_and_prints_how_to_score_it(
+    trained_workdir, tmp_path, monkeypatch, capsys, number
+):
     from tfdgm.cli import results
 
     folder = shutil.copytree(trained_workdir, tmp_path / "run")
@@ -106,7 +108,7 @@ def test_eval_json_is_flat_finite_and_complete(scores):
     assert scores["elbo"] <= -scores["nll_iwae"]  # more samples, tighter bound; the gap is some nats here
 
 
-def test_the_report_needs_nothing_but_itself(trained_workdir):
+def test_the_report_is_self_contained(trained_workdir):
     page = (trained_workdir / "report.html").read_text()
     sources = re.findall(r"(?:src|href)\s*=\s*['\"]([^'\"]*)", page)
     assert len(sources) >= 3
@@ -127,7 +129,7 @@ def test_the_pictures_of_a_run_open_and_have_the_size_of_their_grid(trained_work
 
 
 @pytest.mark.slow
-def test_the_same_seed_samples_the_same_and_another_does_not(trained_workdir, tmp_path):
+def test_samples_depend_on_the_seed_only(trained_workdir, tmp_path):
     drawn = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         path = tmp_path / f"{name}.npz"
@@ -141,7 +143,7 @@ def test_the_same_seed_samples_the_same_and_another_does_not(trained_workdir, tm
     assert set(np.unique(drawn[0]["x"])) == {0.0, 1.0}
 
 
-def test_a_png_of_samples_has_one_tile_for_each(trained_workdir, tmp_path):
+def test_a_png_of_samples_has_one_tile_per_sample(trained_workdir, tmp_path):
     assert command("sample", f"--workdir={trained_workdir}", "--num=6", f"--output={tmp_path / 'a.png'}") == 0
     height, width = 2 * 9 + 1, 3 * 9 + 1
     factor = 512 // height
@@ -162,7 +164,7 @@ def test_a_png_of_samples_has_one_tile_for_each(trained_workdir, tmp_path):
         (["eval", "--spilt=test"], "spilt"),
     ],
 )
-def test_a_mistake_costs_one_message_and_code_2(trained_workdir, tmp_path, monkeypatch, capsys, arguments, message):
+def test_a_user_error_is_one_message_and_code_2(trained_workdir, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert command(*arguments, f"--workdir={trained_workdir}") == 2
     error = capsys.readouterr().err
@@ -177,7 +179,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path, capsys, name):
     assert "is not a workdir" in capsys.readouterr().err
 
 
-def test_export_writes_over_nothing(trained_workdir, exported, capsys):
+def test_export_overwrites_nothing(trained_workdir, exported, capsys):
     assert command("export", f"--workdir={trained_workdir}", f"--output={exported}") == 2
     assert "not an empty folder" in capsys.readouterr().err
 
@@ -205,7 +207,7 @@ def test_exported_functions_are_pure_functions_of_their_seed(exported):
     assert (first != other).any()
 
 
-def test_the_exported_log_prob_is_the_bound_that_eval_gives(exported, scores):
+def test_the_exported_log_prob_is_the_bound_of_eval(exported, scores):
     from tfdgm_data.digits import Digits
 
     model = tf.saved_model.load(str(exported))
@@ -218,7 +220,7 @@ def test_the_exported_log_prob_is_the_bound_that_eval_gives(exported, scores):
 
 
 @pytest.mark.slow
-def test_a_copied_export_evaluates_as_the_workdir_does(exported, scores, tmp_path):
+def test_a_copied_export_has_the_scores_of_the_workdir(exported, scores, tmp_path):
     elsewhere = shutil.copytree(exported, tmp_path / "elsewhere")
     assert command("eval", f"--workdir={elsewhere}", "--num_samples=50") == 0
     assert json.loads((elsewhere / "eval.json").read_text()) == scores

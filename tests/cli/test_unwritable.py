@@ -1,4 +1,4 @@
-"""A disk that is full or read-only ends a command with one message; what was saved or computed before is not lost."""
+"""A full or read-only disk ends a command with one message; earlier results are not lost."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from tfdgm.system import files
 
 @pytest.fixture
 def run(trained_workdir, tmp_path, monkeypatch):
-    """A copy of a finished run that is to be scored again, with scores and pictures that are made at once."""
+    """Copy a finished run without its scores; computing them again is replaced."""
     folder = shutil.copytree(trained_workdir, tmp_path / "run")
     scores = Workdir(trained_workdir).scores()
     for name in ("eval.json", "report.html"):
@@ -23,7 +23,7 @@ def run(trained_workdir, tmp_path, monkeypatch):
 
 
 def full_for(monkeypatch, ending):
-    """From now on no file whose name ends so can be made."""
+    """Make the disk full for files whose name ends with `ending`."""
     make = os.open
 
     def full(path, flags, *arguments, **options):
@@ -41,7 +41,7 @@ def error_of(capsys):
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.gin", "operative_config-40.gin"])
-def test_training_says_which_file_could_not_be_written(run, monkeypatch, capsys, name):
+def test_training_names_the_file_that_could_not_be_written(run, monkeypatch, capsys, name):
     full_for(monkeypatch, name)
     assert command("train", f"--workdir={run}") == 2
     assert str(run) in error_of(capsys)
@@ -51,7 +51,7 @@ def test_training_says_which_file_could_not_be_written(run, monkeypatch, capsys,
 @pytest.mark.parametrize(
     "name", ["eval.json", "report.html", "samples-40.npz", "samples-40.png", "reconstructions-40.png"]
 )
-def test_what_comes_after_training_says_that_the_model_is_saved_or_shows_the_scores(run, monkeypatch, capsys, name):
+def test_errors_after_training_report_the_saved_model_or_follow_the_scores(run, monkeypatch, capsys, name):
     full_for(monkeypatch, name)
     assert command("train", f"--workdir={run}") == 2
     printed = capsys.readouterr()
@@ -70,7 +70,7 @@ def test_scores_of_a_read_only_workdir_are_printed(run, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_sample_and_export_keep_what_was_there(run, tmp_path, monkeypatch, capsys):
+def test_sample_and_export_keep_existing_files(run, tmp_path, monkeypatch, capsys):
     old = tmp_path / "draws.npz"
     old.write_bytes(b"old")
     full_for(monkeypatch, "draws.npz")
@@ -83,7 +83,7 @@ def test_sample_and_export_keep_what_was_there(run, tmp_path, monkeypatch, capsy
     assert sorted(path.name for path in tmp_path.iterdir()) == ["draws.npz", "run"]
 
 
-def test_a_table_that_cannot_be_printed_ends_in_one_message(capfd, monkeypatch):
+def test_a_table_that_cannot_be_printed_is_one_message(capfd, monkeypatch):
     kept = os.dup(1)
     try:
         with open("/dev/full", "w") as full:

@@ -14,7 +14,7 @@ from tfdgm.verification.oracle import Finding, Oracle
 
 
 def given(monkeypatch, **checks):
-    """Oracles of this test's own in place of the real ones."""
+    """Replace the oracles."""
     oracles = [Oracle(f"theme.{name}", check) for name, check in checks.items()]
     monkeypatch.setattr(catalogue, "ORACLES", oracles)
 
@@ -54,14 +54,14 @@ def test_one_miss_exits_with_1_and_is_named(monkeypatch, capsys):
     assert out.splitlines()[-1].endswith("1 missed: theme.wrong")
 
 
-def test_an_oracle_that_breaks_has_missed_and_the_others_go_on(monkeypatch, capsys):
+def test_an_oracle_that_raises_has_missed_and_the_others_continue(monkeypatch, capsys):
     given(monkeypatch, breaking=breaking, right=right)
     assert command("verify") == 1
     out = capsys.readouterr().out
     assert "theme.breaking first" in out and "ZeroDivisionError: by zero" in out and "theme.right bound" in out
 
 
-def test_a_plugin_that_is_missing_is_the_users_concern(monkeypatch, capsys):
+def test_a_missing_plugin_is_a_user_error(monkeypatch, capsys):
     def missing():
         """None."""
         raise UserError("there is no prior named 'maf'")
@@ -72,7 +72,7 @@ def test_a_plugin_that_is_missing_is_the_users_concern(monkeypatch, capsys):
     assert "there is no prior named 'maf'" in capsys.readouterr().err
 
 
-def test_only_chooses_by_any_part_of_the_name(monkeypatch, capsys):
+def test_only_selects_by_any_part_of_the_name(monkeypatch, capsys):
     given(monkeypatch, right=right, wrong=wrong)
     assert command("verify", "--only=rig") == 0
     assert "theme.wrong" not in capsys.readouterr().out
@@ -81,13 +81,13 @@ def test_only_chooses_by_any_part_of_the_name(monkeypatch, capsys):
     assert command("verify", "--only=theme.*") == 1
 
 
-def test_a_pattern_that_fits_nothing_is_told_with_the_nearest_name(monkeypatch, capsys):
+def test_a_pattern_without_a_match_suggests_the_nearest_name(monkeypatch, capsys):
     given(monkeypatch, right=right)
     assert command("verify", "--only=theme.rihgt") == 2
     assert "no oracle has 'theme.rihgt' in its name. Did you mean 'theme.right'?" in capsys.readouterr().err
 
 
-def test_the_list_runs_nothing_and_has_the_formulas(monkeypatch, capsys):
+def test_the_list_has_the_formulas_and_runs_no_oracle(monkeypatch, capsys):
     given(monkeypatch, breaking=breaking, right=right)
     assert command("verify", "--list") == 0
     assert [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()] == [

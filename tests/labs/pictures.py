@@ -1,10 +1,10 @@
-"""What every picture of a lab must have."""
+"""Requirements for every figure of a lab."""
 
 from matplotlib.figure import Figure
 
 
 def assert_readable(figure: Figure) -> None:
-    """1600 x 900; a label wherever there are numbers; nothing smaller than 14 points."""
+    """Assert 1600 x 900 pixels, a label on every axis with numbers, and no text below 14 points."""
     assert tuple(figure.get_size_inches() * figure.dpi) == (1600, 900)
     figure.canvas.draw()
     for axes in figure.axes:

@@ -1,4 +1,4 @@
-"""The labs that train nothing: everything they check holds, and their pictures are readable."""
+"""Labs without training: all checks pass, and the figures are legible."""
 
 import csv
 
@@ -26,7 +26,7 @@ def failures(outcome):
     return [f"{check.what}: {check.result}, not {check.expected}" for check in outcome.checks if not check.passed]
 
 
-def test_checks_judge_by_their_limits():
+def test_checks_compare_with_their_limits():
     assert near("x", 1.05, 1.0, 0.1).passed and not near("x", 1.2, 1.0, 0.1).passed
     assert near("x", np.inf, np.inf, 0.0).passed and not near("x", 5.0, np.inf, 0.0).passed
     assert not near("x", np.nan, 1.0, 10.0).passed
@@ -42,7 +42,7 @@ def test_earth_mover_finds_plans_that_the_dual_proves(tmp_path):
     assert sum(row["mass"] * row["distance"] for row in line) == pytest.approx(3.25, abs=1e-9)
 
 
-def test_earth_mover_sees_a_heap_that_is_not_carried(monkeypatch, tmp_path):
+def test_earth_mover_detects_mass_that_is_not_moved(monkeypatch, tmp_path):
     transport = earth_mover.transport
 
     def lossy(p, q, cost):
@@ -63,7 +63,7 @@ def test_an_exact_lab_passes_its_checks(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_other_data_than_a_lab_expects_is_off_and_told(tmp_path, capsys):
+def test_unexpected_data_fails_a_check_and_is_reported(tmp_path, capsys):
     # modes so wide that the model of 99 % noise has samples among the data
     arguments = ("likelihood_vs_samples", "--check", f"--output={tmp_path}", "--gin_bindings=data.ring.sigma = 1.5")
     assert command("lab", *arguments) == 1

@@ -1,4 +1,4 @@
-"""`tfdgm lab`: what it lists, leaves, refuses, and the exit code of a result that is off."""
+"""`tfdgm lab`: its list, its files, its errors, and its exit codes."""
 
 import csv
 import subprocess
@@ -16,7 +16,7 @@ from tfdgm.labs.lab import LabResult, load_lab, near
 
 
 def fake_lab(got):
-    """A lab that finds `got` where 1 is expected."""
+    """Return a lab with the result `got`, which should be 1."""
     module = ModuleType("fake")
     module.__doc__ = "What a fake shows.\n\nA second paragraph, with 1 < 2."
 
@@ -32,7 +32,7 @@ def fake_lab(got):
 
 @pytest.fixture
 def fakes(monkeypatch):
-    """Two labs in place of all: one whose result is right, one whose result is off."""
+    """Replace all labs by two: the check of one passes, that of the other fails."""
     for name in list(LABS):
         monkeypatch.delitem(LABS, name)
     for name, got in (("right", 1.05), ("off", 2.0)):
@@ -53,7 +53,7 @@ def test_listing_does_not_import_tensorflow():
 
 
 @pytest.mark.parametrize("name", LABS)
-def test_every_lab_has_a_module_that_says_what_it_shows(name):
+def test_every_lab_has_a_module_with_an_explanation(name):
     lab = load_lab(name)
     assert len(lab.text) > 200 and callable(lab.run)
 
@@ -75,7 +75,7 @@ def test_the_configs_of_labs_are_packaged_and_name_a_lab_that_exists():
         (["mode_covering", "--seed=-1"], "--seed must be in"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_with_exit_code_2(arguments, expected, capsys):
+def test_a_user_error_is_reported_in_one_line_with_exit_code_2(arguments, expected, capsys):
     assert command("lab", *arguments) == 2
     message = capsys.readouterr().err
     assert expected in message and message.count("\n") == 1
@@ -87,7 +87,7 @@ def test_an_output_that_is_a_file_is_refused(tmp_path, capsys):
     assert "is a file, not a folder" in capsys.readouterr().err
 
 
-def test_a_lab_leaves_its_table_and_its_picture(fakes, tmp_path):
+def test_a_lab_writes_its_table_and_its_picture(fakes, tmp_path):
     assert command("lab", "right", "--check", f"--output={tmp_path / 'new' / 'folder'}") == 0
     with open(tmp_path / "new" / "folder" / "right.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -96,13 +96,13 @@ def test_a_lab_leaves_its_table_and_its_picture(fakes, tmp_path):
     assert len(list((tmp_path / "new" / "folder").iterdir())) == 2
 
 
-def test_a_result_that_is_off_ends_in_1_with_check_alone(fakes, tmp_path, capsys):
+def test_a_failed_check_exits_with_1_only_with_the_flag(fakes, tmp_path, capsys):
     assert command("lab", "off", f"--output={tmp_path}") == 0
     assert command("lab", "off", "--check", f"--output={tmp_path}") == 1
     assert "not as expected: off: the value" in capsys.readouterr().err
 
 
-def test_all_makes_one_page_with_every_picture_text_and_check(fakes, tmp_path):
+def test_the_page_of_all_labs_has_every_picture_text_and_check(fakes, tmp_path):
     assert command("lab", "--all", "--check", f"--output={tmp_path}") == 1
     page = (tmp_path / "index.html").read_text()
     for text in (
@@ -127,7 +127,7 @@ def test_flags_of_the_command_reach_the_lab(fakes, monkeypatch, tmp_path):
     assert not seen[0].folder.exists()  # scratch space goes
 
 
-def test_the_settings_of_pictures_do_not_outlive_a_lab(fakes, tmp_path):
+def test_a_lab_restores_the_settings_of_matplotlib(fakes, tmp_path):
     import matplotlib
 
     before = matplotlib.rcParams["font.size"]

@@ -1,4 +1,4 @@
-"""The labs that train: what holds exactly at any moment of a training, and whole labs among the slow tests."""
+"""Labs with training: identities that hold at any step, and whole labs as slow tests."""
 
 import math
 
@@ -28,7 +28,7 @@ def run(name, tmp_path, *bindings):
 
 
 def passed(outcome, text):
-    """Whether all checks that speak of `text` passed; there must be one."""
+    """Return whether all checks whose name contains `text` passed; there must be one."""
     checks = [check for check in outcome.checks if text in check.what]
     assert checks, text
     return all(check.passed for check in checks)
@@ -36,7 +36,7 @@ def passed(outcome, text):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A short GAN of Gaussians, as the lab builds it."""
+    """Train a short GAN of Gaussians, built as in the lab."""
     folder = tmp_path_factory.mktemp("run")
     made = Run(settings(folder, *SHORT), build(settings(folder, *SHORT), "gan_optimality.gin"), "gan")
     return made, made.train()
@@ -53,7 +53,7 @@ def test_a_run_leaves_its_metrics_and_a_frame_of_every_loop(trained):
     assert np.any(biases[0] != biases[1]) and np.any(biases[1] != biases[2])
 
 
-def test_a_run_again_is_the_same_run_and_a_changed_start_another(trained):
+def test_a_repeated_training_is_identical_and_depends_on_the_initial_values(trained):
     made, metrics = trained
     again = made.train()
     assert [line["loss"] for line in again] == [line["loss"] for line in metrics]
@@ -62,7 +62,7 @@ def test_a_run_again_is_the_same_run_and_a_changed_start_another(trained):
     assert [line["loss"] for line in moved] != [line["loss"] for line in metrics]
 
 
-def test_the_density_of_the_generated_is_that_of_its_samples(trained):
+def test_the_generated_density_matches_the_samples(trained):
     made, _ = trained
     from tfdgm.trained.sampling import draw
 
@@ -75,7 +75,7 @@ def test_the_density_of_the_generated_is_that_of_its_samples(trained):
     np.testing.assert_allclose(np.cov(x.T), density.covariance(), atol=4 * 4.3 * math.sqrt(2 / 20_000))
 
 
-def test_the_generators_line_is_where_it_is_put_and_almost_uniform(tmp_path):
+def test_the_line_generator_samples_its_line_almost_uniformly(tmp_path):
     from tfdgm.trained.sampling import draw
 
     built = build(settings(tmp_path), "parallel_lines.gin")
@@ -88,7 +88,7 @@ def test_the_generators_line_is_where_it_is_put_and_almost_uniform(tmp_path):
 
 
 @pytest.mark.slow
-def test_elbo_surgery_holds_its_identities_at_any_moment(monkeypatch, tmp_path):
+def test_elbo_surgery_holds_its_identities_at_any_step(monkeypatch, tmp_path):
     monkeypatch.setattr(priors, "_cache", {})
     for prior in (priors.PSEUDO, priors.MAF):
         monkeypatch.delitem(priors.FILES, prior)
@@ -98,7 +98,7 @@ def test_elbo_surgery_holds_its_identities_at_any_moment(monkeypatch, tmp_path):
     assert_readable(outcome.figure)
 
 
-def test_prior_gap_judges_what_was_found_in_the_end(monkeypatch, tmp_path):
+def test_prior_gap_checks_the_last_step(monkeypatch, tmp_path):
     def found(test_of_exact):
         elbos = {priors.GAUSSIAN: (-12, -13), priors.EXACT: (-8, test_of_exact), priors.PSEUDO: (-10, -11),
                  priors.MAF: (-10, -11)}  # fmt: skip
@@ -119,7 +119,7 @@ def test_prior_gap_judges_what_was_found_in_the_end(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_mode_collapse_shows_every_cure_at_the_same_moments(tmp_path):
+def test_mode_collapse_shows_every_cure_at_the_same_steps(tmp_path):
     outcome = run("mode_collapse", tmp_path, *SHORT)
     steps = {cure: [row["step"] for row in outcome.rows if row["cure"] == cure] for cure in mode_collapse.FILES}
     assert set(map(tuple, steps.values())) == {(0, 10, 20)}

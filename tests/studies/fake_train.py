@@ -1,4 +1,4 @@
-"""Stands in for `tfdgm train` in a blink: its prior says how it behaves. It leaves the files that a run leaves."""
+"""Replace `tfdgm train` in tests: behave as the name of the prior says, and write the files of a run at once."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Which cells there are, and the flags that train them."""
+"""The cells of a matrix and the flags that train them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tfdgm.studies.config_overrides import read_files_by_choice
 
 @pytest.fixture
 def third_parties(tmp_path, monkeypatch):
-    """Two priors of other distributions, one under a name that tfdgm has too."""
+    """Install two priors of another package; one has the name of a prior of tfdgm."""
     install(tmp_path / "site", "other_priors", "tfdgm.prior", {"gaussian": "G", "student_t": "S"}, "G = S = None")
     monkeypatch.syspath_prepend(tmp_path / "site")
     find.cache_clear()
@@ -21,13 +21,13 @@ def third_parties(tmp_path, monkeypatch):
     find.cache_clear()
 
 
-def test_all_that_is_installed_is_chosen_where_nothing_is_asked_for():
+def test_all_installed_plugins_are_chosen_by_default():
     for kind in ("prior", "objective"):
         assert chosen(kind, []) == installed(kind) == [plugin.name for plugin in find() if plugin.kind == kind]
     assert chosen("posterior", []) == ["none", *installed("posterior")]
 
 
-def test_a_third_partys_prior_is_chosen_by_itself_and_a_shared_name_is_told_apart(third_parties):
+def test_third_party_priors_are_chosen_and_ambiguous_names_are_qualified(third_parties):
     assert {"student_t", "other_priors.gaussian", "tfdgm.gaussian"} < set(chosen("prior", []))
     assert "gaussian" not in chosen("prior", [])
     assert chosen("prior", ["other_priors/gaussian", "student_t"]) == ["other_priors.gaussian", "student_t"]
@@ -39,7 +39,7 @@ def test_a_third_partys_prior_is_chosen_by_itself_and_a_shared_name_is_told_apar
     "kind, name, near",
     [("prior", "gausian", "'gaussian'"), ("posterior", "non", "'none'"), ("objective", "elb", "elbo")],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(kind, name, near):
+def test_an_unknown_name_suggests_the_nearest(kind, name, near):
     with pytest.raises(UserError, match=f"there is no {kind} named '{name}'. Did you mean .*{near}"):
         chosen(kind, [name])
 
@@ -59,7 +59,7 @@ def test_objectives_stand_alone_and_those_that_need_a_posterior_pair_with_advers
     assert objective_lists(traits) == [("bound",), ("game",), ("latent_game",), ("moments",), *pairs]
 
 
-def test_every_combination_is_a_cell_and_the_first_seed_of_all_comes_first():
+def test_every_combination_is_a_cell_and_first_seeds_come_first():
     cells = combine(["none", "q"], ["a", "b", "c"], [("x",), ("x", "y")], [3, 1])
     assert len(cells) == len(set(cells)) == 2 * 3 * 2 * 2
     assert [cell.seed for cell in cells] == [3] * 12 + [1] * 12
@@ -79,7 +79,7 @@ def test_tables_list_models_without_inference_and_single_objectives_first():
     ]
 
 
-def test_flags_are_those_of_train_with_files_of_choices_after_shared_ones_and_the_seed_last():
+def test_flags_of_train_have_files_of_choices_after_shared_files_and_the_seed_last():
     settings = CellSettings(
         ["base.gin"], ["steps = 3"], {"objective.y": ["y.gin"], "posterior.q": ["q.gin", "r.gin"], "prior.b": ["b.gin"]}
     )
@@ -101,7 +101,7 @@ def test_flags_are_those_of_train_with_files_of_choices_after_shared_ones_and_th
 # ---- files of choices
 
 
-def test_a_file_is_added_to_the_choice_that_it_is_given_for_and_a_folder_by_the_names_of_its_files(tmp_path):
+def test_files_are_assigned_to_choices_by_flag_or_by_file_name(tmp_path):
     for name in ("prior.maf", "posterior.none"):
         (tmp_path / f"{name}.gin").write_text("")
     added = read_files_by_choice([str(tmp_path), f"prior.maf={tmp_path / 'posterior.none.gin'}"])
@@ -111,7 +111,7 @@ def test_a_file_is_added_to_the_choice_that_it_is_given_for_and_a_folder_by_the_
     }
 
 
-def test_a_packaged_folder_is_found_by_its_short_path_wherever_one_stands(tmp_path, monkeypatch):
+def test_a_packaged_folder_is_found_by_its_short_path_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read_files_by_choice(["digits/matrix"])["posterior.vq"] == ["digits/matrix/posterior.vq.gin"]
 
@@ -125,12 +125,12 @@ def test_a_packaged_folder_is_found_by_its_short_path_wherever_one_stands(tmp_pa
         ("digits/matrx", "'digits/matrx' is neither .* Did you mean 'digits/matrix'"),
     ],
 )
-def test_what_a_file_is_added_to_must_exist_and_the_file_too(value, message):
+def test_unknown_choices_and_files_are_refused(value, message):
     with pytest.raises(UserError, match=message):
         read_files_by_choice([value])
 
 
-def test_a_file_of_a_folder_that_is_named_after_no_choice_is_refused(tmp_path):
+def test_a_file_in_a_folder_must_be_named_after_a_choice(tmp_path):
     (tmp_path / "posterior.vqq.gin").write_text("")
     with pytest.raises(UserError, match=r"posterior.vqq.gin: there is no posterior named 'vqq'. Did you mean 'vq'"):
         read_files_by_choice([str(tmp_path)])

@@ -21,7 +21,7 @@ def workdir(tmp_path):
 
 
 def begin(workdir, steps=0):
-    """Leaves what a run leaves that came to its step `steps`."""
+    """Write the files of a run that ended at step `steps`."""
     (workdir / "checkpoints" / "step-0.npz").touch()
     (workdir / "metrics.jsonl").write_text('{"step": 10}\n' * (steps // 10))
 
@@ -37,13 +37,13 @@ def status_of(*arguments, stopped=False):
     return ended.status, ended.reason
 
 
-def test_done_is_what_ended_well_with_scores_and_report(workdir):
+def test_a_run_is_done_if_it_exits_with_0_and_has_scores_and_report(workdir):
     assert status_of(0, "", workdir) == ("failed", "it ended without scores and report")
     finish(workdir)
     assert status_of(0, "", workdir) == ("done", "")
 
 
-def test_code_2_before_the_first_step_is_a_refusal_and_later_a_failure(workdir):
+def test_exit_code_2_is_a_refusal_before_the_first_step_and_a_failure_after_it(workdir):
     assert status_of(2, OWN, workdir)[0] == "failed"  # it could not even save: nothing was wrong with the combination
     begin(workdir)
     assert status_of(2, OWN, workdir) == ("refused", "'x' is refused;\n  because of y")
@@ -51,14 +51,14 @@ def test_code_2_before_the_first_step_is_a_refusal_and_later_a_failure(workdir):
     assert status_of(2, OWN, workdir) == ("failed", "'x' is refused;\n  because of y")
 
 
-def test_a_failure_is_told_by_its_last_message(workdir):
+def test_a_failure_is_explained_by_the_last_message(workdir):
     assert status_of(1, TRACE, workdir) == ("failed", "ValueError: it was never tested")
     assert status_of(3, "", workdir) == ("failed", "exit code 3")
     assert status_of(-9, "step 10/40\n", workdir) == ("failed", "killed by SIGKILL: step 10/40")
     assert status_of(143, "", workdir) == ("failed", "killed by SIGTERM")
 
 
-def test_what_was_asked_to_stop_and_did_is_unfinished_and_what_ended_by_itself_is_not(workdir):
+def test_a_run_that_a_signal_stopped_is_unfinished(workdir):
     for code, name in [(143, "SIGTERM"), (-15, "SIGTERM"), (130, "SIGINT"), (-9, "SIGKILL")]:
         assert status_of(code, "", workdir, stopped=True) == ("unfinished", f"stopped by {name}")
     assert status_of(1, TRACE, workdir, stopped=True)[0] == "failed"
@@ -78,11 +78,11 @@ def test_what_was_asked_to_stop_and_did_is_unfinished_and_what_ended_by_itself_i
         ("Traceback (most recent call last):\n  cut off", "  cut off".strip()),
     ],
 )
-def test_the_last_message_is_tfdgms_own_or_the_tracebacks_or_the_last_line(output, message):
+def test_the_last_message_is_that_of_tfdgm_or_of_the_traceback_or_the_last_line(output, message):
     assert last_message(output) == message
 
 
-def test_scores_are_the_numbers_but_for_the_seed(workdir):
+def test_scores_are_the_numbers_without_the_seed(workdir):
     finish(workdir, '{"elbo": -1.5, "active_units": 8, "seed": 3, "data_split": "test", "flag": true, "bad": NaN}')
     scores = numeric_scores(workdir)
     assert scores.pop("bad") != 0

@@ -1,4 +1,4 @@
-"""Which cells are refused before anything is trained, and what a folder's runs must agree with."""
+"""The cells that are refused before training, and the configurations that a folder accepts."""
 
 import sys
 
@@ -31,7 +31,7 @@ class Broken(StudentT):
 
 @pytest.fixture
 def third_party(tmp_path, monkeypatch):
-    """A prior of a third party, and one of theirs that fails when it is built."""
+    """Install two third-party priors; building the second raises an error."""
     entries = {"student_t": "StudentT", "broken": "Broken"}
     install(tmp_path / "site", "student_priors", "tfdgm.prior", entries, BROKEN)
     monkeypatch.syspath_prepend(tmp_path / "site")
@@ -56,9 +56,7 @@ def statuses(plan):
     return {cell.combination[:2]: result.status for cell, result in plan.results.items()}
 
 
-def test_cells_without_meaning_are_refused_with_the_reason_and_a_third_partys_prior_is_among_the_rest(
-    folder, third_party
-):
+def test_invalid_cells_are_refused_with_the_reason_and_third_party_priors_are_trained(folder, third_party):
     cells = combine(["none", "gaussian", "vq"], ["student_t", "uniform"], [("elbo",)], [0])
     assert {cell.prior for cell in cells} < set(chosen("prior", []))
     plan = make_plan(cells, SETTINGS, folder, answer)
@@ -91,7 +89,7 @@ def test_cells_without_meaning_are_refused_with_the_reason_and_a_third_partys_pr
     assert f"  {command}" in describe_plan(plan, commands=True)
 
 
-def test_cells_are_told_by_few_lines_which_name_each_of_them_once():
+def test_cells_are_described_by_few_lines_each_cell_by_one():
     cells = combine(["a", "b"], ["p", "q", "r"], [("x",), ("x", "y")], [0, 1])
     assert cell_lines(cells) == ["posterior a, b; prior p, q, r; objectives x, x+y; seed 0, 1"]
     assert set(cell_lines(cells[1:])) == {
@@ -103,14 +101,14 @@ def test_cells_are_told_by_few_lines_which_name_each_of_them_once():
     assert cell_lines([]) == []
 
 
-def test_what_fails_otherwise_is_left_to_training_which_tells_it_in_full(folder, third_party):
+def test_cells_with_other_errors_are_trained_so_that_the_full_error_is_shown(folder, third_party):
     plan = make_plan([vae("broken")], SETTINGS, folder, answer)
     assert plan.waiting == [vae("broken")]
     assert plan.build_errors == {vae("broken"): "ZeroDivisionError: it was never tested"}
     assert "it was never tested" in "\n".join(describe_plan(plan))
 
 
-def test_a_combination_is_made_once_for_all_its_seeds_and_none_that_is_done(folder):
+def test_a_combination_is_built_for_one_seed_and_finished_ones_not_at_all(folder):
     asked = []
 
     def ask(request):
@@ -147,19 +145,19 @@ def test_a_folder_of_runs_of_another_configuration_is_refused_with_the_lines_tha
     assert "-experiment.latent_size = 2" in str(raised.value) and "+experiment.latent_size = 3" in str(raised.value)
 
 
-def test_a_mistake_in_what_cells_share_is_told_once(third_party):
+def test_an_error_in_the_shared_settings_is_reported_once(third_party):
     check_settings(SETTINGS, answer)
     with pytest.raises(UserError, match="no parameter 'stepz'"):
         check_settings(CellSettings(SETTINGS.files, ["experiment.stepz = 3"]), answer)
 
 
-def test_a_mistake_in_the_file_of_a_choice_is_told_once(tmp_path):
+def test_an_error_in_the_file_of_a_choice_is_reported_once(tmp_path):
     (tmp_path / "vq.gin").write_text("posterior.vq.num_code = 3")
     with pytest.raises(UserError, match="Did you mean 'num_codes'"):
         check_settings(CellSettings(SETTINGS.files, [], {"posterior.vq": [str(tmp_path / "vq.gin")]}), answer)
 
 
-def test_objectives_tell_their_traits_and_first_party_ones_pair():
+def test_objectives_have_traits_and_first_party_objectives_pair():
     traits = traits_of_objectives(answer)
     for name, found in traits.items():
         loaded = load(select(f"objective.{name}"))
@@ -168,7 +166,7 @@ def test_objectives_tell_their_traits_and_first_party_ones_pair():
 
 
 @pytest.mark.slow
-def test_first_party_combinations_on_the_digits_are_refused_for_what_they_are_and_not_for_want_of_a_setting(folder):
+def test_first_party_combinations_on_the_digits_are_refused_only_if_they_are_invalid(folder):
     settings = CellSettings(SETTINGS.files, SETTINGS.bindings, read_files_by_choice(["digits/matrix"]))
     priors = [plugin.name for plugin in find() if plugin.kind == "prior" and plugin.package == "tfdgm"]
     cells = combine(chosen("posterior", []), priors, objective_lists(traits_of_objectives(answer)), [0])
@@ -191,7 +189,7 @@ def test_first_party_combinations_on_the_digits_are_refused_for_what_they_are_an
 
 
 @pytest.mark.slow
-def test_the_process_answers_survives_what_plugins_print_and_is_replaced_when_it_dies(tmp_path, monkeypatch):
+def test_the_validator_survives_output_of_plugins_and_is_restarted_when_it_dies(tmp_path, monkeypatch):
     source = (
         STUDENT_T
         + """
@@ -223,7 +221,7 @@ class Deadly(StudentT):
     assert process.poll() is not None
 
 
-def test_a_process_that_does_not_start_is_told(monkeypatch):
+def test_a_validator_that_does_not_start_is_reported(monkeypatch):
     monkeypatch.setattr(validator.sys, "executable", "/bin/false")
     with Validator() as validating, pytest.raises(UserError, match="could not be validated: exit code 1"):
         validating.ask(objective_request("elbo"))

@@ -13,7 +13,7 @@ ERASE_LINE = "\x1b[2K"
 CELLS = [Cell("q", prior, ("o",), 0) for prior in "abcd"]
 
 
-def test_the_time_left_is_that_of_the_cells_that_ended(capsys):
+def test_the_time_left_is_estimated_from_the_cells_that_ended(capsys):
     results = {cell: Result(cell) for cell in CELLS}
     progress = StudyProgress(total=4, jobs=2)
     assert progress.seconds_left([3.0]) is None
@@ -28,7 +28,7 @@ def test_the_time_left_is_that_of_the_cells_that_ended(capsys):
     )
 
 
-def test_a_refusal_says_nothing_of_the_time_that_a_cell_takes(capsys):
+def test_a_refusal_does_not_count_for_the_time_left(capsys):
     progress = StudyProgress(total=2, jobs=1)
     refused = Result(CELLS[0], "refused", "no meaning\nat all")
     progress.end(refused, 9.0, [refused, Result(CELLS[1])], {})
@@ -40,13 +40,13 @@ def test_a_refusal_says_nothing_of_the_time_that_a_cell_takes(capsys):
 
 
 def pretend_terminal(monkeypatch):
-    """No fixture, since the stream that `capsys` installs is another one in the setup of a test."""
+    """Make standard error a terminal; not a fixture, since `capsys` replaces the stream after the setup of a test."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "60")
 
 
-def test_without_a_terminal_nothing_but_whole_lines_is_printed(tmp_path, capsys):
+def test_without_a_terminal_only_whole_lines_are_printed(tmp_path, capsys):
     progress = StudyProgress(total=1, jobs=1)
     progress.show([Result(CELLS[0])], {CELLS[0]: 1.0}, {CELLS[0]: tmp_path})
     with counted("of 3 checked") as show:
@@ -56,7 +56,7 @@ def test_without_a_terminal_nothing_but_whole_lines_is_printed(tmp_path, capsys)
     assert capsys.readouterr() == ("a line\n", "")
 
 
-def test_a_terminal_has_a_status_with_the_steps_that_is_rewritten_when_it_changes(tmp_path, monkeypatch, capsys):
+def test_a_terminal_shows_the_steps_in_a_status_that_is_rewritten_in_place(tmp_path, monkeypatch, capsys):
     pretend_terminal(monkeypatch)
     progress = StudyProgress(total=1, jobs=1)
     shown = [Result(CELLS[0])], {CELLS[0]: 1.0}, {CELLS[0]: tmp_path}
@@ -75,7 +75,7 @@ def test_a_terminal_has_a_status_with_the_steps_that_is_rewritten_when_it_change
     assert "at step 20" in below and ERASE_LINE not in below  # the line stays
 
 
-def test_a_count_is_cut_at_the_width_of_the_terminal_and_removed_in_the_end(monkeypatch, capsys):
+def test_a_count_is_cut_at_the_width_of_the_terminal_and_removed_at_the_end(monkeypatch, capsys):
     pretend_terminal(monkeypatch)
     with counted("x" * 100) as show:
         show(2)
@@ -83,7 +83,7 @@ def test_a_count_is_cut_at_the_width_of_the_terminal_and_removed_in_the_end(monk
     assert f"2 {'x' * 57}…" in text and ERASE_LINE in text.partition("…")[2]
 
 
-def test_the_step_of_a_run_is_that_of_the_last_whole_line_of_its_metrics(tmp_path):
+def test_the_step_of_a_run_is_read_from_the_last_complete_line_of_its_metrics(tmp_path):
     assert step_of(tmp_path) == "starting"
     (tmp_path / "metrics.jsonl").write_text('{"step": 10}\n{"st')
     assert step_of(tmp_path) == "at step 10"  # the next look sees the other whole
@@ -91,7 +91,7 @@ def test_the_step_of_a_run_is_that_of_the_last_whole_line_of_its_metrics(tmp_pat
     assert step_of(tmp_path) == "at step 4999"
 
 
-def test_a_line_has_the_first_main_scores():
+def test_a_line_has_the_first_scores_in_the_order_of_tables():
     scores = {"rate": 1.0, "oddity": 2.0, "elbo": -3.0, "nll_iwae": 3.5, "marginal_kl": 0.5, "reconstruction": -2.0}
     assert score_line(scores) == "nll_iwae 3.50, elbo -3.00, reconstruction -2.00, rate 1.00"
     assert score_line({}) == ""

@@ -1,4 +1,4 @@
-"""The record, the tables and the page of results that were made up."""
+"""The record, the tables and the page of made-up results."""
 
 import csv
 import html.parser
@@ -83,13 +83,13 @@ def test_the_markdown_has_means_and_deviations_over_seeds_and_leaves_missing_sco
         ([math.inf], "inf"),
     ],
 )
-def test_a_score_is_shown_to_two_decimals_or_two_digits_or_whole(values, text):
+def test_scores_have_two_decimals_or_two_digits_or_no_decimals(values, text):
     assert spread(values) == text
     assert len(values) != 1 or number(values[0]) == text
 
 
 class Parsed(html.parser.HTMLParser):
-    """Tags in use and attributes of them."""
+    """The open tags, links, images and text of a page."""
 
     VOID = ("meta", "img", "br", "wbr", "!doctype")
 
@@ -146,7 +146,7 @@ def test_the_page_begins_with_main_scores_and_folds_the_rest(folder):
     assert set(MAIN_SCORES) < set(SCORES) and set(BETTER) < set(SCORES)
 
 
-def test_the_page_tells_data_sizes_and_what_all_commands_share(folder):
+def test_the_page_shows_data_sizes_and_shared_settings(folder):
     for seed, steps in ((0, 500), (1, 500), (2, 700)):
         workdir = folder.workdir(result(seed=seed).cell)
         workdir.mkdir()
@@ -167,13 +167,13 @@ def test_the_page_tells_data_sizes_and_what_all_commands_share(folder):
     assert "Each with --gin_file=mine.gin '--gin_bindings=steps = 5'" in text and "--gin_bindings=0'" not in text
 
 
-def test_a_cell_that_runs_is_told_on_the_page_and_not_in_the_record(folder):
+def test_a_running_cell_is_shown_on_the_page_but_not_recorded(folder):
     write_reports(folder, RESULTS, [RESULTS[5].cell])
     assert "3 done, 1 running, 1 failed, 1 refused" in Parsed((folder.path / "index.html").read_text()).text
     assert "running" not in (folder.path / "matrix.json").read_text() + (folder.path / "matrix.csv").read_text()
 
 
-def test_links_survive_names_that_a_url_would_read_otherwise(folder):
+def test_links_quote_characters_with_a_meaning_in_urls(folder):
     paired = result(objectives=("a", "b"))
     folder.workdir(paired.cell).mkdir()
     write_reports(folder, [paired])
@@ -184,7 +184,7 @@ def test_a_run_without_pictures_has_none(tmp_path):
     assert newest_samples(tmp_path) is None
 
 
-def test_an_empty_matrix_has_tables_too(folder):
+def test_an_empty_matrix_has_a_page_too(folder):
     write_reports(folder, [])
     assert Parsed((folder.path / "index.html").read_text()).open == []
 
@@ -192,7 +192,7 @@ def test_an_empty_matrix_has_tables_too(folder):
 # ---- the record
 
 
-def test_the_record_reads_back_and_a_done_cell_whose_run_is_gone_is_not_done(folder):
+def test_the_record_reads_back_and_a_cell_whose_run_was_deleted_is_unfinished(folder):
     for gone in RESULTS[2:3]:
         assert not folder.workdir(gone.cell).exists()
     for kept in (RESULTS[1], RESULTS[4]):
@@ -213,7 +213,7 @@ def test_the_record_reads_back_and_a_done_cell_whose_run_is_gone_is_not_done(fol
     assert read[RESULTS[1].cell] == RESULTS[1]
 
 
-def test_damaged_entries_of_the_record_are_passed_over(folder):
+def test_damaged_entries_of_the_record_are_skipped(folder):
     write_reports(folder, RESULTS[:1])
     record = json.loads((folder.path / "matrix.json").read_text())
     record["cells"] += [3, {"posterior": "q"}, {**record["cells"][0], "status": "odd", "seed": 5}]
@@ -223,7 +223,7 @@ def test_damaged_entries_of_the_record_are_passed_over(folder):
     assert folder.results() == {}
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path):
+def test_a_folder_with_other_files_is_refused(tmp_path):
     Folder(tmp_path / "new").check()
     (tmp_path / "other").mkdir()
     Folder(tmp_path / "other").check()

@@ -1,4 +1,4 @@
-"""Cells in processes of their own: failures stay where they are, signals are passed on, reruns go on."""
+"""Cells in their own processes: failures are isolated, signals are passed on, reruns resume."""
 
 import csv
 import fcntl
@@ -37,7 +37,7 @@ def quick_polls(monkeypatch):
 
 
 def run(folder, *priors, jobs=1):
-    """Runs a cell for each prior; the signal that stopped it, and by prior (status, reason)."""
+    """Run a cell for each prior; return the signal that stopped it, and (status, reason) by prior."""
     cells = [Cell("q", prior, ("o",), 3) for prior in priors]
     results = folder.results()
     results |= {cell: Result(cell, command=f"tfdgm train {cell.prior}") for cell in cells if cell not in results}
@@ -51,7 +51,7 @@ def starts(folder, prior):
 
 
 def when(condition, act):
-    """Does something from another thread as soon as a condition holds."""
+    """Call `act` from another thread as soon as a condition holds."""
 
     def wait():
         while not condition():
@@ -61,7 +61,7 @@ def when(condition, act):
     threading.Thread(target=wait, daemon=True).start()
 
 
-def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_others_go_on(folder, capsys):
+def test_a_failed_cell_is_recorded_with_its_reason_and_the_others_continue(folder, capsys):
     stopped, results = run(folder, "crashing", "good", "refusing", "dying", "fine", jobs=2)
     assert stopped is None
     assert results == {
@@ -86,13 +86,13 @@ def test_a_cell_that_fails_is_recorded_with_its_reason_and_the_others_go_on(fold
     )
 
 
-def test_failed_cells_are_tried_again_and_finished_ones_are_not(folder):
+def test_failed_cells_are_retried_and_finished_cells_are_not(folder):
     run(folder, "good", "crashing")
     run(folder, "good", "crashing")
     assert len(starts(folder, "good")) == 1 and len(starts(folder, "crashing")) == 2
 
 
-def test_as_many_run_at_a_time_as_there_are_jobs(folder):
+def test_as_many_cells_run_in_parallel_as_there_are_jobs(folder):
     seen = []
 
     def both_run():
@@ -106,7 +106,7 @@ def test_as_many_run_at_a_time_as_there_are_jobs(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_passed_on_and_the_same_command_goes_on_afterwards(folder, number):
+def test_a_signal_is_passed_on_and_the_same_command_resumes(folder, number):
     started = folder.workdir(Cell("q", "long", ("o",), 3)) / "checkpoints" / "step-0.npz"
     when(started.exists, lambda: os.kill(os.getpid(), number))
     stopped, results = run(folder, "long", "good")
@@ -117,7 +117,7 @@ def test_a_signal_is_passed_on_and_the_same_command_goes_on_afterwards(folder, n
     assert len(starts(folder, "long")) == 2
 
 
-def test_a_second_signal_kills_what_does_not_stop(folder):
+def test_a_second_signal_kills_cells_that_do_not_stop(folder):
     started = folder.workdir(Cell("q", "stubborn", ("o",), 3)) / "checkpoints" / "step-0.npz"
 
     def interrupt_twice():
@@ -129,7 +129,7 @@ def test_a_second_signal_kills_what_does_not_stop(folder):
     assert run(folder, "stubborn") == (signal.SIGINT, {"stubborn": ("unfinished", "stopped by SIGKILL")})
 
 
-def test_a_cell_in_which_another_process_trains_is_waited_for_while_others_run(folder, capsys):
+def test_a_cell_locked_by_another_process_waits_while_others_run(folder, capsys):
     workdir = folder.workdir(Cell("q", "held", ("o",), 3))
     workdir.mkdir()
     lock = open(workdir / ".lock", "w")  # noqa: SIM115  (let go of by the other thread)
@@ -145,7 +145,7 @@ def test_a_cell_in_which_another_process_trains_is_waited_for_while_others_run(f
     )
 
 
-def test_a_cell_that_another_process_took_just_before_is_tried_again(folder, monkeypatch):
+def test_a_cell_that_another_process_locks_first_is_retried(folder, monkeypatch):
     workdir = folder.workdir(Cell("q", "good", ("o",), 3))
     workdir.mkdir()
     lock = open(workdir / ".lock", "w")  # noqa: SIM115  (let go of by the other thread)
@@ -178,7 +178,7 @@ def test_a_full_disk_stops_the_matrix_and_its_processes(folder, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
-def test_a_matrix_that_is_killed_takes_its_processes_along_and_they_save(folder, tmp_path):
+def test_the_processes_of_a_killed_matrix_save_and_end(folder, tmp_path):
     driver = textwrap.dedent(f"""
         import sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -204,7 +204,7 @@ def test_a_matrix_that_is_killed_takes_its_processes_along_and_they_save(folder,
     assert len(starts(folder, "good")) == 1
 
 
-def test_processes_share_the_cores_unless_the_user_says_otherwise(monkeypatch):
+def test_processes_share_the_cores_unless_the_user_sets_the_numbers_of_threads(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")

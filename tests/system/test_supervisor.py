@@ -17,11 +17,11 @@ def shell(script):
 
 
 def run(*scripts, max_restarts=0, patience=5.0):
-    """The exit code, and what was said."""
-    said = []
+    """Return the exit code and the printed lines."""
+    lines = []
     environments = [{"PATH": os.environ["PATH"], "NUMBER": str(number)} for number in range(len(scripts))]
-    code = supervise([shell(script) for script in scripts], environments, max_restarts, said.append, patience)
-    return code, said
+    code = supervise([shell(script) for script in scripts], environments, max_restarts, lines.append, patience)
+    return code, lines
 
 
 def test_all_done_is_done():
@@ -29,41 +29,41 @@ def test_all_done_is_done():
 
 
 @pytest.mark.parametrize("code", [1, 2])
-def test_what_would_happen_again_is_not_started_again(code):
+def test_final_exit_codes_are_not_restarted(code):
     assert run(f"exit {code}", "sleep 60", max_restarts=5) == (code, [])
 
 
-def test_after_a_crash_all_are_started_again_each_in_its_environment(tmp_path):
+def test_after_a_crash_all_are_restarted_each_in_its_environment(tmp_path):
     start = f"echo $NUMBER >> {tmp_path}/starts; "
     both = f"while [ $(wc -l < {tmp_path}/starts) -lt 2 ]; do sleep 0.05; done; "
     crash = f"if [ ! -e {tmp_path}/crashed ]; then {both} touch {tmp_path}/crashed; kill -9 $$; fi"
     wait = f"while [ ! -e {tmp_path}/crashed ]; do sleep 0.05; done; sleep 0.3"
-    code, said = run(start + crash, start + wait, max_restarts=2)
+    code, lines = run(start + crash, start + wait, max_restarts=2)
     assert code == 0
-    assert said == ["process 0 of 2 was killed by SIGKILL; restarting, 1 of at most 2"]
+    assert lines == ["process 0 of 2 was killed by SIGKILL; restarting, 1 of at most 2"]
     assert sorted((tmp_path / "starts").read_text().split()) == ["0", "0", "1", "1"]
 
 
 def test_the_crash_is_named_and_not_the_losses_that_follow_from_it():
-    code, said = run(f"sleep 3; exit {LOST}", "kill -11 $$")
+    code, lines = run(f"sleep 3; exit {LOST}", "kill -11 $$")
     assert code == 128 + signal.SIGSEGV
-    assert said == ["process 1 of 2 was killed by SIGSEGV; it was restarted 0 time(s), the limit set by "
+    assert lines == ["process 1 of 2 was killed by SIGSEGV; it was restarted 0 time(s), the limit set by "
                     "--max_restarts"]  # fmt: skip
 
 
 def test_restarts_are_bounded(tmp_path):
-    code, said = run(f"echo . >> {tmp_path}/starts; exit 7", max_restarts=2)
+    code, lines = run(f"echo . >> {tmp_path}/starts; exit 7", max_restarts=2)
     assert code == 7 and len((tmp_path / "starts").read_text().split()) == 3
-    assert [line.split(";")[0] for line in said] == ["the process ended with exit code 7"] * 3
+    assert [line.split(";")[0] for line in lines] == ["the process ended with exit code 7"] * 3
 
 
-def test_one_that_does_not_end_when_another_is_lost_is_killed():
+def test_a_process_that_does_not_stop_is_killed():
     began = time.monotonic()
     assert run("exit 9", "trap '' TERM; sleep 60 & wait; sleep 60", patience=0.5)[0] == 9
     assert time.monotonic() - began < 20
 
 
-def test_a_signal_is_passed_on_and_nothing_is_started_again(tmp_path):
+def test_a_signal_is_passed_on_and_nothing_is_restarted(tmp_path):
     program = (
         "import signal, sys, time; from tfdgm.system.supervisor import supervise; "
         f"sys.exit(supervise([['/bin/sh', '-c', 'trap \"touch {tmp_path}/asked; exit 143\" TERM; "
