@@ -10,7 +10,7 @@ import time
 import pytest
 from loopback import PATIENCE, answers, connected, filters_allowed, port_of
 
-from tfdgm.parallel.ports import answering_at, own_addresses, program, restrict, split
+from tfdgm.parallel.ports import own_addresses, program, restrict, restricted_to, split
 
 #: Linux: attach a classic BPF program.
 SO_ATTACH_FILTER = 26
@@ -86,7 +86,7 @@ def test_the_filter_is_attached_while_the_block_is_busy(filters, capfd):
     with socket.socket() as server:
         server.settimeout(PATIENCE)
         server.bind(("0.0.0.0", 0))
-        with answering_at(f"127.0.0.1:{port_of(server)}", []):
+        with restricted_to(f"127.0.0.1:{port_of(server)}", []):
             if "pidfd_getfd is not permitted" in capfd.readouterr().err:
                 pytest.skip("needs pidfd_getfd")
             server.listen()
@@ -110,7 +110,7 @@ def test_the_filter_is_attached_while_the_block_is_busy(filters, capfd):
     ],
 )
 def test_a_port_that_stays_open_is_reported(address, peers, reason, capfd):
-    with answering_at(f"{address}:1", peers):
+    with restricted_to(f"{address}:1", peers):
         pass
     assert f"port 1 is open on all interfaces: {reason}" in capfd.readouterr().err
 

@@ -160,7 +160,7 @@ sys.exit(main(sys.argv[1:]))
 
 def run(tmp_path, name, cache, **variables):
     """Run `tfdgm train` for 20 steps in a new process; return the bytes of its tensors, its scores and its output."""
-    from tfdgm.runs.checkpoint_files import newest_sound
+    from tfdgm.runs.checkpoint_files import newest_intact
 
     environment = {k: v for k, v in os.environ.items() if k != "TF_XLA_FLAGS"} | {
         "TFDGM_CACHE": str(cache),
@@ -170,7 +170,7 @@ def run(tmp_path, name, cache, **variables):
     command = [sys.executable, "-c", PROGRAM, "train", f"--workdir={tmp_path / name}", f"--gin_bindings={bindings}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    checkpoint, _ = newest_sound(tmp_path / name / "checkpoints")
+    checkpoint, _ = newest_intact(tmp_path / name / "checkpoints")
     tensors = {name: value.tobytes() for name, value in checkpoint.tensors.items()}
     scores = (tmp_path / name / "eval.json").read_bytes()
     return tensors, scores, done.stdout + done.stderr

@@ -122,14 +122,14 @@ _INT64 = range(-(2**63), 2**63)
 _LARGEST_FLOAT32 = 3.4028234663852886e38
 
 
-def check_type(what: str, value: Any, hint: Any) -> None:
+def check_type(name: str, value: Any, hint: Any) -> None:
     """Raise `UserError` unless `value` fits the annotation `hint`.
 
     An int is accepted as a float. Ints must fit into int64. Floats must be finite in float32, unless the annotation is
     `AnyFloat`.
     """
     if not fits(value, hint):
-        raise UserError(f"{what} must be {_spell(hint)}, got {value!r} ({type(value).__name__}){_beyond(value)}")
+        raise UserError(f"{name} must be {_spell(hint)}, got {value!r} ({type(value).__name__}){_beyond(value)}")
 
 
 def fits(value: Any, hint: Any) -> bool:

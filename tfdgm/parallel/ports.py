@@ -33,7 +33,7 @@ _DESTINATION = {4: (16, 20), 6: (24, 40)}
 
 
 @contextlib.contextmanager
-def answering_at(address: str, peers: Iterable[str]) -> Iterator[None]:
+def restricted_to(address: str, peers: Iterable[str]) -> Iterator[None]:
     """Restrict the server that starts inside the block to the host of `address`, also after the block.
 
     Where that is impossible, print a warning to stderr and leave the port open on all interfaces.

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdgm.errors import UserError
 from tfdgm.parallel import clusters
 from tfdgm.parallel.devices import Devices
-from tfdgm.parallel.ports import answering_at
+from tfdgm.parallel.ports import restricted_to
 from tfdgm.parallel.replicas import Replicas
 
 Strategy = Literal["one_device", "mirrored", "multi_worker", "tpu"]
@@ -88,7 +88,7 @@ def multi_worker(placement: Placement) -> Devices:
             role = f"has the role {task!r}" if task else "has no role"
             raise ValueError(f"this process {role} in the cluster; only workers and a chief train")
         workers = [address for job in cluster.jobs for address in cluster.job_tasks(job) if address]
-        with answering_at(cluster.task_address(task, index), workers):
+        with restricted_to(cluster.task_address(task, index), workers):
             strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"invalid cluster specification: {error}") from None

@@ -63,7 +63,7 @@ def steps_in(directory: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
-def newest_sound(directory: Path) -> tuple[Checkpoint | None, dict[int, str]]:
+def newest_intact(directory: Path) -> tuple[Checkpoint | None, dict[int, str]]:
     """Return the newest intact checkpoint, or None, and the problems of all newer ones by step."""
     problems: dict[int, str] = {}
     for step in reversed(steps_in(directory)):

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from tfdgm.errors import UserError
-from tfdgm.runs.checkpoint_files import Checkpoint, DamagedCheckpoint, newest_sound, path_of, read, steps_in, write
+from tfdgm.runs.checkpoint_files import Checkpoint, DamagedCheckpoint, newest_intact, path_of, read, steps_in, write
 from tfdgm.system import console
 from tfdgm.system.files import remove_leftovers
 
@@ -88,7 +88,7 @@ class Checkpoints:
         Raises:
           UserError: every checkpoint is damaged.
         """
-        checkpoint, problems = newest_sound(self.directory)
+        checkpoint, problems = newest_intact(self.directory)
         named = [f"{self.path(step).name} {problem}" for step, problem in problems.items()]
         if checkpoint is None:
             if named:

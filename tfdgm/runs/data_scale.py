@@ -68,12 +68,12 @@ def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
     varying = scale > 0
     size = np.maximum(np.abs(mean), deviation)
     if np.any(size > _LARGE):
-        chosen, badness, what = size > _LARGE, size, f"a mean or standard deviation beyond {_LARGE:g}"
+        chosen, badness, problem = size > _LARGE, size, f"a mean or standard deviation beyond {_LARGE:g}"
     elif np.any(varying) and scale.max() < _SMALL:
-        chosen, badness, what = varying, -scale, f"a standard deviation below {_SMALL:g}"
+        chosen, badness, problem = varying, -scale, f"a standard deviation below {_SMALL:g}"
     elif np.any(varying) and scale.max() > _APART * scale[varying].min():
         chosen = varying & (_APART * scale < scale.max())
-        badness, what = -scale, f"a standard deviation more than {_APART:g} times smaller than another's"
+        badness, problem = -scale, f"a standard deviation more than {_APART:g} times smaller than another's"
     else:
         return []
     worst = np.flatnonzero(chosen)[np.argsort(-badness[chosen], kind="stable")]
@@ -85,7 +85,7 @@ def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
     centred = f"(x {'-' if mean[first] >= 0 else '+'} {abs(mean[first]):.6g})"
     divided = f"{centred} / {deviation[first] if deviation[first] > 0 else 1.0:.6g}"
     return [
-        f"{len(worst):,} of {len(mean):,} columns of x have {what}, which trains badly: {listed}"
+        f"{len(worst):,} of {len(mean):,} columns of x have {problem}, which trains badly: {listed}"
         f"{'; ...' if len(worst) > _NAMED else ''}. Standardise each, x -> (x - mean) / standard deviation, "
         f"here {divided} in {_place(first, spec.shape)}"
     ]

@@ -125,7 +125,7 @@ def _model_loss(objectives: dict[str, Objective]) -> Callable[[ForwardPass], Los
             term = objective.model_loss(forward, forward.context.within(name))
             total = total + objective.weight * term.value
             prefix = f"{name}/" if objective.critic_steps else ""
-            metrics.update({prefix + what: metric for what, metric in term.metrics.items()})
+            metrics.update({prefix + metric_name: metric for metric_name, metric in term.metrics.items()})
         if forward.model.prior.needs_posterior:
             _ = forward.prior  # reading it collects its statistics, also if no objective reads it
         if forward.model.posterior is not None:

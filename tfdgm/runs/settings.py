@@ -198,7 +198,7 @@ def _check_parts(
         raise UserError(f"no objective trains the {' and the '.join(untrained)}: add one that does")
 
 
-def _check_optimizer(what: str, optimizer: Any) -> None:
+def _check_optimizer(name: str, optimizer: Any) -> None:
     """Refuse Keras's own clipping, which precedes the averaging of gradients, and averages that only `fit` finishes."""
     for attribute, instead in (
         ("clipnorm", "experiment.clip_norm"),
@@ -209,7 +209,7 @@ def _check_optimizer(what: str, optimizer: Any) -> None:
         ("loss_scale_factor", "float32 or bfloat16, which need no loss scaling"),
     ):
         if getattr(optimizer, attribute, None):
-            raise UserError(f"{what}: {attribute} is not supported; use {instead}")
+            raise UserError(f"{name}: {attribute} is not supported; use {instead}")
 
 
 def _name_objectives(objectives: list[Objective]) -> dict[str, Objective]:

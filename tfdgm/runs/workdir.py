@@ -67,9 +67,9 @@ class Workdir:
         if not self.checkpoints.is_dir():
             return None
         # not at the top: it imports NumPy, which most commands do not need
-        from tfdgm.runs.checkpoint_files import newest_sound
+        from tfdgm.runs.checkpoint_files import newest_intact
 
-        checkpoint, _ = newest_sound(self.checkpoints)
+        checkpoint, _ = newest_intact(self.checkpoints)
         if checkpoint is None or checkpoint.config is None:
             return None
         self.warn(f"{self.config} is missing; its content is taken from the checkpoint of step {checkpoint.step}")

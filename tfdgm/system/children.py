@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from tfdgm.system.processes import start
-from tfdgm.system.signals import signals_noted
+from tfdgm.system.signals import signals_recorded
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -37,7 +37,7 @@ class Children(Generic[Key]):
         self._deadline = math.inf
 
     def __enter__(self) -> "Children[Key]":
-        self._recording = signals_noted(interruptible=False)
+        self._recording = signals_recorded(interruptible=False)
         self.received = self._recording.__enter__()
         return self
 

@@ -10,7 +10,7 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP",
 
 
 @contextmanager
-def signals_noted(interruptible: bool = True) -> Iterator[list[int]]:
+def signals_recorded(interruptible: bool = True) -> Iterator[list[int]]:
     """Record the signals received within the block, in the list that it yields.
 
     Args:

@@ -57,8 +57,8 @@ def first_non_finite(
         names.clear()
         flags: list[tf.Tensor] = []
 
-        def probe(player: str, what: str, tensor: tf.Tensor) -> None:
-            names.append((player, what))
+        def probe(player: str, name: str, tensor: tf.Tensor) -> None:
+            names.append((player, name))
             flags.append(tf.reduce_all(tf.math.is_finite(tf.cast(tensor, tf.float32))))
 
         training_step(
@@ -80,9 +80,9 @@ def first_non_finite(
         positions, rows = feed.step(step)
         finite = compiled(tf.constant(step, tf.int64), tf.constant(positions), tf.constant(rows)).numpy()
         if not finite.all():
-            player, what = names[int(np.argmin(finite))]
+            player, name = names[int(np.argmin(finite))]
             return NonFiniteError(
-                f"training became non-finite at step {step}: the first tensor, of the player {player!r}, was {what}; "
+                f"training became non-finite at step {step}: the first tensor, of the player {player!r}, was {name}; "
                 f"{kept}"
             )
     return NonFiniteError(

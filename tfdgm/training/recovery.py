@@ -30,9 +30,9 @@ class Recovery:
 
     def __init__(self, allowed: int) -> None:
         self.allowed = allowed
-        self._went_back_to = -1
+        self._restored_step = -1
 
-    def go_back(self, training: Recoverable, error: NonFiniteError) -> None:
+    def recover(self, training: Recoverable, error: NonFiniteError) -> None:
         """Return to the newest intact checkpoint and halve the learning rates.
 
         If the previous recovery has led to no newer checkpoint, delete the newest and return to the one before it.
@@ -49,11 +49,11 @@ class Recovery:
                 f"{error}; the learning rates have already been halved {self.allowed} time(s)"
             ) from None
         step = training.restore()
-        if step == self._went_back_to:  # the run has already failed from this step
+        if step == self._restored_step:  # the run has already failed from this step
             if training.devices.is_chief:
                 training.checkpoints.drop_newest()
             step = training.restore()
-        self._went_back_to = step
+        self._restored_step = step
         variable.assign(scale / 2)  # the checkpoint may precede the last halving
         training.say(f"{error}; continuing from step {step} with the learning rates multiplied by {scale / 2:g}")
         training.write_checkpoint()

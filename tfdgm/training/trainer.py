@@ -22,12 +22,12 @@ from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.experiment import Built
 from tfdgm.runs.same_run import check_config
-from tfdgm.system.signals import signals_noted
-from tfdgm.training.callbacks.best import Best
+from tfdgm.system.signals import signals_recorded
+from tfdgm.training.callbacks.best_checkpoint import BestCheckpoint
 from tfdgm.training.callbacks.interruption import Interruption
 from tfdgm.training.callbacks.json_lines import JsonLines
+from tfdgm.training.callbacks.periodic_checkpoints import PeriodicCheckpoints
 from tfdgm.training.callbacks.progress_bar import ProgressBar
-from tfdgm.training.callbacks.saving import Saving
 from tfdgm.training.callbacks.tensorboard import TensorBoard
 from tfdgm.training.callbacks.validation_scores import ValidationScores
 from tfdgm.training.diagnosis import first_non_finite
@@ -122,7 +122,7 @@ class Trainer:
             message names the first such tensor. The last good checkpoint is kept.
         """
         began_at = self.restore()
-        with signals_noted() as received:
+        with signals_recorded() as received:
             self._install(received)
             try:
                 self._start()
@@ -144,10 +144,10 @@ class Trainer:
             TensorBoard(),
             ProgressBar(experiment.steps),
             Interruption(received, experiment.grace_seconds),
-            Saving(experiment.checkpoint_seconds),
+            PeriodicCheckpoints(experiment.checkpoint_seconds),
         ]
         if experiment.keep_best is not None:
-            everyone.append(Best(experiment.keep_best, experiment.best_is, self.checkpoints))
+            everyone.append(BestCheckpoint(experiment.keep_best, experiment.best_is, self.checkpoints))
         self.callbacks = everyone
 
     def _call(self, event: str, *arguments: Any) -> None:
@@ -182,7 +182,7 @@ class Trainer:
             try:
                 return self._loops(received, rates)
             except NonFiniteError as error:
-                self.recovery.go_back(self, error)
+                self.recovery.recover(self, error)
                 self._start()
 
     def _loops(self, received: list[int], rates: list[float]) -> TrainingResult:

@@ -8,7 +8,7 @@ from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.experiment import Side
 
 
-class Best(Callback):
+class BestCheckpoint(Callback):
     """Saves a checkpoint whenever a score is better than all before.
 
     A resumed run reads the best value so far from the manifest of the best checkpoint.

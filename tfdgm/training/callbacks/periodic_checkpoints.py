@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from tfdgm.contracts.callback import Callback, Training
 
 
-class Saving(Callback):
+class PeriodicCheckpoints(Callback):
     """Saves a checkpoint once `seconds` have passed since the last one."""
 
     def __init__(self, seconds: float) -> None:
