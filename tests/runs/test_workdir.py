@@ -1,4 +1,4 @@
-"""The files of a workdir are read for what is sound of them, whatever has become of them."""
+"""The valid parts of a workdir's files are read, however damaged they are."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from tfdgm.system import strict_json
 
 
 @pytest.fixture
-def warned():
+def warnings():
     return []
 
 
 @pytest.fixture
-def workdir(tmp_path, warned):
-    made = Workdir(tmp_path / "run", warned.append)
+def workdir(tmp_path, warnings):
+    made = Workdir(tmp_path / "run", warnings.append)
     made.make()
     return made
 
@@ -32,7 +32,7 @@ def save(workdir, step, config, **changes):
     Checkpoints(workdir.checkpoints).save(Checkpoint(step, {"w": np.full(3, step)}, config=config, **changes))
 
 
-def test_json_has_strings_for_the_floats_that_it_lacks_and_they_are_read_back(workdir):
+def test_json_has_strings_for_non_finite_floats_and_they_are_read_back(workdir):
     scores = {"elbo": -np.inf, "rate": float("inf"), "mmd": float("nan"), "modes": 3, "remark": "text", "nll": 1.5}
     workdir.write_json("eval.json", scores)
     raw = json.loads((workdir.path / "eval.json").read_text(), parse_constant=pytest.fail)
@@ -48,18 +48,18 @@ def test_json_has_strings_for_the_floats_that_it_lacks_and_they_are_read_back(wo
     [b"", b"{", b"\xff\xfe", b"[1]", b"null", b"[" * 100_000, b"NaN", b'{"a": 1}\x00'],
     ids=lambda c: repr(c[:8]),
 )
-def test_json_that_is_damaged_counts_as_missing_and_is_told(workdir, warned, content):
+def test_damaged_json_counts_as_missing_with_a_warning(workdir, warnings, content):
     (workdir.path / "run.json").write_bytes(content)
     assert workdir.run_record() == {} and workdir.scores() == {}
-    assert len(warned) == 1 and "run.json is damaged" in warned[0]
+    assert len(warnings) == 1 and "run.json is damaged" in warnings[0]
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-def test_a_folder_or_pipe_in_the_place_of_a_file_is_told_and_not_waited_for(workdir, warned, make):
+def test_a_folder_or_pipe_in_place_of_a_file_is_reported_without_blocking(workdir, warnings, make):
     for name in ("run.json", "metrics.jsonl"):
         make(workdir.path / name)
     assert workdir.run_record() == {} and workdir.metrics() == []
-    assert len(warned) == 2
+    assert len(warnings) == 2
     make(workdir.path / "config.gin")
     with pytest.raises(UserError, match=r"config\.gin cannot be read"):
         workdir.saved_config()
@@ -73,8 +73,8 @@ RECORD = {
 }  # fmt: skip
 
 
-def test_a_sound_record_is_kept_whole(warned):
-    assert checked_record(RECORD, warned.append) == RECORD and warned == []
+def test_a_valid_record_is_kept_unchanged(warnings):
+    assert checked_record(RECORD, warnings.append) == RECORD and warnings == []
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_a_sound_record_is_kept_whole(warned):
         ({"seed": True, "started": 3}, {}),
     ],
 )
-def test_of_a_damaged_record_the_sound_parts_are_kept_and_the_rest_is_told(changes, kept, warned):
+def test_the_valid_parts_of_a_damaged_record_are_kept_with_a_warning(changes, kept, warnings):
     expected = {name: value for name, value in {**RECORD, **kept}.items() if name in kept or name not in changes}
-    assert checked_record({**RECORD, **changes}, warned.append) == expected and warned
+    assert checked_record({**RECORD, **changes}, warnings.append) == expected and warnings
 
 
 LINES = b'{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n{"step": 3, "loss": 0.5}\n'
@@ -102,7 +102,7 @@ LINES = b'{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n{"step": 3, "loss"
      b'{"step": 1e3}', b"{" * 10_000, b'{"step": ' + b"9" * 5_000 + b"}", b'{"step": 18446744073709551616}'],
     ids=lambda line: repr(line[:16]),
 )  # fmt: skip
-def test_a_damaged_line_of_metrics_is_left_out(tmp_path, line):
+def test_a_damaged_line_of_metrics_is_skipped(tmp_path, line):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(LINES[:25] + line + b"\n" + LINES[25:])
     assert [row["step"] for row in read_lines(path)] == [1, 2, 3]
@@ -112,14 +112,14 @@ def test_a_damaged_line_of_metrics_is_left_out(tmp_path, line):
     assert path.read_bytes() == LINES[:50]
 
 
-def test_what_is_no_number_in_a_line_is_left_out(tmp_path):
+def test_values_other_than_numbers_are_skipped(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "a": "x", "b": null, "c": [1], "d": "-Infinity", "e": true, "f": 2}\n')
     assert read_lines(path) == [{"step": 1, "d": -np.inf, "f": 2}]
 
 
 @pytest.mark.parametrize("step, kept", [(0, 0), (1, 25), (2, 50), (3, 75), (9, 75)])
-def test_metrics_are_cut_after_a_step_also_across_blocks(tmp_path, monkeypatch, step, kept):
+def test_metrics_are_truncated_after_a_step_across_blocks(tmp_path, monkeypatch, step, kept):
     path = tmp_path / "metrics.jsonl"
     for block in (1, 7, 24, 25, 26, 1_000):
         monkeypatch.setattr("tfdgm.runs.metrics_file._BLOCK", block)
@@ -128,7 +128,7 @@ def test_metrics_are_cut_after_a_step_also_across_blocks(tmp_path, monkeypatch, 
         assert path.read_bytes() == LINES[:kept]
 
 
-def test_a_long_file_of_metrics_is_cut_by_reading_its_end(tmp_path, monkeypatch):
+def test_a_long_file_of_metrics_is_truncated_by_reading_its_end(tmp_path, monkeypatch):
     path = tmp_path / "metrics.jsonl"
     with open(path, "wb") as file:
         file.writelines(b'{"step": %d}\n' % step for step in range(200_000))
@@ -140,19 +140,19 @@ def test_a_long_file_of_metrics_is_cut_by_reading_its_end(tmp_path, monkeypatch)
     assert len(parsed) == 10 and last_step(path) == 199_990
 
 
-def test_without_its_config_a_workdir_is_known_by_its_newest_sound_checkpoint(workdir, warned):
+def test_a_missing_config_is_restored_from_the_newest_intact_checkpoint(workdir, warnings):
     assert workdir.saved_config() is None
     save(workdir, 1, "experiment.seed = 1\n")
     save(workdir, 2, "experiment.seed = 1\n")
     path = Checkpoints(workdir.checkpoints).path(2)
     path.write_bytes(path.read_bytes()[:-30])
-    assert workdir.saved_config() == "experiment.seed = 1\n" and "taken from the checkpoint of step 1" in warned[0]
+    assert workdir.saved_config() == "experiment.seed = 1\n" and "taken from the checkpoint of step 1" in warnings[0]
     assert workdir.differences("experiment.seed = 2\n") and not workdir.differences("experiment.seed = 1\n")
     with pytest.raises(UserError, match="another configuration"):
         workdir.begin("experiment.seed = 2\n")
 
 
-def test_without_its_config_and_with_checkpoints_that_do_not_tell_it_a_workdir_is_refused(workdir):
+def test_a_workdir_is_refused_if_neither_config_nor_checkpoints_describe_the_run(workdir):
     save(workdir, 1, None)
     with pytest.raises(UserError, match=r"config\.gin is missing, and no checkpoint"):
         workdir.begin("experiment.seed = 2\n")
@@ -164,19 +164,19 @@ def test_a_config_in_another_encoding_is_damaged(workdir):
         workdir.saved_config()
 
 
-def test_leftovers_of_a_killed_process_go_when_the_run_goes_on(workdir):
+def test_temporary_files_of_a_killed_process_are_removed_on_resuming(workdir):
     (workdir.path / ".eval.json.0123.tmp").touch()
     workdir.begin("experiment.seed = 2\n")
     assert sorted(path.name for path in workdir.path.iterdir()) == ["config.gin", "samples"]
 
 
-def test_two_runs_that_start_in_one_second_have_folders_of_their_own(tmp_path, monkeypatch):
+def test_runs_that_start_in_the_same_second_have_different_folders(tmp_path, monkeypatch):
     monkeypatch.setattr("time.strftime", lambda form: "now")
     with ExitStack() as stack:
         made = [stack.enter_context(new_folder(tmp_path / "runs", "vae")) for _ in range(3)]
         assert [path.name for path in made] == ["vae-now", "vae-now-2", "vae-now-3"]
         (made[1] / "config.gin").touch()
-    assert list((tmp_path / "runs").iterdir()) == [made[1]]  # the others were left empty
+    assert list((tmp_path / "runs").iterdir()) == [made[1]]  # the empty ones are removed
     with new_folder(tmp_path / "other", "vae") as folder:
         assert folder.is_dir()
     assert not (tmp_path / "other").exists()
