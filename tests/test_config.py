@@ -1,4 +1,4 @@
-"""gin configs: what wins, what is refused, and what the message says."""
+"""gin configs: precedence, refusals and messages."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_an_optimizer_and_a_schedule_of_keras_are_set_by_gin():
     assert made.optimizer.get_config()["learning_rate"]["config"]["decay_rate"] == 0.25
 
 
-def test_a_schedule_serves_as_the_weight_of_the_rate():
+def test_the_weight_of_the_rate_may_be_a_schedule():
     made = configured(
         "objective.elbo.beta = @keras.optimizers.schedules.PolynomialDecay()",
         "keras.optimizers.schedules.PolynomialDecay.initial_learning_rate = 0.0",
@@ -173,7 +173,7 @@ def test_a_plugin_is_used_that_another_one_is_given_by_a_macro():
         ("experiment.steps = (1,", ["--gin_bindings"]),
     ],
 )
-def test_a_slip_in_a_config_is_told_with_its_place_and_the_nearest_name(binding, expected):
+def test_a_mistake_in_a_config_is_reported_with_its_place_and_the_nearest_name(binding, expected):
     message = refused(binding)
     for words in expected:
         assert words in message
@@ -188,14 +188,14 @@ def test_a_slip_in_a_config_is_told_with_its_place_and_the_nearest_name(binding,
         ("xyzzy = 3", "unused macro 'xyzzy'. Use it, as in experiment.NAME = %xyzzy, or remove it"),
     ],
 )
-def test_a_macro_that_nothing_reads_is_refused_with_its_place_and_what_may_have_been_meant(tmp_path, macro, expected):
+def test_an_unused_macro_is_refused_with_its_place_and_a_suggestion(tmp_path, macro, expected):
     assert refused("experiment.seed = 1", macro).startswith(f"--gin_bindings:1: {macro}\n  {expected}")
     (tmp_path / "mine.gin").write_text(f"include 'digits/vae.gin'\n{macro}")
     path = tmp_path / "mine.gin"
     assert refused(files=[path]).startswith(f"{path}:2: {macro}\n  {expected}")
 
 
-def test_a_macro_whose_reader_a_later_statement_replaces_is_not_refused(tmp_path):
+def test_a_macro_whose_use_is_overridden_is_not_refused(tmp_path):
     (tmp_path / "mine.gin").write_text("include 'digits/vae.gin'\nlength = 7\nexperiment.steps = %length")
     made = read_config([str(tmp_path / "mine.gin")], ["experiment.steps = 3"])
     assert made.experiment().steps == 3
@@ -207,7 +207,7 @@ def test_a_macro_is_read_by_a_macro_and_by_a_plugin_that_is_not_used():
     assert made.encoder.hidden == (9, 9)
 
 
-def test_a_macro_of_an_included_or_an_earlier_file_may_lose_its_reader_and_is_then_left_out(tmp_path):
+def test_an_unused_macro_of_an_included_or_earlier_file_is_dropped(tmp_path):
     (tmp_path / "base.gin").write_text("include 'digits/vae.gin'\nsize = 5\nexperiment.latent_size = %size")
     (tmp_path / "top.gin").write_text("include 'base.gin'\nexperiment.latent_size = 3")
     (tmp_path / "last.gin").write_text("experiment.latent_size = 3")
@@ -219,7 +219,7 @@ def test_a_macro_of_an_included_or_an_earlier_file_may_lose_its_reader_and_is_th
     assert configured(files=[tmp_path / "config.gin"]).text == included.text
 
 
-def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path):
+def test_a_mistake_in_a_file_is_reported_with_its_line(tmp_path):
     (tmp_path / "mine.gin").write_text("\n# a comment\nnetwork.mlp.hiden = (3,)\n")
     message = refused(files=[DEFAULT_CONFIG, tmp_path / "mine.gin"])
     assert f"{tmp_path / 'mine.gin'}:3: network.mlp.hiden = (3,)" in message
@@ -275,7 +275,7 @@ def test_a_value_of_the_wrong_type_or_range_is_refused(binding, expected):
         (ValueError("x" * 10_000), "experiment refused the configuration: xxx"),
     ],
 )
-def test_what_a_part_raises_while_it_is_made_is_told_with_its_place(monkeypatch, error, message):
+def test_an_exception_of_a_component_is_reported_with_its_place(monkeypatch, error, message):
     def fail(self):
         raise error
 

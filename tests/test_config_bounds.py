@@ -60,7 +60,7 @@ def tower(levels, copies):
         ),
     ],
 )
-def test_what_leads_back_to_itself_is_refused_with_the_chain(binding, chain):
+def test_a_cycle_is_refused_with_its_chain(binding, chain):
     where, message = refused(binding).split("\n  ")
     assert message.endswith(f" refers to itself: {chain}")
     assert where.startswith("--gin_bindings:") and chain.rpartition(" -> ")[2] in where
@@ -90,7 +90,7 @@ def test_the_experiment_has_no_scope():
 # ---- sizes
 
 
-def test_macros_that_multiply_are_refused_at_once_where_they_come_to_too_much():
+def test_macros_that_expand_to_too_much_are_refused_at_once():
     assert f"%m5 expands to more than {MOST_VALUES:,} values" in refused(tower(8, 10))
     assert f"expands to more than {MOST_VALUES:,} values" in refused(tower(13, 200))
     assert len(read(tower(4, 10)).text().splitlines()) > 4
@@ -155,11 +155,11 @@ def test_a_key_may_be_longer_than_a_line(length):
         ("# x\n" * 50_000, "a config has at most 100,000 characters, but this one has 200,000"),
     ],
 )
-def test_what_is_too_long_is_refused(binding, message):
+def test_texts_that_are_too_long_are_refused(binding, message):
     assert message in refused(binding)
 
 
-def test_what_is_read_again_longer_than_it_may_be_is_refused_at_once():
+def test_a_config_that_would_be_too_long_to_read_back_is_refused():
     escaped = "network.mlp.activation = '" + "\U000e0001" * LONGEST_STRING + "'"
     text = read(escaped).text()
     assert max(len(line) for line in text.splitlines()) > 40_000

@@ -1,4 +1,4 @@
-"""Where config files are found, whose file wins, and what is read."""
+"""Config files: where they are found, which takes precedence, and how they are read."""
 
 import os
 import subprocess
@@ -161,7 +161,7 @@ def test_includes_that_lead_back_are_refused_with_the_chain(elsewhere):
     assert message == "a.gin includes itself: a.gin -> b.gin -> c.gin -> a.gin"
 
 
-def test_includes_lead_so_deep_and_no_deeper(elsewhere):
+def test_the_depth_of_includes_is_bounded(elsewhere):
     for number in range(DEEPEST + 1):
         (elsewhere / f"{number}.gin").write_text(f"include '{number + 1}.gin'")
     (elsewhere / f"{DEEPEST + 1}.gin").write_text(SEED)
@@ -169,7 +169,7 @@ def test_includes_lead_so_deep_and_no_deeper(elsewhere):
     assert f"more than {DEEPEST} levels deep" in refused("0.gin")
 
 
-def test_files_that_include_one_another_many_times_over_are_refused_by_their_size(elsewhere):
+def test_files_that_include_one_another_many_times_are_refused_by_their_total_size(elsewhere):
     for number in range(2):
         (elsewhere / f"{number}.gin").write_text(f"include '{number + 1}.gin'\n" * 20)
     (elsewhere / "2.gin").write_text("# one\n" * 1_000)
@@ -226,7 +226,7 @@ def test_the_locale_does_not_matter(elsewhere):
     "make, kind",
     [(os.mkfifo, "a pipe"), (os.mkdir, "a folder"), (lambda path: os.symlink("/dev/zero", path), "a device")],
 )
-def test_what_is_no_file_is_refused_and_not_waited_for(elsewhere, make, kind):
+def test_pipes_folders_and_devices_are_refused_without_waiting(elsewhere, make, kind):
     make(elsewhere / "own.gin")
     assert refused("own.gin") == f"'own.gin' is {kind}; a config must be a regular file"
     assert f"include 'own.gin'\n  'own.gin' is {kind}" in refused(DEFAULT_CONFIG, bindings=["include 'own.gin'"])

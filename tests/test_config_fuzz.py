@@ -1,4 +1,4 @@
-"""Damaged configs and senseless values: each is accepted or refused by one `UserError`, and never takes long."""
+"""Damaged configs and arbitrary values: each is accepted or refused by one `UserError`, within a short time."""
 
 import inspect
 import io
@@ -100,7 +100,7 @@ def damaged(draw):
 
 
 def accepted(file):
-    """Whether a file is accepted; if not, its one message is checked."""
+    """Return whether a file is accepted; if not, check its message."""
     try:
         text = read_statements([str(file)]).text()
     except UserError as error:
@@ -210,7 +210,7 @@ def settings(seed, cases):
 
 
 def refuse_or_make(cases):
-    """Makes an experiment of each setting, and checks the message about what is refused; counts what is made."""
+    """Make an experiment of each setting, and check the messages of refusals; return the number made."""
     made = 0
     for binding in cases:
         try:

@@ -1,4 +1,4 @@
-"""Optimizers and schedules of Keras in a config: which there are, and which values are refused."""
+"""Optimizers and schedules of Keras in a config: which are available, and which values are refused."""
 
 import inspect
 
@@ -36,7 +36,7 @@ def test_every_class_is_made_from_its_own_defaults(selector):
     assert type(find_configurable(selector)(**values)) is usable()[selector]
 
 
-def test_an_int_serves_where_a_float_is_asked_for():
+def test_an_int_is_accepted_as_a_float():
     made = optimizer(f"{ADAM}.learning_rate = 1\n{ADAM}.epsilon = 1")
     assert float(made.learning_rate) == 1.0 and made.epsilon == 1.0
     assert float(optimizer(f"{COSINE}.initial_learning_rate = 1")._learning_rate(0)) == 1.0

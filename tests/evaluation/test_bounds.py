@@ -105,7 +105,7 @@ def test_the_chunks_hold_every_example_once_and_in_order(monkeypatch):
     np.testing.assert_array_equal(np.concatenate(seen), test_rows(built))
 
 
-def test_exactly_the_samples_asked_for_are_used(monkeypatch):
+def test_exactly_num_samples_draws_are_used(monkeypatch):
     built = linear_gaussian(widen=1.5)
     monkeypatch.setattr(bounds, "_VALUES_AT_ONCE", 24 * 4 * 5)
     draws = Draws(built, built.experiment.splits["test"])
@@ -132,7 +132,7 @@ def test_evaluation_uses_the_moving_averages_where_there_are_any(small_blocks):
 
 
 @pytest.mark.parametrize("split, samples, expected", [("test", 0, "at least 1"), ("tset", 5, "no split 'tset'")])
-def test_what_cannot_be_evaluated_is_refused(split, samples, expected):
+def test_invalid_arguments_of_evaluate_are_refused(split, samples, expected):
     with pytest.raises(UserError, match=expected):
         evaluate(linear_gaussian(), split, samples)
 

@@ -54,7 +54,7 @@ def tiny(prior=None, posterior=None):
 
 
 class Exact:
-    """Everything by enumeration, float64: rows are test examples, columns grids."""
+    """Compute all terms by enumeration, float64: rows are test examples, columns grids."""
 
     def __init__(self, built):
         model = built.model
@@ -108,7 +108,7 @@ def test_the_aggregated_codes_are_the_mean_over_the_split():
 
 
 @pytest.mark.slow
-def test_the_prior_at_each_position_is_told_only_where_positions_are_independent():
+def test_the_prior_at_each_position_is_given_only_for_independent_positions():
     assert "prior" in aggregated_codes(draws_of(tiny(Gaussian())))
     assert "prior" not in aggregated_codes(draws_of(tiny(Autoregressive(width=8, layers=1, heads=2))))
     assert "prior" not in aggregated_codes(draws_of(tiny(AggregatedPosterior(num_components=5))))
@@ -179,7 +179,7 @@ def test_the_terms_of_the_surgery_are_the_sums_over_all_grids(enumerated):
     assert scores["elbo"] == pytest.approx(scores["reconstruction"] - scores["rate"], abs=1e-9)
 
 
-def test_the_exact_log_likelihood_lies_above_the_bounds_and_the_tighter_one_comes_close(enumerated):
+def test_the_exact_log_likelihood_exceeds_the_bounds_and_is_close_to_the_tighter_one(enumerated):
     draws, exact = enumerated
     one, some, many = (draws.importance_weighted_nll(samples) for samples in (1, 20, 20_000))
     assert one > some > exact.nll

@@ -1,4 +1,4 @@
-"""What critics tell of examples they were not trained on, in validation and in evaluation."""
+"""Estimates of critics in validation and evaluation."""
 
 import keras
 import numpy as np
@@ -69,7 +69,7 @@ def test_in_latent_space_the_names_say_so_and_the_bound_of_the_elbo_is_there_too
 
 
 @pytest.mark.slow
-def test_every_objective_with_a_critic_is_asked_and_no_other():
+def test_exactly_the_objectives_with_a_critic_give_estimates():
     experiment = built(ELBO(), critic(), critic(Wasserstein, space="latent"), make=points_experiment)
     found = CriticEstimates(experiment, experiment.experiment.splits["test"], "x")()
     assert set(found) == NAMES["jsd"] | prefixed(NAMES["wasserstein"], "latent_")
@@ -84,7 +84,7 @@ def test_every_objective_with_a_critic_is_asked_and_no_other():
     ],
     ids=["another kind", "the same kind"],
 )
-def test_what_two_critics_say_of_one_space_is_kept_apart(kind, settings, others):
+def test_estimates_of_two_critics_in_one_space_have_different_names(kind, settings, others):
     first, second = (make(network=MLP(hidden=()), moves=1, **more) for make, more in ((JSD, {}), (kind, settings)))
     experiment = built(ELBO(), first, second, make=points_experiment)
     found = CriticEstimates(experiment, experiment.experiment.splits["test"], "x")()
@@ -195,8 +195,8 @@ def test_scheduled_noise_is_that_of_the_step_at_hand():
         assert value == pytest.approx(expected[name], rel=1e-5)  # two programs, in float32
 
 
-def test_estimates_compare_the_split_with_what_the_model_gives_on_its_own():
-    """By hand, from the weights: the pass is outside of training, and so are its draws."""
+def test_estimates_compare_the_split_with_samples_of_the_model_outside_training():
+    """Compare with values computed from the weights; the pass and its draws are outside training."""
     experiment = built(JSD(network=MLP(hidden=()), moves=1))
     objective = experiment.experiment.objectives["jsd"]
     forward = ForwardPass(experiment.model, tf.constant(normal_rows()[60:]), context())

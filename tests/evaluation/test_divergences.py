@@ -1,4 +1,4 @@
-"""Divergences and transport between known laws."""
+"""Divergences and transport between known distributions."""
 
 import math
 
@@ -47,7 +47,7 @@ def test_two_sets_of_points_become_probabilities_on_their_union():
     np.testing.assert_allclose(q, [0, 1 / 2, 1 / 2])
 
 
-def test_the_plan_moves_what_must_move_and_leaves_the_rest():
+def test_the_plan_moves_no_more_mass_than_necessary():
     p, q = np.array([0.75, 0.25]), np.array([0.5, 0.0, 0.5])
     cost = np.abs(np.array([0.0, 1.0])[:, None] - np.array([0.0, 1.0, 2.0]))
     np.testing.assert_allclose(transport_plan(p, q, cost), [[0.5, 0, 0.25], [0, 0, 0.25]])

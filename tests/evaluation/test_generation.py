@@ -1,4 +1,4 @@
-"""Which scores of samples a run gets, from which examples and draws."""
+"""Which scores of samples apply to a run, and which examples and draws they use."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ HALVES = Modes(2, lambda x: ((x[:, 0] > 0).astype(int), np.linalg.norm(x, axis=1
 
 
 class Known(Points):
-    """Points of R^3 that know two modes, and features in R^2."""
+    """Points of R^3 with two modes, and features in R^2."""
 
     def modes(self):
         return HALVES
@@ -143,7 +143,7 @@ def test_equal_examples_and_equal_draws_leave_the_transport_between_them():
     assert sample_scores(real, real, None)["wasserstein"] == 0
 
 
-def test_a_share_of_equal_points_is_told_beside_the_scores():
+def test_a_note_gives_the_share_of_duplicate_points():
     real, fake = random_rows(50, 3), random_rows(50, 3, 1)
     real[:8], fake[:12] = real[0], fake[0]
     scores = sample_scores(real, fake, None)
@@ -164,7 +164,7 @@ def test_features_that_overflow_are_counted_and_leave_the_scores_in_x():
     assert scores["generation_note"] == "the features of 1 of the draws are not finite, so no score uses features"
 
 
-def test_fewer_samples_than_features_are_told_of_the_frechet_distance():
+def test_a_note_says_that_the_frechet_distance_has_fewer_samples_than_features():
     for size, expected in ((30, False), (40, True), (70, True)):
         scores = sample_scores(random_rows(40, size), random_rows(40, size, 1), lambda x: x)
         assert np.isfinite(scores["frechet_distance"])

@@ -54,7 +54,7 @@ def test_a_perfect_sampler_has_the_documented_shares_and_bias():
 
 
 @pytest.mark.parametrize("spread, narrow", [(1.0, False), (1.1, False), (0.85, True), (0.0, True)])
-def test_samples_that_vary_less_than_the_data_are_told(spread, narrow):
+def test_samples_that_vary_less_than_the_data_are_reported(spread, narrow):
     random = np.random.RandomState(0)
     known = Modes(4, assign, 1 - np.exp(-4.5))
     # within 3 sigma are 1 - exp(-4.5 / spread^2): 0.9757, 0.9889, 0.9980; the bound is 0.9889 + 3 * 0.0021
@@ -66,7 +66,7 @@ def test_samples_that_vary_less_than_the_data_are_told(spread, narrow):
         assert f"high_quality is {scores['high_quality']:.4f} over 2500 samples, but 0.9889 for draws" in remark
 
 
-def test_nothing_is_told_where_the_share_of_the_data_or_of_the_samples_is_not_known():
+def test_nothing_is_reported_if_a_share_of_high_quality_is_unknown():
     assert too_narrow({"high_quality": 1.0, "mode_samples": 2_500}, FOUR) is None
     assert too_narrow({"high_quality": 1.0, "mode_samples": 2_500}, None) is None
     assert too_narrow({"finite_samples": 3}, Modes(4, assign, 0.5)) is None

@@ -38,7 +38,7 @@ def test_the_aggregated_posterior_is_the_mixture_over_the_split(draws):
 
 
 class Subclass(tfd.MultivariateNormalDiag):
-    """Another law, for all that is known of it."""
+    """A subclass, whose density may differ."""
 
 
 class Vector(GaussianPosterior):
@@ -124,7 +124,7 @@ def test_draws_outside_of_the_priors_support_make_the_rate_infinite_and_leave_th
     assert np.isfinite(draws.importance_weighted_nll(20))  # draws outside have no weight
 
 
-def test_a_density_that_is_nan_is_told_and_not_an_error():
+def test_a_density_of_nan_is_a_score_and_not_an_error():
     class Undefined(Box):
         def distribution(self, context):
             return tfd.Independent(tfd.LogNormal(tf.zeros([self.size]), 1.0), 1)

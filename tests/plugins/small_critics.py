@@ -21,7 +21,7 @@ def identity(x):
 
 
 def spec(shape, seed=0):
-    """What an objective on data of this shape is built with."""
+    """Return the build context of an objective on data of this shape."""
     return BuildContext(DataSpec(tuple(shape)), LatentSpec(2), 1, lambda indices: indices, seed=seed)
 
 
@@ -47,7 +47,7 @@ def affine_objective(kind, slope, offset=0.0, **settings):
 
 
 def weights_of(critic):
-    """In float64."""
+    """Return all variables in float64."""
     return [raw(variable).numpy().astype(np.float64) for variable in critic.variables()]
 
 
@@ -83,7 +83,7 @@ def rows(count, size=3, seed=0, shift=0.0):
 
 
 def gan_pass(real, fake):
-    """What an objective asks of a `Forward` of a model without posterior."""
+    """Return the part of a `Forward` that objectives use, for a model without a posterior."""
     model = SimpleNamespace(posterior=None)
     return SimpleNamespace(model=model, x=tf.constant(real), generated=tf.constant(fake))
 
@@ -100,7 +100,7 @@ def critic_gradients(objective, real, fakes, step=0):
 
 
 def one_step(built, players=None, step=0, shards=1):
-    """One eager training step on the first rows, the same batch for every move."""
+    """Do one eager training step on the first rows, the same batch for every update."""
     players = built.players if players is None else players
     positions = tf.range(built.experiment.batch_size)
     draws = [Draw(positions, tf.constant(built.experiment.train.gather(positions.numpy())))]
@@ -112,7 +112,7 @@ def one_step(built, players=None, step=0, shards=1):
 
 
 def refused(make, *reason):
-    """Asserts that `make` raises a `UserError` whose message has every one of these."""
+    """Assert that `make` raises a `UserError` whose message contains all parts."""
     try:
         make()
     except UserError as error:

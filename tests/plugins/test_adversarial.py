@@ -1,4 +1,4 @@
-"""What adversarial objectives share: sides, the balance with the ELBO, and which variables move in which setting."""
+"""The base of adversarial objectives: sides, the balance with the ELBO, and which variables each setting trains."""
 
 import keras
 import numpy as np
@@ -150,7 +150,7 @@ def test_the_mean_is_the_mean(likelihood):
 
 
 @pytest.mark.parametrize("make, chosen", [(gan_experiment, "mean"), (points_experiment, "draws")])
-def test_samples_are_draws_with_a_posterior_and_means_without_unless_said_otherwise(make, chosen):
+def test_samples_are_draws_with_a_posterior_and_means_without_by_default(make, chosen):
     assert make().build().model.samples == chosen
     for samples in ("mean", "draws"):
         assert make(samples=samples).build().model.samples == samples
@@ -162,7 +162,7 @@ def affine(network):
 
 
 def ratio(expected, given):
-    """Of the norms of two gradients over the whole batch, with the constant that keeps it finite."""
+    """Return the ratio of the norms of two gradients over the whole batch, with the constant that keeps it finite."""
     return np.linalg.norm(expected) / (np.linalg.norm(given) + 1e-4)
 
 
@@ -292,7 +292,7 @@ SETTINGS = {
 
 @pytest.fixture
 def eager_gumbel(monkeypatch):
-    """Noise by a generator that has a kernel outside XLA; compiling each of these steps takes 10 seconds or more."""
+    """Use a generator with a kernel outside XLA; compiling each of these steps takes 10 seconds or more."""
 
     def gumbel(shape, seed):
         return -tf.math.log(-tf.math.log(tf.random.stateless_uniform(shape, seed, minval=1e-30)))
@@ -392,7 +392,7 @@ def test_the_weight_of_the_term_enters_the_models_loss_and_not_the_critics():
     assert losses[1.0]["jsd/loss"] == losses[3.0]["jsd/loss"]
 
 
-def test_the_term_pulls_the_models_samples_towards_what_the_critic_takes_for_real():
+def test_the_loss_moves_the_models_samples_towards_higher_scores():
     for kind in KINDS:
         objective = adversarial(kind)
         built = gan_experiment(objectives=[objective], optimizer=keras.optimizers.SGD(0.1)).build()
@@ -404,7 +404,7 @@ def test_the_term_pulls_the_models_samples_towards_what_the_critic_takes_for_rea
 
 
 def watch(objective, seen):
-    """Appends the real and the fake samples of every pass in which the objective computes a loss."""
+    """Record the real and fake samples of every pass in which the objective computes a loss."""
     critic_loss, generator_loss = objective.critic_loss, objective.generator_loss
 
     def by_critic(score, real, fakes, now):

@@ -1,4 +1,4 @@
-"""The aggregated posterior: what its components are, and that the memory holds q(z|x_n)."""
+"""The aggregated posterior: its components, and its memory of q(z|x_n)."""
 
 import itertools
 

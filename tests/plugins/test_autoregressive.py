@@ -84,7 +84,7 @@ def test_draws_have_the_exact_probabilities_under_xla():
 
 
 @pytest.mark.slow
-def test_trained_on_a_known_distribution_it_comes_close_to_its_entropy():
+def test_trained_on_a_known_distribution_it_approaches_the_entropy():
     prior = built_prior((2,), 3, spread=0.0, dropout=0.0)
     grids = tf.constant(list(itertools.product(range(3), repeat=2)), tf.int32)
     target = np.array([0.3, 0.02, 0.1, 0.0, 0.2, 0.05, 0.08, 0.2, 0.05])  # not a product of its margins

@@ -28,7 +28,7 @@ def logits_of(batch=5, positions=(2,), categories=4, seed=0):
 
 
 def called(posterior, logits, seed=(1, 2), step=0, training=True):
-    """What the posterior makes of the logits, as arrays; compiled, since threefry has no eager kernel on a CPU."""
+    """Return the posterior's latent for the logits, as arrays; compiled, since threefry has no eager CPU kernel."""
 
     @tf.function(jit_compile=True, autograph=False)
     def call(logits, seed, step):

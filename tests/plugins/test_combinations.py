@@ -1,4 +1,4 @@
-"""Every installed prior with every installed posterior: refused with the reason, or all of it works."""
+"""Every installed prior with every installed posterior: refused with the reason, or trained, resumed and exported."""
 
 import shutil
 
@@ -63,7 +63,7 @@ def test_a_pair_trains_resumes_samples_and_exports(tmp_path, prior, posterior):
 
 
 def assert_all_moved(built, before, after):
-    """Every trainable variable moved, the averages of codes too; all are finite."""
+    """Assert that every trainable variable and every average of codes changed, and that all are finite."""
     parameters = built.parameters()
     assert {path for path in parameters if (before[path] == after[path]).all()} == set()
     for path, value in after.items():
@@ -84,7 +84,7 @@ def assert_validation_improved(workdir):
 
 
 def assert_resumes(again, tmp_path, after):
-    """Another process would see the same: a fresh build goes on from the checkpoint in the middle, bit for bit."""
+    """Assert that a fresh build resumes from the middle checkpoint, bit for bit."""
     (tmp_path / "resumed" / "checkpoints").mkdir(parents=True)
     name = f"step-{MIDDLE}.npz"
     shutil.copy(next((tmp_path / "whole" / "checkpoints").glob(f"step-*{name[5:]}")), tmp_path / "resumed/checkpoints")

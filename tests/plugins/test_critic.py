@@ -1,4 +1,4 @@
-"""The critic: packing, spectral norms, weights put in place of its own, and looking ahead."""
+"""The critic: packing, spectral norms, substituted weights, and unrolling."""
 
 import numpy as np
 import pytest
@@ -208,7 +208,7 @@ def test_tf_variables_can_be_clipped():
     assert np.abs(slope).max() == np.float32(0.2)  # they were 1, and Adam moves them by 1e-3
 
 
-def test_a_network_of_tf_variables_serves_where_they_need_not():
+def test_a_network_of_tf_variables_is_accepted_unless_they_must_be_replaced():
     built = gan_experiment(objectives=[JSD(network=OldVariables())]).build()
     before = built.experiment.objectives["jsd"].critic.network.slope.numpy()
     one_step(built)
@@ -228,7 +228,7 @@ def descended(weights, x, y, moves):
 
 
 @pytest.mark.parametrize("moves", [1, 2, 5])
-def test_virtual_moves_are_gradient_descent_on_least_squares(moves):
+def test_virtual_steps_are_gradient_descent_on_least_squares(moves):
     objective = affine_objective(JSD, [0.5, -1.0, 2.0], 0.3)
     x, y = rows(10), np.random.RandomState(9).randn(10).astype(np.float32)
 
@@ -255,7 +255,7 @@ def test_virtual_moves_are_gradient_descent_on_least_squares(moves):
     ],
     ids=str,
 )
-def test_the_rate_of_virtual_moves_is_by_default_0_1_over_what_steepens_the_loss(monkeypatch, kind, settings, rate):
+def test_the_default_rate_of_virtual_steps_is_0_1_over_the_penalty(monkeypatch, kind, settings, rate):
     rates = []
     monkeypatch.setattr("tfdgm_objectives.adversarial.unrolled", lambda *arguments: rates.append(arguments[-1]))
     objective = tanh_objective(kind, unrolling=2, **settings)
@@ -284,7 +284,7 @@ def model_loss(kind, weights, fake):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("moves", [1, 2])
-def test_the_models_loss_and_gradient_go_through_the_virtual_moves(kind, moves):
+def test_the_models_loss_and_gradient_go_through_the_virtual_steps(kind, moves):
     slope, offset = np.array([0.5, -1.0, 0.4]), 0.3
     objective = affine_objective(kind, slope, offset, unrolling=moves, unrolling_rate=RATE)
     real, fake = rows(10), rows(10, seed=1, shift=0.7)

@@ -1,4 +1,4 @@
-"""Laws of every distribution that is written by hand: shapes, draws, densities, copies."""
+"""Every distribution derived from CustomDistribution: shapes, draws, densities, copies."""
 
 import math
 

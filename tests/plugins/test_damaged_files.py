@@ -180,7 +180,7 @@ def png(width, height, *, depth=8, kind=2, pixels=b""):
     ],
     ids=["no width", "no pixels", "broken pixels", "large", "huge", "16 bits", "PostScript"],
 )
-def test_what_an_image_claims_is_checked_before_its_pixels_are_read(tmp_path, content, reason):
+def test_an_image_header_is_checked_before_its_pixels_are_read(tmp_path, content, reason):
     path = tmp_path / "image.png"
     path.write_bytes(content)
     with warnings.catch_warnings():
@@ -192,7 +192,7 @@ def test_what_an_image_claims_is_checked_before_its_pixels_are_read(tmp_path, co
     assert reason in one_line(raised.value, path)
 
 
-def test_an_image_without_permission_or_gone_is_told_as_that(tmp_path, monkeypatch):
+def test_an_unreadable_or_deleted_image_is_reported(tmp_path, monkeypatch):
     path = tmp_path / "image.png"
     COLOUR.save(path)
     source = ImageFolder(path=str(tmp_path), validation_share=0.0, test_share=0.0).splits()["train"]
@@ -209,7 +209,7 @@ def test_an_image_without_permission_or_gone_is_told_as_that(tmp_path, monkeypat
         source.gather(np.array([0]))
 
 
-def test_a_folder_that_cannot_be_listed_is_told_as_that(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path, monkeypatch):
     COLOUR.save(tmp_path / "image.png")
 
     def denied(self):

@@ -1,4 +1,4 @@
-"""Image files: which are read, what becomes of them, and what is refused by name."""
+"""Image folders: which files are read, how images are transformed, and which files are refused."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tfdgm.training.trainer import Trainer
 
 
 def numbered(count, first=0):
-    """Grey images of 4 x 4 of which number i is i all over."""
+    """Return grey images of 4 x 4; all pixels of image i are i."""
     return [np.full((4, 4), first + i, np.uint8) for i in range(count)]
 
 
@@ -31,7 +31,7 @@ def rows_of(folder, split="train", **settings):
 
 
 def one(tmp_path, image, suffix="png", **settings):
-    """What a single image becomes."""
+    """Return a single image after reading."""
     saved(tmp_path / "one", [image], suffix)
     return rows_of(tmp_path / "one", validation_share=0.0, test_share=0.0, **settings)[0]
 
@@ -104,7 +104,7 @@ def test_an_odd_pixel_too_many_is_cut_from_the_end(tmp_path):
     np.testing.assert_array_equal(one(tmp_path, image, size=2, channels=1)[..., 0], [[2, 3], [2, 3]])
 
 
-def test_smaller_pixels_are_means_over_what_they_cover(tmp_path):
+def test_downsampled_pixels_are_means_over_their_area(tmp_path):
     image = np.random.RandomState(0).randint(0, 256, (6, 6, 3)).astype(np.uint8)
     expected = image.reshape(2, 3, 2, 3, 3).mean((1, 3))
     found = one(tmp_path, image, size=2)

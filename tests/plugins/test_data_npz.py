@@ -1,4 +1,4 @@
-"""Arrays from a file: what is read, and what is refused by name and place."""
+"""Arrays in a NumPy archive: what is read, and what is refused by name and position."""
 
 import os
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_bytes_are_divided_by_255_and_floats_are_not(tmp_path):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["train", "test"])
-def test_a_value_that_is_not_finite_is_told_with_its_place(tmp_path, name, bad):
+def test_a_value_that_is_not_finite_is_reported_with_its_position(tmp_path, name, bad):
     rows = FLOATS.copy()
     rows[13, 2, 1] = bad
     message = refused(saved(tmp_path, **{"train": FLOATS, name: rows}))
@@ -96,7 +96,7 @@ def test_the_place_of_a_bad_value_is_right_in_a_later_piece(tmp_path, monkeypatc
         ({"train": FLOATS[:, :0]}, "'train' has empty examples, of shape (0, 3)"),
     ],
 )
-def test_arrays_that_do_not_serve_are_refused_by_name(tmp_path, arrays, expected):
+def test_unsuitable_arrays_are_refused_by_name(tmp_path, arrays, expected):
     assert expected in refused(saved(tmp_path, **arrays))
 
 
@@ -167,7 +167,7 @@ def test_paths_that_are_no_regular_file_are_refused_and_not_waited_for(tmp_path)
 
 
 @pytest.mark.parametrize("call", ["builtins.open", "pathlib.Path.stat"])
-def test_a_file_without_permission_is_told_as_that(tmp_path, monkeypatch, call):
+def test_a_file_without_permission_is_reported(tmp_path, monkeypatch, call):
     path = saved(tmp_path, train=FLOATS)
 
     def denied(*arguments, **named):
@@ -179,7 +179,7 @@ def test_a_file_without_permission_is_told_as_that(tmp_path, monkeypatch, call):
     assert message == f"data.npz: permission denied: {path}"
 
 
-def test_arrays_that_do_not_fit_in_memory_are_told_as_that(tmp_path, monkeypatch):
+def test_arrays_that_do_not_fit_in_memory_are_reported(tmp_path, monkeypatch):
     path = saved(tmp_path, np.savez_compressed, train=FLOATS)
 
     def full(*arguments):

@@ -1,4 +1,4 @@
-"""Patches of the photographs: where they lie, and that no split sees another's pixels."""
+"""Patches of the photographs: their positions, and that splits share no pixel."""
 
 import keras
 import numpy as np
@@ -115,7 +115,7 @@ def test_settings_out_of_range_are_refused(settings, expected):
 
 
 class TrainingPhotos(Photos):
-    """Without validation, which would cost a compilation."""
+    """The data without validation, which would take a compilation."""
 
     def splits(self):
         return {"train": super().splits()["train"]}

@@ -1,4 +1,4 @@
-"""Three digits as colours: which they are, and the 1,000 modes that a classifier reads."""
+"""Three digits as colour channels: which digits they are, and the 1,000 modes."""
 
 import numpy as np
 import pytest

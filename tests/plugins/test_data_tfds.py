@@ -27,7 +27,7 @@ def image(split, number, shape, dtype=np.uint8):
 
 
 def prepare(where, name="tfdgm_tiny", file_format="array_record", sizes=SIZES, shape=(5, 4, 1), dtype=np.uint8):
-    """Writes a data set into `where`; its class is not registered, so that it is found by its files alone."""
+    """Write a data set to `where`; its class is not registered, so TFDS finds it by its files."""
     features = {
         "image": datasets.features.Image(shape=shape, dtype=dtype),
         "label": datasets.features.ClassLabel(num_classes=3),
@@ -116,7 +116,7 @@ def test_array_records_are_read_as_they_are_needed_and_others_at_once(tiny):
         assert (hasattr(source, "records"), hasattr(source, "rows")) == (by_position, not by_position)
 
 
-def test_the_last_training_images_validate_where_asked_for(tiny):
+def test_num_validation_takes_the_last_training_images(tiny):
     whole = numbers_of(TFDS(**tiny).splits()["train"])
     splits = TFDS(**tiny, num_validation=6).splits()
     assert numbers_of(splits["train"]) == whole[:34]
@@ -194,7 +194,7 @@ def test_the_run_records_source_split_and_binarization(records):
     assert facts["binarization_train"] == "static: Philox(key=[3, row])"
 
 
-def test_what_is_not_there_is_refused_with_its_name_and_place(records, tmp_path):
+def test_missing_data_is_refused_with_its_name_and_folder(records, tmp_path):
     where = records["data_dir"]
     assert f"cannot open {where} for 'tfdgm_tidy'" in refused(records, name="tfdgm_tidy")
     assert f"cannot open {tmp_path} for 'tfdgm_tiny'" in refused(records, data_dir=str(tmp_path))
@@ -230,7 +230,7 @@ def test_settings_that_do_not_fit_are_refused(records, changes, expected):
         ({"sizes": {"test": 3}}, "no prepared training split"),
     ],
 )
-def test_images_that_do_not_serve_are_refused(tmp_path, changes, expected):
+def test_unsuitable_images_are_refused(tmp_path, changes, expected):
     assert expected in refused(prepare(tmp_path, **changes))
 
 

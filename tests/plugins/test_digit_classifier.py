@@ -1,4 +1,4 @@
-"""The classifier of the digits: its formula, and what its documentation says of it."""
+"""The classifier of the digits: its formula and its documented accuracies."""
 
 import re
 

@@ -34,7 +34,7 @@ from tfdgm.training.step import training_step
 
 
 def assert_a_finite_step(experiment):
-    """One move of every player, uncompiled: losses, gradients and weights after it are finite."""
+    """Assert that losses, gradients and weights are finite after one uncompiled update of every player."""
     built = experiment.build()
     positions = np.arange(20)
     rows = tf.constant(experiment.train.gather(positions))
@@ -253,7 +253,7 @@ def test_ints_beyond_int64_are_refused(name):
         ({"r1": 20.0, "r2": 20.0}, "unrolling_rate must be at most 0.05 with r1 = 20 and r2 = 20, got 0.1"),
     ],
 )
-def test_the_refusal_of_exploding_virtual_steps_names_what_steepens_the_loss(settings, message):
+def test_the_refusal_of_diverging_virtual_steps_names_the_penalty(settings, message):
     with pytest.raises(UserError, match=f": {message}$"):
         JSD(unrolling=5, **settings)
     JSD(**{name: value for name, value in settings.items() if name != "unrolling_rate"})

@@ -214,7 +214,7 @@ def test_draws_are_grey_levels_with_their_frequencies(kind):
         (DiscretizedLogistic(scale_from="decoder"), (4, 3, 2), (7, 5)),
     ],
 )
-def test_likelihoods_of_grey_levels_say_what_outputs_they_want(likelihood, shape, leading):
+def test_likelihoods_of_grey_levels_declare_their_outputs(likelihood, shape, leading):
     assert likelihood.output_shape(GREY) == shape
     distribution = built(likelihood, GREY).distribution(tf.zeros([*leading, *shape]))
     assert distribution.batch_shape == leading and distribution.event_shape == (4, 3)
@@ -235,7 +235,7 @@ def test_discretized_logistic_refuses_settings_out_of_range():
 
 
 class Grey(Digits):
-    """Grey digits without validation, which would cost a compilation."""
+    """Grey digits without validation, which would take a compilation."""
 
     def __init__(self):
         super().__init__(binarization="none")

@@ -1,4 +1,4 @@
-"""Where a flow keeps its weights: one variable for each bijector and layer, or one for a layer of all bijectors."""
+"""Variables of a flow: one for each bijector and layer, or one for a layer of all bijectors."""
 
 import keras
 import numpy as np

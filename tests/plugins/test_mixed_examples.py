@@ -1,4 +1,4 @@
-"""Networks whose output for one example depends on the others, and what they do not go with."""
+"""Networks whose output for one example depends on the others, and what they cannot be combined with."""
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ def normalised():
 
 @pytest.mark.parametrize("network", [MLP, Conv])
 @pytest.mark.parametrize("normalization", [None, "batch"])
-def test_a_network_says_truly_whether_one_output_depends_on_the_other_examples(network, normalization):
+def test_mixes_examples_says_whether_one_output_depends_on_the_other_examples(network, normalization):
     made = network(normalization=normalization)
     data = DataSpec(shape=(8, 8, 1), image_shape=(8, 8, 1))
     made.build((8, 8, 1), (3,), BuildContext(data, LatentSpec(3), 10, None, 0))
@@ -69,7 +69,7 @@ def test_a_penalty_on_each_samples_slope_refuses_a_critic_that_mixes_samples(obj
         lambda: Wasserstein(network=normalised(), lipschitz="spectral_normalization"),
     ],
 )
-def test_without_such_a_penalty_a_critic_may_mix_samples(objective):
+def test_without_a_penalty_on_slopes_a_critic_may_mix_samples(objective):
     built = gan_experiment(objectives=[objective()]).build()
     (critic,) = (term.critic for term in built.experiment.objectives.values())
     assert critic.network.mixes_examples

@@ -49,7 +49,7 @@ def described(prior, posterior, terms):
 
 
 def reason(prior, posterior, with_elbo):
-    """Why a cell has no meaning, or None."""
+    """Return why a cell is invalid, or None."""
     if posterior is None and make(prior).needs_posterior:
         return f"{prior.gin_name} needs a posterior, but experiment.posterior is None"
     if posterior is None and with_elbo:
@@ -116,7 +116,7 @@ def trained_whole(experiment, workdir):
 
 
 def trainable_paths(built):
-    """Names in the state of what the players move."""
+    """Return the names in the state of the variables that players update."""
     moved = {id(variable) for player in built.players for variable in player.variables.values()}
     paths = [path for path, variable in built.state.variables.items() if id(variable) in moved]
     assert len(paths) == len(moved)

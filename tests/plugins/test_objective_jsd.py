@@ -246,7 +246,7 @@ def test_the_slopes_are_logged():
 
 
 def fading(initial):
-    """From `initial` at step 0 to 0 at step 10, linearly."""
+    """Return a linear schedule from `initial` at step 0 to 0 at step 10."""
     return keras.optimizers.schedules.PolynomialDecay(initial, 10, 0.0)
 
 
@@ -328,7 +328,7 @@ def test_with_packing_the_critic_gives_one_score_a_pack_and_the_loss_keeps_its_m
     np.testing.assert_allclose(tf.reduce_mean(model_loss.value), softplus(-scores[1]).mean(), rtol=1e-5)
 
 
-def test_estimates_leave_out_examples_that_fill_no_pack():
+def test_estimates_drop_examples_of_an_incomplete_pack():
     objective = affine_objective(JSD, np.ones(6), packing=3)
     real, fake = rows(11, 2), rows(11, 2, seed=1)
     found, expected = (objective.estimates(gan_pass(real[:n], fake[:n]), context()) for n in (11, 9))
@@ -411,7 +411,7 @@ def test_bad_values_are_refused(settings, expected):
     ],
     ids=str,
 )
-def test_what_needs_a_posterior_is_refused_without_one_by_the_setting_that_asks_for_it(kind, settings, setting):
+def test_without_a_posterior_a_setting_that_needs_one_is_refused_by_name(kind, settings, setting):
     expected = f"{kind.display_name()} needs a posterior for {setting}, but experiment.posterior is None"
     refused(lambda: gan_experiment(objectives=[kind(network=MLP(hidden=()), **settings)]), expected)
 

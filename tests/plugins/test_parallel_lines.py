@@ -36,7 +36,7 @@ class UnitInterval(Prior):
 
 
 def estimates(tmp_path, theta, objective):
-    """What a trained critic says of (0, U[0, 1]), where the model stays, against (theta, U[0, 1])."""
+    """Return the estimate of a trained critic between (0, U[0, 1]), from a fixed model, and (theta, U[0, 1])."""
     built = experiment(
         data=ParallelLines(theta=theta, num_train=20_000),
         prior=UnitInterval(),

@@ -41,7 +41,7 @@ def moments(features, size, min_scale=1e-4):
 
 
 @pytest.mark.parametrize("covariance, shapes", [("diagonal", [2, 4, 10]), ("full", [2, 5, 20])])
-def test_the_features_are_means_scales_and_what_is_below_the_diagonal(covariance, shapes):
+def test_the_features_are_means_scales_and_entries_below_the_diagonal(covariance, shapes):
     posterior = Gaussian(covariance=covariance)
     assert [posterior.feature_shape(LatentSpec(size)) for size in (1, 2, 5)] == [(width,) for width in shapes]
 

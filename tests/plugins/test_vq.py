@@ -32,7 +32,7 @@ def features_of(batch=5, positions=(2,), seed=0):
 
 
 def totals_of(posterior, features, seed=0):
-    """What one pass hands over for the update."""
+    """Return the statistics that one pass collects for the update."""
     collector = Collector()
     posterior(tf.constant(features), context(seed, training=True, collector=collector))
     return {name: statistic.tensor for name, statistic in collector.statistics[posterior].items()}

@@ -1,4 +1,4 @@
-"""Wrong formulas that `tfdgm verify` must see: each in a copy of the source tree of its own."""
+"""Wrong formulas that `tfdgm verify` must detect, each in its own copy of the source tree."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ DRIVER = Path(__file__).with_name("mutated.py")
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
-    """One wrong formula, and the oracle that must miss."""
+    """One wrong formula, and the oracle that must detect it."""
 
     what: str
     path: str
@@ -197,7 +197,7 @@ def test_a_mutation_changes_one_formula_of_the_source(mutation):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What became of every copy, the one without a mutation first."""
+    """Return the result of every copy, first that without a mutation."""
     folder = tmp_path_factory.mktemp("mutations")
     asked = [sorted({mutation.oracle for mutation in MUTATIONS}), *([mutation.oracle] for mutation in MUTATIONS)]
     jobs = [

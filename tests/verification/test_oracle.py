@@ -1,4 +1,4 @@
-"""When a number is as expected, and what a set of oracles must look like."""
+"""When a finding is within its tolerance, and the naming and documentation of oracles."""
 
 import math
 
