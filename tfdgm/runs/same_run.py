@@ -2,10 +2,13 @@
 
 import difflib
 import re
+from typing import TYPE_CHECKING
 
 from tfdgm.errors import UserError
-from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.experiment_arguments import free_arguments
+
+if TYPE_CHECKING:  # it imports NumPy, which most commands do not need
+    from tfdgm.runs.checkpoint_files import Checkpoint
 
 
 def differences(saved: str, requested: str) -> list[str]:
@@ -15,7 +18,7 @@ def differences(saved: str, requested: str) -> list[str]:
     return [line for line in changes if not line.startswith("@@")]
 
 
-def check_config(checkpoint: Checkpoint, config: str | None) -> None:
+def check_config(checkpoint: "Checkpoint", config: str | None) -> None:
     """Check that a checkpoint belongs to a configuration; either may be unknown.
 
     Raises:
