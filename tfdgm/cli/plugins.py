@@ -51,7 +51,7 @@ def list_plugins(check: bool) -> int:
         clash = sum(other.gin_name == plugin.gin_name for other in find()) > 1
         name = plugin.qualified_name if clash else plugin.gin_name
         rows.append((name, plugin.package, plugin.version, problem or ("loads" if check else "found")))
-    print_table(("plugin", "distribution", "version", "status"), rows)
+    print_table(("plugin", "package", "version", "status"), rows)
     return 0
 
 

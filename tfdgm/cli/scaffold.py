@@ -1,7 +1,7 @@
 """Write the package of a new plugin from the templates in the folder `templates`.
 
 Each template is a plugin that works as it stands. Placeholders in it are replaced by the names of the new plugin:
-DISTRIBUTION, KIND, NAME, VERSION, `example_module` and the class `Example...`.
+PACKAGE, KIND, NAME, VERSION, `example_module` and the class `Example...`.
 """
 
 import re
@@ -32,7 +32,7 @@ def write_package(folder: Path, kind: str, name: str) -> None:
     """
     module = f"tfdgm_{name}"
     names = {
-        "DISTRIBUTION": folder.name,
+        "PACKAGE": folder.name,
         "KIND": kind,
         "NAME": name,
         "VERSION": __version__,

@@ -6,10 +6,10 @@ from tfdgm import Callback, Training
 
 
 class ExampleCallback(Callback):
-    """Says when the loss falls below a bound for the first time.
+    """Reports when the loss first falls below a bound.
 
     Args:
-      bound: of the mean loss of a loop, in the unit of the objectives.
+      bound: on the mean loss of a loop, in the unit of the objectives.
     """
 
     plugin_api = 2

@@ -6,7 +6,7 @@ from tfdgm import ArraySource, Data, DataSpec, Source
 
 
 class ExampleData(Data):
-    """Points of the plane on a noisy circle of radius 1.
+    """Points in the plane on a noisy circle of radius 1.
 
     Args:
       noise: standard deviation around the circle.

@@ -10,7 +10,7 @@ class ExampleLikelihood(Likelihood):
     """Independent Laplace distributions around the decoder's output.
 
     Args:
-      scale: their scale, in the units of x.
+      scale: of the distributions, in units of x.
     """
 
     plugin_api = 2

@@ -4,10 +4,10 @@ from tfdgm import Context, Forward, Loss, Objective
 
 
 class ExampleObjective(Objective):
-    """Minimises -E_q[log p(x|z)] + |KL(q(z|x) || p(z)) - capacity|, a rate held near a budget (Burgess et al. 2018).
+    """Minimises -E_q[log p(x|z)] + |KL(q(z|x) || p(z)) - capacity|, which holds the rate near a capacity (Burgess et al. 2018).
 
     Args:
-      capacity: the rate to hold, nats per example.
+      capacity: the target of the rate, in nats per example.
     """
 
     plugin_api = 2
