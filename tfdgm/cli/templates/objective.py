@@ -4,7 +4,9 @@ from tfdgm import Context, Forward, Loss, Objective
 
 
 class ExampleObjective(Objective):
-    """Minimises -E_q[log p(x|z)] + |KL(q(z|x) || p(z)) - capacity|, which holds the rate near a capacity (Burgess et al. 2018).
+    """Minimises -E_q[log p(x|z)] + |KL(q(z|x) || p(z)) - capacity|, which holds the rate near a target.
+
+    Reference: Burgess et al. 2018.
 
     Args:
       capacity: the target of the rate, in nats per example.
