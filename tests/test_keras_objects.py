@@ -73,7 +73,10 @@ def test_an_int_is_accepted_as_a_float():
         ("experiment.optimizer = @keras.optimizers.Adm()", "Did you mean 'keras.optimizers.Adam'"),
         ("experiment.optimizer = @keras.optimizers.Optimizer()", "is not supported: it is abstract"),
         ("experiment.optimizer = @keras.optimizers.MultiOptimizer()", "is not supported: each player has one"),
-        ("experiment.optimizer = @keras.optimizers.LossScaleOptimizer()", "it divides gradients by a scale"),
+        (
+            "experiment.optimizer = @keras.optimizers.LossScaleOptimizer()",
+            "is not supported: the training step does not multiply losses by the scale",
+        ),
         ("experiment.optimizer = @keras.layers.Dense()", "keras.layers.Dense does not exist"),
         ("keras.x = 3", "'keras'"),
     ],
