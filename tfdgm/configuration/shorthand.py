@@ -17,7 +17,7 @@ def shorthand_bindings(
     """Return the gin statements that the shorthand flags stand for.
 
     Args:
-      prior, posterior, data: `NAME` or `DISTRIBUTION/NAME` of an installed plugin; `posterior` may be "none".
+      prior, posterior, data: `NAME` or `PACKAGE/NAME` of an installed plugin; `posterior` may be "none".
       objectives: names of the same kind.
 
     Raises:

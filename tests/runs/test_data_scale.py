@@ -97,7 +97,8 @@ def test_an_experiment_is_judged_by_what_the_model_sees_of_its_training_examples
 def test_examples_that_the_data_makes_infinite_are_refused_by_number():
     rows = NORMAL[:100, :3].astype(np.float32)
     rows[17] = 1e37
-    with pytest.raises(UserError, match="x of training example 17 has NaN or infinity, as do 1 of 60 examined examples"):
+    message = "x of training example 17 has NaN or infinity, as do 1 of 60 examined examples"
+    with pytest.raises(UserError, match=message):
         data_scale_warnings(points_experiment(data=Scaled(rows=rows)).build())
 
 
