@@ -1,5 +1,6 @@
 """Early stopping."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -45,18 +46,27 @@ class EarlyStopping(Callback):
         if self.reads_score not in scores:
             return
         value = float(scores[self.reads_score])
-        if self.best is None or self.sign * (value - self.best) > self.at_least:
+        improved = self.best is None or self.sign * (value - self.best) > self.at_least
+        if improved and not math.isnan(value):
             self.best, self.best_step, self.since = value, step, 0
         else:
             self.since += 1
             self._stop_if_due()
 
     def _stop_if_due(self) -> None:
-        if self.since >= self.patience:
+        if self.since < self.patience:
+            return
+        if self.best is None:
+            self.training.stop(f"{self.reads_score} has never been a number")
+        else:
             self.training.stop(f"{self.reads_score} has not improved since step {self.best_step} ({self.best:.6g})")
 
     def state(self) -> dict[str, Any]:
-        return {"best": self.best, "best_step": self.best_step, "since": self.since}
+        return {**self._identity(), "best": self.best, "best_step": self.best_step, "since": self.since}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.best, self.best_step, self.since = state["best"], state["best_step"], state["since"]
+        if self._identity().items() <= state.items():  # else the memory is of another score
+            self.best, self.best_step, self.since = state["best"], state["best_step"], state["since"]
+
+    def _identity(self) -> dict[str, Any]:
+        return {"score": self.reads_score, "sign": self.sign}

@@ -53,6 +53,8 @@ def test_a_scalar_that_may_follow_a_schedule_is_shown_as_one(capsys):
         (["new", "priors.mine"], "Did you mean 'prior'"),
         (["new", "prior.Mine"], "lower-case"),
         (["new", "prior.my-prior"], "identifier"),
+        (["new", "prior._"], "no name of a class"),
+        (["new", "data.none"], "no name of a class"),
         (["new", "prior.mine", "--output=nowhere"], "no folder nowhere"),
     ],
 )

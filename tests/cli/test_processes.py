@@ -141,7 +141,7 @@ def test_a_workdir_that_cannot_be_made_is_refused(tmp_path, capsys):
 def test_rerunning_a_finished_workdir_makes_no_step_and_keeps_the_weights(trained_workdir, capsys):
     before = Checkpoints(trained_workdir / "checkpoints").latest()
     assert command("train", f"--workdir={trained_workdir}") == 0
-    assert "no steps were left" in capsys.readouterr().out
+    assert "no steps were made" in capsys.readouterr().out
     after = Checkpoints(trained_workdir / "checkpoints").latest()
     assert after.step == before.step == 40
     assert_same_tensors(after.tensors, before.tensors)

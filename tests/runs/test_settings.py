@@ -3,9 +3,11 @@
 import dataclasses
 import inspect
 import typing
+from pathlib import Path
 
 import pytest
 
+import tfdgm
 from tfdgm import experiment
 from tfdgm.parallel.strategies import Placement
 from tfdgm.runs.experiment_arguments import experiment_arguments, free_arguments
@@ -37,6 +39,21 @@ def test_a_resumed_run_may_change_free_arguments_only(name):
     changed = differences(f"experiment.{name} = 1\n", f"experiment.{name} = 2\n")
     assert (changed == []) == (name in free_arguments())
     assert differences(f"experiment.{name}_x = 1\n", f"experiment.{name}_x = 2\n") != []
+
+
+def test_a_resumed_run_may_change_a_macro_that_only_free_statements_read():
+    saved = "patience = 3\n\ncallback.early_stopping.patience = %patience\nexperiment.seed = 3\n"
+    assert differences(saved, saved.replace("= 3\n\n", "= 5\n\n")) == []
+    assert differences("experiment.seed = 3\n", saved) == []
+    read = saved + "experiment.latent_size = %patience\n"
+    assert differences(read, read.replace("= 3\n\n", "= 5\n\n")) != []
+    chained = "wait = 3\npatience = %wait\ncallback.early_stopping.patience = %patience\n"
+    assert differences(chained, chained.replace("wait = 3", "wait = 4")) == []
+
+
+def test_every_argument_of_experiment_is_documented():
+    page = (Path(tfdgm.__file__).parents[1] / "docs" / "configuration.md").read_text()
+    assert [name for name in experiment_arguments() if f"`{name}`" not in page] == []
 
 
 CALLBACKS = """experiment.callbacks = \\

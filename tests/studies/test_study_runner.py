@@ -165,14 +165,19 @@ def test_a_cell_that_another_process_locks_first_is_retried(folder, monkeypatch)
 def test_a_full_disk_stops_the_matrix_and_its_processes(folder, monkeypatch):
     from tfdgm import UserError
 
+    path = folder.workdir(Cell("q", "long", ("o",), 3)) / "starts"
+
     def full(*arguments):
+        for _ in range(1_000):
+            if path.exists():  # the process runs
+                break
+            time.sleep(0.01)
         raise UserError("no space left")
 
     monkeypatch.setattr(runner, "write_reports", full)
     with pytest.raises(UserError, match="no space left"):
-        run(folder, "good", "long", jobs=2)
-    path = folder.workdir(Cell("q", "long", ("o",), 3)) / "starts"
-    for process in path.read_text().split() if path.exists() else ():
+        run(folder, "long", "good", jobs=2)
+    for process in path.read_text().split():
         with pytest.raises(ProcessLookupError):
             os.kill(int(process), 0)
 

@@ -1,6 +1,8 @@
 """Callbacks observe every loop, stop, save and resume; early stopping is one of them."""
 
 import json
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -96,7 +98,7 @@ def test_the_state_of_callbacks_is_restored_with_the_checkpoint(tmp_path):
     first, other = Diary(stop_at=20), Diary()
     trained(tmp_path, first, other)
     kept = read(tmp_path / "checkpoints" / "step-0000000020.npz")
-    assert kept.callbacks == {"Diary/0": {"loops": 2}, "Diary/1": {"loops": 2}}
+    assert kept.callbacks == {f"{__name__}.Diary/{number}": {"loops": 2} for number in (0, 1)}
     later = Diary()
     _, result = trained(tmp_path, later)
     assert later.events[0] == ("start", 20) and later.loops == 4 and result.step == 40
@@ -126,6 +128,45 @@ def test_a_resumed_run_may_change_its_callbacks():
     saved = "experiment.seed = 3\n"
     requested = "callback.early_stopping.patience = 3\nexperiment.callbacks = [@callback.early_stopping()]\n" + saved
     assert differences(saved, requested) == []
+
+
+def test_only_callbacks_that_started_are_ended_and_one_that_fails_keeps_no_other_from_it(tmp_path):
+    class Failing(Diary):
+        def on_end(self, step):
+            raise RuntimeError("late")
+
+    first, refusing, last = Failing(), Diary(), Diary()
+    refusing.reads_score = "validation_elob"
+    with pytest.raises(UserError, match="validation_elob"):  # raised before any of them starts
+        trained(tmp_path / "refused", first, refusing, last)
+    assert last.events == []
+    with pytest.raises(RuntimeError, match="late"):
+        trained(tmp_path / "ended", Failing(), last)
+    assert last.events[-1] == ("end", 40)
+
+
+@pytest.mark.parametrize("event", ["on_start", "on_end"])
+def test_a_signal_outside_the_loops_is_not_lost(tmp_path, event):
+    trained(tmp_path)
+
+    class Signalled(Callback):
+        pass
+
+    setattr(Signalled, event, lambda self, what: os.kill(os.getpid(), signal.SIGTERM))
+    _, result = trained(tmp_path, Signalled())  # all steps are made
+    assert (result.step, result.signal) == (40, signal.SIGTERM)
+
+
+def test_a_run_that_ends_within_the_grace_period_reports_the_signal(tmp_path):
+    _, result = trained(tmp_path, SignalAt(30), grace_seconds=60.0)
+    assert (result.step, result.signal, result.reason) == (40, signal.SIGTERM, None)
+
+
+def test_a_callback_that_joins_on_resuming_has_its_state_in_a_checkpoint_at_once(tmp_path):
+    trained(tmp_path, Diary(stop_at=20))
+    trained(tmp_path, EarlyStopping(score="tokens"), Diary(stop_at=30))
+    kept = read(tmp_path / "checkpoints" / "step-0000000020.npz")
+    assert "tfdgm_callbacks.early_stopping.EarlyStopping/0" in kept.callbacks
 
 
 # ---- early stopping

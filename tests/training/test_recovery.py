@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small import Points, SignalAt, assert_same_tensors, command, normal_rows, points_experiment, silent
 
-from tfdgm import ArraySource, Network, UserError
+from tfdgm import ArraySource, Callback, Network, UserError
 from tfdgm.errors import NonFiniteError
 from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.checkpoints import Checkpoints
@@ -106,11 +106,59 @@ def test_a_run_that_explodes_recovers_with_half_the_learning_rates_until_it_stay
     assert [line["step"] for line in read_lines(tmp_path / "some" / "metrics.jsonl")] == [10, 20, 30, 40, 50, 60]
 
 
+class LoopCounter(Callback):
+    """Counts loops, and notes what the checkpoint holds at every start."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.loops = 0
+        self.started = []
+
+    def on_start(self, training):
+        self.started.append((training.step, self.loops))
+
+    def on_loop_end(self, step, metrics):
+        self.loops += 1
+
+    def state(self):
+        return {"loops": self.loops}
+
+    def restore(self, state):
+        self.loops = state["loops"]
+
+
+@pytest.mark.slow
+def test_a_recovery_returns_callbacks_to_its_step_too_and_stores_them(tmp_path):
+    counter = LoopCounter(tmp_path)
+    changes = exploding(recoveries=12, callbacks=[counter])
+    trainer = Trainer(points_experiment(**changes).build(), tmp_path, silent)
+    assert trainer.train().step == 60
+    assert len(counter.started) > 1
+    assert all(loops == step / 10 for step, loops in counter.started)  # loops of 10 steps
+    for step in trainer.checkpoints.steps():
+        (state,) = (value for name, value in trainer.checkpoints.at(step).callbacks.items() if "LoopCounter" in name)
+        assert state == {"loops": step / 10}
+
+
 @pytest.mark.slow
 def test_the_number_of_recoveries_is_bounded_across_resumes(tmp_path):
-    for _ in range(2):
+    changes = exploding(recoveries=1, optimizer=keras.optimizers.SGD(1e3))
+    for recovered in (1, 0):
+        messages = []
+        trainer = Trainer(points_experiment(**changes).build(), tmp_path, messages.append)
         with pytest.raises(NonFiniteError, match=r"already been halved 1 time\(s\)"):
-            run(tmp_path, **exploding(recoveries=1, optimizer=keras.optimizers.SGD(1e3)))
+            trainer.train()
+        assert sum("learning rates multiplied by" in line for line in messages) == recovered
+
+
+@pytest.mark.slow
+def test_the_best_of_another_score_is_not_compared_with(tmp_path):
+    run(tmp_path, keep_best="validation_elbo", steps=30)
+    trainer, _ = run(tmp_path, keep_best="validation_rate", best_is="smallest")
+    rates = {line["step"]: line["validation_rate"] for line in read_lines(tmp_path / "metrics.jsonl")}
+    kept = trainer.checkpoints.best()
+    later = {step: rate for step, rate in rates.items() if step > 30}
+    assert kept.step == min(later, key=later.get) and kept.score == pytest.approx(later[kept.step], rel=1e-6)
 
 
 def test_without_recoveries_the_state_has_no_scale(tmp_path):

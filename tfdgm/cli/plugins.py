@@ -4,6 +4,7 @@ tfdgm plugins new KIND.NAME    create a package for a new plugin, ready to insta
 """
 
 import inspect
+import keyword
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,13 +81,15 @@ def _readable(annotation: str) -> str:
 
 def new(name: str, parent: Path) -> int:
     """Write a package with one plugin of the kind, its entry point and its test."""
-    from tfdgm.cli.scaffold import write_package
+    from tfdgm.cli.scaffold import class_name, write_package
 
     kind, _, plain = name.partition(".")
     if kind not in KINDS:
         raise UserError(f"{name!r} does not begin with a plugin kind. {did_you_mean(kind, KINDS)}")
     if not plain.isidentifier() or plain != plain.lower():
         raise UserError(f"the plugin's name must be a lower-case Python identifier, got {plain!r}")
+    if not class_name(plain).isidentifier() or keyword.iskeyword(class_name(plain)):
+        raise UserError(f"the plugin's name {plain!r} gives no name of a class; choose another")
     if not parent.is_dir():
         raise UserError(f"--output: there is no folder {parent}")
     folder = parent / f"tfdgm-{plain.replace('_', '-')}"

@@ -38,7 +38,7 @@ def write_package(folder: Path, kind: str, name: str) -> None:
         "VERSION": __version__,
         "example_module": module,
         "BINDINGS": _USES[kind].format(f"@{kind}.{name}()"),
-        r"Example\w+": "".join(part.capitalize() for part in name.split("_")),
+        r"Example\w+": class_name(name),
     }
     (folder / module).mkdir(parents=True)
     (folder / "tests").mkdir()
@@ -50,6 +50,11 @@ def write_package(folder: Path, kind: str, name: str) -> None:
         f"tests/test_{name}.py": _filled("test_plugin.py", names),
     }.items():
         (folder / path).write_text(text, encoding="utf-8")
+
+
+def class_name(name: str) -> str:
+    """Return the name of the class of a plugin, such as `StudentT` for `student_t`."""
+    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def _filled(template: str, names: dict[str, str]) -> str:

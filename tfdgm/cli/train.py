@@ -174,7 +174,7 @@ def _rate(result: "TrainingResult") -> str:
     rate = result.steps_per_second
     if rate:
         return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step"
-    return "one loop of steps" if result.steps_made else "no steps were left"
+    return "one loop of steps" if result.steps_made else "no steps were made"
 
 
 def _programs() -> str:

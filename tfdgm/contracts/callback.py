@@ -54,7 +54,9 @@ class Callback(Component):
         on_end(200)
 
     Attributes:
-      everywhere: whether every worker calls it; if False, only the chief does.
+      everywhere: whether every worker calls it; if False, only the chief does. A callback that computes with the model
+        must be called everywhere, since several workers compute together, and so must one that reports scores which
+        such a callback reads. The chief's `state` is stored, and every worker restores it.
       reads_score: name of a validation score that it reads, as in `metrics.jsonl`; a run without that score is refused
         before it begins.
       reports: names of the scores that it reports.

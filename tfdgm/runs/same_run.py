@@ -37,11 +37,13 @@ def _fixed(config: str) -> list[str]:
     """Return the lines of a configuration that a resumed run must not change."""
     free = re.compile(rf"experiment\.({'|'.join(free_arguments())}) = |([\w./]+/)?callback\.")
     statements = re.split(r"\n(?=\S)", config)  # lines that continue a statement are indented
-    fixed = [text for text in statements if not free.match(text) and not _unread_macro(text, config)]
+    fixed = [text for text in statements if not free.match(text)]
+    while unread := [text for text in fixed if _is_unread_macro(text, fixed)]:  # a macro may be read by another
+        fixed = [text for text in fixed if text not in unread]
     return [line.strip() for text in fixed for line in text.splitlines() if line.strip()]
 
 
-def _unread_macro(statement: str, config: str) -> bool:
-    """Return whether a statement sets a macro that nothing reads, as older configurations do."""
+def _is_unread_macro(statement: str, statements: list[str]) -> bool:
+    """Return whether a statement sets a macro that none of these statements reads."""
     macro = re.match(r"([\w/]+) = ", statement)
-    return macro is not None and f"%{macro[1]}" not in config
+    return macro is not None and not any(re.search(rf"%{re.escape(macro[1])}(?![\w/])", text) for text in statements)

@@ -19,7 +19,7 @@ class Children(Generic[Key]):
     """The running child processes, each with a key; use it as a context manager, which leaves none of them behind.
 
     Within the block the first signal that would end this process is passed on, so that every child saves and ends;
-    a second one kills them. Leaving the block sends SIGTERM to those that still run, and waits for them.
+    a second one kills them. Leaving the block stops those that still run: SIGTERM, and SIGKILL after `patience`.
 
     Args:
       patience: seconds between `stop` and SIGKILL.
@@ -43,7 +43,7 @@ class Children(Generic[Key]):
 
     def __exit__(self, *exception: Any) -> None:
         try:
-            self._signal(signal.SIGTERM)
+            self.stop()
             while self.running:
                 self.wait()
         finally:

@@ -17,8 +17,6 @@ class Recoverable(Protocol):
 
     def restore(self) -> int: ...
 
-    def write_checkpoint(self) -> None: ...
-
     def say(self, line: str) -> None: ...
 
 
@@ -33,7 +31,7 @@ class Recovery:
         self._restored_step = -1
 
     def recover(self, training: Recoverable, error: NonFiniteError) -> None:
-        """Return to the newest intact checkpoint and halve the learning rates.
+        """Return to the newest intact checkpoint and halve the learning rates; the caller writes a new checkpoint.
 
         If the previous recovery has led to no newer checkpoint, delete the newest and return to the one before it.
 
@@ -50,10 +48,10 @@ class Recovery:
             ) from None
         step = training.restore()
         if step == self._restored_step:  # the run has already failed from this step
+            training.devices.all_reduce_sum([0.0])  # wait until every worker has read the file
             if training.devices.is_chief:
                 training.checkpoints.drop_newest()
             step = training.restore()
         self._restored_step = step
         variable.assign(scale / 2)  # the checkpoint may precede the last halving
         training.say(f"{error}; continuing from step {step} with the learning rates multiplied by {scale / 2:g}")
-        training.write_checkpoint()

@@ -98,6 +98,7 @@ class Trainer:
         self.recovery = Recovery(self.experiment.recoveries)
         self.added = [*self.experiment.callbacks, *callbacks]
         self.callbacks: list[Callback] = []
+        self._started: list[Callback] = []
         self.step = 0
         self._restored: Mapping[str, Any] = {}
 
@@ -126,12 +127,18 @@ class Trainer:
             self._install(received)
             try:
                 self._start()
-                if began_at == 0:
+                if began_at == 0 or (began_at < self.experiment.steps and self._lacks_states()):
                     self._write(None)
                 result = self._run(received)
                 self.checkpoints.wait()
-            finally:
-                self._call("on_end", self.step)
+            except BaseException:
+                self._end(raising=False)
+                raise
+            self._end(raising=True)
+        # A signal may have come after the last loop's end, or training may have ended within the grace period.
+        signalled = self.devices.all_reduce_sum([float(bool(received))])[0] > 0
+        if signalled and result.signal is None:
+            result = dataclasses.replace(result, signal=received[0] if received else signal.SIGTERM, reason=None)
         return dataclasses.replace(result, steps_made=result.step - began_at)
 
     def _install(self, received: list[int]) -> None:
@@ -148,12 +155,30 @@ class Trainer:
         ]
         if experiment.keep_best is not None:
             everyone.append(BestCheckpoint(experiment.keep_best, experiment.best_is, self.checkpoints))
-        self.callbacks = everyone
+        self.callbacks, self._started = everyone, []
+
+    def _active(self) -> list[Callback]:
+        """Return the callbacks that this worker calls."""
+        return [callback for callback in self.callbacks if callback.everywhere or self.devices.is_chief]
 
     def _call(self, event: str, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            if callback.everywhere or self.devices.is_chief:
-                getattr(callback, event)(*arguments)
+        for callback in self._active():
+            getattr(callback, event)(*arguments)
+
+    def _end(self, raising: bool) -> None:
+        """Call `on_end` of every callback that was started, whatever the others raise.
+
+        Args:
+          raising: whether to raise their first error afterwards; without it, errors give way to one that is pending.
+        """
+        errors: list[Exception] = []
+        for callback in self._started:
+            try:
+                callback.on_end(self.step)
+            except Exception as error:
+                errors.append(error)
+        if errors and raising:
+            raise errors[0]
 
     def _start(self) -> None:
         """Restore the callbacks' state from the checkpoint, and call `on_start`."""
@@ -163,17 +188,24 @@ class Trainer:
         for name, callback in self._named():
             if name in self._restored:
                 callback.restore(self._restored[name])
-        self._call("on_start", self)
+        for callback in self._active():
+            if callback not in self._started:
+                self._started.append(callback)
+            callback.on_start(self)
 
     def _named(self) -> list[tuple[str, Callback]]:
         """Return the callbacks with the names of their state in a checkpoint."""
         kinds: Counter[str] = Counter()
         named = []
         for callback in self.callbacks:
-            kind = type(callback).__name__
+            kind = f"{type(callback).__module__}.{type(callback).__qualname__}"
             named.append((f"{kind}/{kinds[kind]}", callback))
             kinds[kind] += 1
         return named
+
+    def _lacks_states(self) -> bool:
+        """Return whether the restored checkpoint lacks the state of a callback that keeps one."""
+        return any(_keeps_state(callback) and name not in self._restored for name, callback in self._named())
 
     def _run(self, received: list[int]) -> TrainingResult:
         """Run loops until the last step or a stop; recover from a loop that becomes non-finite."""
@@ -183,7 +215,8 @@ class Trainer:
                 return self._loops(received, rates)
             except NonFiniteError as error:
                 self.recovery.recover(self, error)
-                self._start()
+                self._start()  # before the checkpoint, which holds the callbacks' state
+                self._write(None)
 
     def _loops(self, received: list[int], rates: list[float]) -> TrainingResult:
         """Run loops until the last step or a stop; append the speed of all but the first to `rates`."""
@@ -268,17 +301,13 @@ class Trainer:
             return checkpoint
         return self.checkpoints.at(step)
 
-    def write_checkpoint(self) -> None:
-        """Write a checkpoint of the current state."""
-        self._write(None)
-
     def _write(self, values: Mapping[str, np.ndarray] | None) -> None:
         """Pass a checkpoint to the writer's thread; a full or read-only disk ends the run with the reason."""
         score, self._save, self._score = self._score, False, None
+        self._call("on_checkpoint", self.step)
         if not self.devices.is_chief:
             return
-        self._call("on_checkpoint", self.step)
-        states = {name: state for name, callback in self._named() if (state := _plain(callback))}
+        states = {name: _plain(callback) for name, callback in self._named() if _keeps_state(callback)}
         values = self.built.state.read() if values is None else values
         self.checkpoints.save_later(Checkpoint(self.step, values, self.shards, score, self.config, states))
 
@@ -296,6 +325,10 @@ class Trainer:
             first=first,
             count=count,
         )
+
+
+def _keeps_state(callback: Callback) -> bool:
+    return type(callback).state is not Callback.state
 
 
 def _plain(callback: Callback) -> dict[str, Any]:

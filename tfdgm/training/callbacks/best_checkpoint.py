@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from tfdgm.contracts.callback import Callback, Training
 from tfdgm.runs.checkpoints import Checkpoints
@@ -11,7 +12,7 @@ from tfdgm.runs.experiment import Side
 class BestCheckpoint(Callback):
     """Saves a checkpoint whenever a score is better than all before.
 
-    A resumed run reads the best value so far from the manifest of the best checkpoint.
+    A resumed run reads the best value so far from the manifest of the best checkpoint, unless that is of another score.
 
     Args:
       score: name of a validation score.
@@ -30,8 +31,16 @@ class BestCheckpoint(Callback):
         self.training = training
         if not self._read:
             kept, self._read = self.checkpoints.best(), True
-            if kept is not None and kept.score is not None:
+            if kept is None or kept.score is None:
+                return
+            own = f"{type(self).__module__}.{type(self).__qualname__}/0"
+            if kept.callbacks.get(own, self.state()) == self.state():
                 self.value = self.sign * kept.score
+            else:
+                training.say(f"the best checkpoint is of another score; searching for the best {self.name} anew")
+
+    def state(self) -> dict[str, Any]:
+        return {"score": self.name, "sign": self.sign}
 
     def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
         score = float(scores.get(self.name, math.nan))

@@ -16,6 +16,7 @@ class ValidationScores(Callback):
     def __init__(self, built: Built) -> None:
         self.experiment = built.experiment
         self.score = Validation(built)
+        self.known: dict[str, float] | None = None
 
     def on_start(self, training: Training) -> None:
         """Raise `UserError` if a callback reads a score that the run does not have."""
@@ -24,10 +25,11 @@ class ValidationScores(Callback):
         required -= {name for callback in training.callbacks for name in callback.reports}
         if not required:
             return
-        known = self.score()
+        if self.known is None:
+            self.known = self.score()
         for name in sorted(map(str, required)):
-            if name not in known:
-                listed = ", ".join(known) or "none: the data has no validation split"
+            if name not in self.known:
+                listed = ", ".join(self.known) or "none: the data has no validation split"
                 raise UserError(f"{name!r} is not a validation score of this run; it has {listed}")
 
     def on_loop_end(self, step: int, metrics: Mapping[str, float]) -> None:
