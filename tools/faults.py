@@ -144,7 +144,7 @@ def killed_after_the_best(campaign: Campaign, workdir: Path) -> str:
 
 
 def _kill_after_best(step: int) -> None:
-    from tfdgm.training import checkpoints
+    from tfdgm.runs import checkpoints
 
     write = checkpoints.write
 

@@ -61,7 +61,8 @@ class Trainer:
                 if prepare is not None:
                     prepare()
                 # scores and pictures are no part of this: they are made from the last checkpoint
-                from tfdgm.cli.main import main, results
+                from tfdgm.cli import results
+                from tfdgm.cli.main import main
 
                 results.finish = lambda workdir, built: None  # type: ignore[assignment]
                 code = main(["train", f"--workdir={workdir}", f"--gin_bindings={BINDINGS}{bindings}"])
