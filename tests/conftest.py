@@ -1,16 +1,10 @@
-"""Fixtures that share what is expensive: TensorFlow is imported once, a run is trained once.
-
-With `TFDGM_TEST_CACHE=FOLDER` the programs that tests compile are kept there for the next session.
-"""
+"""Fixtures that share what is expensive: TensorFlow is imported once, a run is trained once."""
 
 import atexit
 import os
 import shutil
 import signal
 import tempfile
-from pathlib import Path
-
-from tfdgm.system.program_cache import Session
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the numbers below were fixed on the CPU
@@ -23,13 +17,11 @@ if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 if "xla_persistent_cache" not in os.environ.get("TF_XLA_FLAGS", ""):  # the processes of one session share programs
-    _kept = os.environ.get("TFDGM_TEST_CACHE")
-    _base = Path(_kept or tempfile.mkdtemp(prefix="tfdgm-programs-"))
-    _session = Session(_base)
-    _session.link()
-    atexit.register(_session.close, 8 << 30) if _kept else atexit.register(shutil.rmtree, _base, ignore_errors=True)
+    # They are of no use to the next session: TensorFlow numbers functions through a process, and so their programs.
+    _programs = tempfile.mkdtemp(prefix="tfdgm-programs-")
+    atexit.register(shutil.rmtree, _programs, ignore_errors=True)
     os.environ["TF_XLA_FLAGS"] = (
-        f'--tf_xla_persistent_cache_directory="{_session.folder}" --tf_xla_persistent_cache_device_types=CPU'
+        f'--tf_xla_persistent_cache_directory="{_programs}" --tf_xla_persistent_cache_device_types=CPU'
     )
 
 import pytest

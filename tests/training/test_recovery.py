@@ -142,9 +142,9 @@ def test_a_recovery_returns_callbacks_to_its_step_too_and_stores_them(tmp_path):
 
 @pytest.mark.slow
 def test_the_number_of_recoveries_is_bounded_across_resumes(tmp_path):
-    changes = exploding(recoveries=1, optimizer=keras.optimizers.SGD(1e3))
     for recovered in (1, 0):
         messages = []
+        changes = exploding(recoveries=1, optimizer=keras.optimizers.SGD(1e3))
         trainer = Trainer(points_experiment(**changes).build(), tmp_path, messages.append)
         with pytest.raises(NonFiniteError, match=r"already been halved 1 time\(s\)"):
             trainer.train()
