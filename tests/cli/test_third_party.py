@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from third_party import STUDENT_T
 
 PROJECT = """
 [build-system]
@@ -22,29 +23,6 @@ packages = ["{module}"]
 [project.entry-points."tfdgm.prior"]
 {entry} = "{module}:{attribute}"
 """
-
-STUDENT_T = '''
-import tensorflow as tf
-import tensorflow_probability as tfp
-
-from tfdgm import BuildContext, Context, Prior
-
-tfd = tfp.distributions
-
-
-class StudentT(Prior):
-    """Independent Student's t."""
-
-    def __init__(self, *, df: float = 5.0) -> None:
-        self.require(df > 0, f"df must be positive, got {df}")
-        self.df = df
-
-    def build(self, context: BuildContext) -> None:
-        self.size = context.latent.size
-
-    def distribution(self, context: Context) -> tfd.Distribution:
-        return tfd.Independent(tfd.StudentT(self.df, tf.zeros([self.size]), 1.0), 1)
-'''
 
 DRIVER = """
 import contextlib, io, json, sys

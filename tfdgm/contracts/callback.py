@@ -66,6 +66,11 @@ class Callback(Component):
     reads_score: str | None = None
     reports: Sequence[str] = ()
 
+    @classmethod
+    def state_name(cls, number: int) -> str:
+        """Return the name of the state of a training's `number`-th callback of this class in a checkpoint."""
+        return f"{cls.__module__}.{cls.__qualname__}/{number}"
+
     def on_start(self, training: Training) -> None:
         """Called before the first step, from `training.step`, and again after a recovery from a checkpoint."""
 

@@ -7,14 +7,13 @@ Philox, some 300 instructions to compile and a kernel to launch, for eight bytes
 """
 
 import weakref
-import zlib
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfdgm.numerics.randomness import fold, fold_purpose
+from tfdgm.numerics.randomness import fold, fold_purpose, purpose_number
 
 #: ("number", n) or ("purpose", hash of the name).
 Edge = tuple[str, int]
@@ -84,7 +83,7 @@ class PlannedSeed(Seed):
         return PlannedSeed(self.plan, self.table, (*self.path, ("number", number)))
 
     def purpose(self, name: str) -> Seed:
-        return PlannedSeed(self.plan, self.table, (*self.path, ("purpose", _hash(name))))
+        return PlannedSeed(self.plan, self.table, (*self.path, ("purpose", purpose_number(name))))
 
 
 class SeedPlan:
@@ -101,7 +100,7 @@ class SeedPlan:
 
     def __init__(self, root: np.ndarray) -> None:
         self.root = root
-        self.paths: list[tuple[Edge, ...]] = []
+        self.rows: dict[tuple[Edge, ...], int] = {}
         self._chunk = lru_cache(maxsize=2)(self._compute)
 
     def step_seed(self, table: tf.Tensor) -> PlannedSeed:
@@ -110,18 +109,16 @@ class SeedPlan:
 
     def position(self, path: tuple[Edge, ...]) -> int:
         """Return the row of a node in the table; a new node gets the next row."""
-        if path not in self.paths:
-            self.paths.append(path)
-        return self.paths.index(path)
+        return self.rows.setdefault(path, len(self.rows))
 
     def seeds(self, first: int, count: int) -> np.ndarray:
         """Return the seeds of steps `first` to `first + count`, int32 `[count, nodes, 2]`."""
         begin, end = first // self.CHUNK, (first + count - 1) // self.CHUNK
-        found = np.concatenate([self._chunk(chunk, len(self.paths)) for chunk in range(begin, end + 1)])
+        found = np.concatenate([self._chunk(chunk, len(self.rows)) for chunk in range(begin, end + 1)])
         return found[first - begin * self.CHUNK :][:count]
 
     def _compute(self, chunk: int, nodes: int) -> np.ndarray:
-        """Return the seeds of one chunk of steps for the first `nodes` paths."""
+        """Return the seeds of one chunk of steps for the first `nodes` rows."""
         steps = np.arange(chunk * self.CHUNK, (chunk + 1) * self.CHUNK)
         root = np.broadcast_to(self.root.astype(np.uint64), (self.CHUNK, 2))
         known: dict[tuple[Edge, ...], np.ndarray] = {(): _child(root, steps)}
@@ -133,12 +130,8 @@ class SeedPlan:
                 known[path] = child if kind == "number" else _words(child)[:, :2] & _POSITIVE
             return known[path]
 
-        seeds = [seed(path) for path in self.paths[:nodes]]
+        seeds = [seed(path) for path in list(self.rows)[:nodes]]
         return np.stack(seeds, axis=1).astype(np.int32) if seeds else np.zeros((self.CHUNK, 0, 2), np.int32)
-
-
-def _hash(purpose: str) -> int:
-    return zlib.crc32(purpose.encode()) & 0x7FFFFFFF
 
 
 # The algorithm "philox" of `tf.random.stateless_*`, in NumPy on uint64 arrays of 32-bit words.

@@ -195,12 +195,12 @@ class Trainer:
 
     def _named(self) -> list[tuple[str, Callback]]:
         """Return the callbacks with the names of their state in a checkpoint."""
-        kinds: Counter[str] = Counter()
+        seen: Counter[str] = Counter()
         named = []
         for callback in self.callbacks:
-            kind = f"{type(callback).__module__}.{type(callback).__qualname__}"
-            named.append((f"{kind}/{kinds[kind]}", callback))
-            kinds[kind] += 1
+            first = callback.state_name(0)
+            named.append((callback.state_name(seen[first]), callback))
+            seen[first] += 1
         return named
 
     def _lacks_states(self) -> bool:

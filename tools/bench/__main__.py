@@ -12,8 +12,8 @@ depth, codebook, positions, components, bijectors.
 Every contender is a process of its own on the CPU; those of one computation take turns, so that a change of the
 machine's speed meets all of them. What counts are medians, and the ratios of medians. Close other programs first: the
 load average before and after is among the results. `pip install -e ".[bench]"` installs JAX, PyTorch and pythae; who is
-not installed is left out, and named. (PyTorch's wheels for Linux bring CUDA; `--index-url
-https://download.pytorch.org/whl/cpu` has smaller ones that do not.) `--quick` runs everything at sizes that only show
+not installed is left out, and named. (PyTorch's default wheels for Linux bring CUDA; its
+wheels for the CPU are smaller.) `--quick` runs everything at sizes that only show
 that it works.
 """
 

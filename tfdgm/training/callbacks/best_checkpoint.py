@@ -33,8 +33,7 @@ class BestCheckpoint(Callback):
             kept, self._read = self.checkpoints.best(), True
             if kept is None or kept.score is None:
                 return
-            own = f"{type(self).__module__}.{type(self).__qualname__}/0"
-            if kept.callbacks.get(own, self.state()) == self.state():
+            if kept.callbacks.get(self.state_name(0), self.state()) == self.state():
                 self.value = self.sign * kept.score
             else:
                 training.say(f"the best checkpoint is of another score; searching for the best {self.name} anew")
