@@ -73,7 +73,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base)
     import_tensorflow()
     from tfdgm.configuration.resolve import resolve
-    from tfdgm.training.trainer import check_shards
+    from tfdgm.parallel.devices import check_shards
 
     config = resolve(statements)
     if workdir is None and config.placement.strategy == "multi_worker" and not values.dry_run:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Concatenated, Summed, merge
+from tfdgm.errors import UserError
 from tfdgm.numerics.seeds import Seed
 
 Metrics = dict[str, tf.Tensor]
@@ -166,3 +167,21 @@ def reduce_passes(passes: Sequence[Pass]) -> tuple[list[tf.Tensor], dict[Compone
                 collected[name] = merge(collected[name], new) if name in collected else new
     totals = {owner: {name: s.tensor for name, s in by_name.items()} for owner, by_name in merged.items()}
     return gradients, totals, metrics
+
+
+def check_shards(shards: int, batch_size: int, replicas: int) -> None:
+    """Check that the devices divide the shards, and the shards the batch.
+
+    Raises:
+      UserError: they do not.
+    """
+    if shards % replicas:
+        raise UserError(
+            f"{replicas} devices cannot share {shards} shard(s) evenly; use a number of devices that divides it "
+            "(experiment.shards is fixed when a run begins)"
+        )
+    if batch_size % shards:
+        raise UserError(
+            f"experiment.batch_size {batch_size} is not divisible by {shards} shards, one for each device; "
+            "set experiment.shards or another batch size"
+        )

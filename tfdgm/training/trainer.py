@@ -17,7 +17,7 @@ from tfdgm.contracts.callback import Callback
 from tfdgm.errors import NonFiniteError, UserError
 from tfdgm.numerics.randomness import root_seed
 from tfdgm.numerics.seeds import Seed, SeedPlan
-from tfdgm.parallel.devices import Draw
+from tfdgm.parallel.devices import Draw, check_shards
 from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.experiment import Built
@@ -348,21 +348,3 @@ def _plain(callback: Callback) -> dict[str, Any]:
 def _must_be_finite(metric: str) -> bool:
     """Return whether training fails if a metric is not finite: losses and gradient norms."""
     return metric.rpartition("/")[2] in ("loss", OF_LAST_STEP)
-
-
-def check_shards(shards: int, batch_size: int, replicas: int) -> None:
-    """Check that the devices divide the shards, and the shards the batch.
-
-    Raises:
-      UserError: they do not.
-    """
-    if shards % replicas:
-        raise UserError(
-            f"{replicas} devices cannot share {shards} shard(s) evenly; use a number of devices that divides it "
-            "(experiment.shards is fixed when a run begins)"
-        )
-    if batch_size % shards:
-        raise UserError(
-            f"experiment.batch_size {batch_size} is not divisible by {shards} shards, one for each device; "
-            "set experiment.shards or another batch size"
-        )
