@@ -17,9 +17,10 @@ if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 if "xla_persistent_cache" not in os.environ.get("TF_XLA_FLAGS", ""):  # the processes of one session share programs
-    # They are of no use to the next session: TensorFlow numbers functions through a process, and so their programs.
-    _programs = tempfile.mkdtemp(prefix="tfdgm-programs-")
-    atexit.register(shutil.rmtree, _programs, ignore_errors=True)
+    _programs = os.environ.get("TFDGM_TEST_CACHE")  # a folder that is kept for the next session
+    if _programs is None:
+        _programs = tempfile.mkdtemp(prefix="tfdgm-programs-")
+        atexit.register(shutil.rmtree, _programs, ignore_errors=True)
     os.environ["TF_XLA_FLAGS"] = (
         f'--tf_xla_persistent_cache_directory="{_programs}" --tf_xla_persistent_cache_device_types=CPU'
     )
@@ -27,6 +28,10 @@ if "xla_persistent_cache" not in os.environ.get("TF_XLA_FLAGS", ""):  # the proc
 import pytest
 import tensorflow as tf
 from small import TINY_BINDINGS, command
+
+from tfdgm.system import program_names
+
+program_names.install()
 
 # for the tests of several devices; all others use the first
 tf.config.set_logical_device_configuration(

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import re
 import types
 import typing
 from abc import ABC
@@ -194,26 +195,42 @@ def named_variables(root: Any, prefix: str = "") -> dict[str, Variable]:
     """
     found: dict[str, Variable] = {}
     seen: set[int] = set()
-    for path, variable in _walk(root, prefix, set()):
-        if id(variable) not in seen:
-            seen.add(id(variable))
-            found[path] = variable
+    for path, holder in _holders(root, prefix, set()):
+        for name, variable in _own_variables(holder):
+            if id(variable) not in seen:
+                seen.add(id(variable))
+                found[f"{path}{name}"] = variable
     return found
 
 
-def _walk(node: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Variable]]:
-    if isinstance(node, (keras.Variable, tf.Variable)):
-        yield path, node
-        return
-    if isinstance(node, keras.optimizers.Optimizer):
+def name_layers(root: Any) -> None:
+    """Name all Keras layers and optimizers below `root` after their path.
+
+    Keras numbers them across the whole process, and their names are in the programs that they are compiled to.
+    """
+    for path, holder in _holders(root, "", set()):
+        if isinstance(holder, (keras.Layer, keras.optimizers.Optimizer)):
+            holder.name = re.sub(r"[^A-Za-z0-9]", "_", path)
+
+
+def _own_variables(holder: Any) -> Iterator[tuple[str, Variable]]:
+    """Yield (end of the path, variable) of a variable, layer or optimizer."""
+    if isinstance(holder, keras.optimizers.Optimizer):
         # Keras names these after its layers, which it numbers across the whole process.
-        for position, variable in enumerate(node.variables):
-            yield f"{path}/{position}", variable
-        return
-    if isinstance(node, keras.Layer):
-        for position, variable in enumerate(node.variables):
+        for position, variable in enumerate(holder.variables):
+            yield f"/{position}", variable
+    elif isinstance(holder, keras.Layer):
+        for position, variable in enumerate(holder.variables):
             name = getattr(variable, "name", "variable").split(":")[0].rsplit("/", 1)[-1]
-            yield f"{path}/{position}_{name}", variable
+            yield f"/{position}_{name}", variable
+    else:
+        yield "", holder
+
+
+def _holders(node: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Any]]:
+    """Yield (path, variable, layer or optimizer) below a node."""
+    if isinstance(node, (keras.Variable, tf.Variable, keras.Layer, keras.optimizers.Optimizer)):
+        yield path, node
         return
     if id(node) in visited:
         return
@@ -227,7 +244,7 @@ def _walk(node: Any, path: str, visited: set[int]) -> Iterator[tuple[str, Variab
         return
     visited.add(id(node))
     for name, child in children:
-        yield from _walk(child, f"{path}/{name.lstrip('_')}" if path else name.lstrip("_"), visited)
+        yield from _holders(child, f"{path}/{name.lstrip('_')}" if path else name.lstrip("_"), visited)
 
 
 def trainable(variables: dict[str, Variable]) -> dict[str, Variable]:

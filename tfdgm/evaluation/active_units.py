@@ -17,7 +17,7 @@ def active_units(draws: Draws) -> int | None:
     if len(draws.source) < 2:
         return None
     model = draws.built.model
-    mean = draws.built.devices.map(lambda x, number, count: model.infer(x, draws.context(number)).mean())
+    mean = draws.built.devices.map(lambda x, place, count: model.infer(x, draws.context(place)).mean())
     try:
         means = np.concatenate([part.numpy()[:count] for part, count in draws.over_chunks(mean)])
     except NotImplementedError:

@@ -65,13 +65,15 @@ class AggregatedPosterior:
         model = self.draws.built.model
         if model.latent.discrete:
             return False
-        parameters = gaussian_parameters(model.infer(tf.zeros([1, *model.data.spec.shape]), self.draws.context(0)))
+        parameters = gaussian_parameters(
+            model.infer(tf.zeros([1, *model.data.spec.shape]), self.draws.context(self.draws.place(0)))
+        )
         if parameters is None:
             return False
         return sum(tensor.shape.num_elements() for tensor in parameters) * len(self.draws.source) <= _LARGEST_TABLE
 
-    def _chunk_parameters(self, x: tf.Tensor, number: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parameters = gaussian_parameters(self.draws.built.model.infer(x, self.draws.context(number)))
+    def _chunk_parameters(self, x: tf.Tensor, place: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parameters = gaussian_parameters(self.draws.built.model.infer(x, self.draws.context(place)))
         assert parameters is not None
         return parameters
 
@@ -79,11 +81,11 @@ class AggregatedPosterior:
         for number, x, count in self.draws.chunks():
             mask = tf.constant(np.where(np.arange(self.draws.chunk) < count, 0.0, -np.inf), tf.float32)
             for piece in pieces:
-                yield piece, x, tf.constant(number), mask
+                yield piece, x, self.draws.place(number), mask
 
-    def _chunk_densities(self, values: tf.Tensor, x: tf.Tensor, number: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def _chunk_densities(self, values: tf.Tensor, x: tf.Tensor, place: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """Return the log of the sum over one chunk of components, `[count]`."""
-        posterior = self.draws.built.model.infer(x, self.draws.context(number))
+        posterior = self.draws.built.model.infer(x, self.draws.context(place))
         categories = self.draws.built.model.latent.categories
         if categories is None:
             densities = posterior.log_prob(values[:, None])

@@ -77,23 +77,32 @@ class Draws:
         """Yield (number, x, examples that count); the last chunk is padded with copies to keep one shape."""
         for number, start in enumerate(range(0, len(self.source), self.chunk)):
             positions = np.minimum(np.arange(start, start + self.chunk), len(self.source) - 1)
-            x = self._observed(tf.constant(self.source.gather(positions)), tf.constant(number))
+            x = self._observed(tf.constant(self.source.gather(positions)), self.place(number))
             yield number, x, min(self.chunk, len(self.source) - start)
 
-    def _observe(self, rows: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        return self.built.model.data.observe(rows, self.context(number).within("observe"))
+    def _observe(self, rows: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+        return self.built.model.data.observe(rows, self.context(place).within("observe"))
 
-    def context(self, number: tf.Tensor | int) -> Context:
-        return Context(fold(self.seed, number), self.step)
+    def place(self, number: int) -> tf.Tensor:
+        """Return the root seed, the number of a chunk and the step, int64 `[4]`.
+
+        Programs receive it as an argument, so that the same program serves every seed and step.
+        """
+        return tf.constant([*self.seed.numpy(), number, self.step.numpy()], tf.int64)
+
+    @staticmethod
+    def context(place: tf.Tensor) -> Context:
+        """Return the context of a `place`."""
+        return Context(fold(tf.cast(place[:2], tf.int32), place[2]), place[3])
 
     def over_chunks(self, run: Callable[[Iterable[tuple]], Iterator[Any]]) -> Iterator[tuple[Any, int]]:
         """Yield (result, examples that count) of every chunk.
 
         Args:
-          run: result of `Devices.map` for a function of (x, number of the chunk, examples that count).
+          run: result of `Devices.map` for a function of (x, place of the chunk, examples that count).
         """
         chunks, again = itertools.tee(self.chunks())
-        results = run((x, tf.constant(number), tf.constant(count)) for number, x, count in again)
+        results = run((x, self.place(number), tf.constant(count)) for number, x, count in again)
         return ((result, count) for result, (_, _, count) in zip(results, chunks, strict=True))
 
     def blocks(self, draws: int) -> Iterator[tuple[int, int, Block]]:
@@ -105,7 +114,7 @@ class Draws:
             for block, start in enumerate(range(0, draws, size))
         )
         kept, again = itertools.tee(parts)
-        results = self._of_size(size)((x, tf.constant(number), tf.constant(block)) for number, _, x, block, _ in again)
+        results = self._of_size(size)((x, self.place(number), tf.constant(block)) for number, _, x, block, _ in again)
         for terms, (number, count, _, _, keep) in zip(results, kept, strict=True):
             yield number, count, Block(*(term.numpy()[:keep] for term in terms))
 
@@ -115,9 +124,9 @@ class Draws:
             self._terms[size] = self.built.devices.map(partial(self._draw, size))
         return self._terms[size]
 
-    def _draw(self, size: int, x: tf.Tensor, number: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _draw(self, size: int, x: tf.Tensor, place: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
         model = self.built.model
-        context = model.with_inference(self.context(number))
+        context = model.with_inference(self.context(place))
         posterior, prior = model.infer(x, context), model.prior_distribution(context)
         value = posterior.sample(size, seed=fold(context.seed_for("draws"), block))
         likelihood = model.decode(model.embed(value), context)

@@ -29,8 +29,8 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
     model, categories = draws.built.model, draws.built.model.latent.categories
     assert categories is not None
 
-    def chunk(x: tf.Tensor, number: tf.Tensor, kept: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        context = model.with_inference(draws.context(number))
+    def chunk(x: tf.Tensor, place: tf.Tensor, kept: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        context = model.with_inference(draws.context(place))
         posterior = model.infer(x, context)
         log_probabilities = code_log_probabilities(posterior, categories)
         probabilities = tf.exp(log_probabilities)
@@ -48,7 +48,7 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
         "conditional_entropy": entropy / len(draws.source),
         "used": drawn.reshape(-1, categories).sum(axis=0) > 0,
     }
-    prior = model.prior_distribution(model.with_inference(draws.context(0)))
+    prior = model.prior_distribution(model.with_inference(draws.context(draws.place(0))))
     if independent_over_positions(prior):
         found["prior"] = np.exp(code_log_probabilities(prior, categories).numpy().astype(np.float64))
     return found

@@ -31,11 +31,11 @@ class CriticEstimates:
         ):
             return {}
         rows = self.source.gather(evenly(len(self.source), min(_EXAMPLES, len(self.source))))
-        scalars = next(self._scalars([(tf.constant(rows), self.built.state.step.read_value())]))
+        scalars = next(self._scalars([(tf.constant(rows), self.seed, self.built.state.step.read_value())]))
         return {name: float(scalar.numpy()) for name, scalar in scalars.items()}
 
-    def _estimates(self, rows: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        context = Context(self.seed, step)
+    def _estimates(self, rows: tf.Tensor, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        context = Context(seed, step)
         x = self.built.model.data.observe(rows, context.within("observe"))
         forward = ForwardPass(self.built.model, x, context)
         found: dict[str, tf.Tensor] = {}

@@ -46,7 +46,7 @@ class Validation:
         if self.built.model.posterior is None:
             return {}
         step = self.built.state.step.read_value()
-        calls = ((tf.constant(rows), tf.constant(n), step) for n, (rows, _) in enumerate(chunks(source, 500)))
+        calls = ((tf.constant(rows), fold(self.seed, n), step) for n, (rows, _) in enumerate(chunks(source, 500)))
         reconstruction, rate = sum(scores.numpy() for scores in self._scores(calls)) / len(source)
         return {
             "validation_elbo": reconstruction - rate,
@@ -54,8 +54,8 @@ class Validation:
             "validation_rate": rate,
         }
 
-    def _chunk_scores(self, rows: tf.Tensor, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        context = Context(fold(self.seed, number), step)
+    def _chunk_scores(self, rows: tf.Tensor, seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        context = Context(seed, step)
         x = self.built.model.data.observe(rows, context.within("observe"))
         forward = ForwardPass(self.built.model, x, context)
         return tf.stack([tf.reduce_sum(forward.reconstruction), tf.reduce_sum(forward.rate)])

@@ -36,11 +36,10 @@ def data_scale_warnings(built: Built) -> list[str]:
     positions = evenly(len(source), min(len(source), _EXAMPLES))
 
     @tf.function(jit_compile=True, autograph=False)
-    def observed(rows: tf.Tensor) -> tf.Tensor:
-        context = Context(root_seed(built.experiment.seed, "scale"), tf.constant(0, tf.int64))
-        return data.observe(rows, context)
+    def observed(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return data.observe(rows, Context(seed, tf.constant(0, tf.int64)))
 
-    x = observed(tf.constant(source.gather(positions))).numpy()
+    x = observed(tf.constant(source.gather(positions)), root_seed(built.experiment.seed, "scale")).numpy()
     finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
     if not finite.all():
         raise UserError(

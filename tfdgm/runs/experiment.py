@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm.contracts.callback import Callback
-from tfdgm.contracts.component import named_variables, trainable
+from tfdgm.contracts.component import name_layers, named_variables, trainable
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Data, Source
 from tfdgm.contracts.likelihood import Likelihood
@@ -111,6 +111,8 @@ class Experiment:
         scale = tf.Variable(1.0, trainable=False, name="learning_rate_scale") if self.recoveries else None
         for player in players:
             player.build(scale)
+        optimizers = {player.name: player.optimizer for player in players}
+        name_layers({"model": model, **self.objectives, "optimizers": optimizers})
         devices.use([*named_variables(model).values(), *named_variables(self.objectives).values()])
         return Built(self, model, players, State(model, self.objectives, players, scale), devices)
 

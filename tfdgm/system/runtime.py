@@ -6,7 +6,7 @@ import sys
 import threading
 
 from tfdgm.errors import UserError
-from tfdgm.system import program_cache
+from tfdgm.system import program_cache, program_names
 from tfdgm.system.console import warn
 
 #: Bytes of address space that the default run needs, imports and compilation included (measured with `ulimit -v`).
@@ -33,6 +33,7 @@ def import_tensorflow() -> None:
     try:
         import tensorflow
 
+        program_names.install()
         tensorflow.config.list_physical_devices()
         tensorflow.get_logger().setLevel("ERROR")  # it would warn of the programs that each diagnostic compiles
     finally:

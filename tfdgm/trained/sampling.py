@@ -92,12 +92,12 @@ def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndar
     positions = evenly(len(source), min(num, len(source)))
     rows, step = tf.constant(source.gather(positions)), built.state.step.read_value()
 
-    def reconstruction(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def reconstruction(rows: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         context = Context(root_seed(0, "reconstruct"), step)
         x = built.model.data.observe(rows, context.within("observe"))
         value = built.model.infer(x, context).sample(seed=context.seed_for("draws"))
         return x, built.model.decode(built.model.embed(value), context).mean()
 
     with built.state.averaged():
-        x, mean = next(built.devices.map(reconstruction)([(rows,)]))
+        x, mean = next(built.devices.map(reconstruction)([(rows, step)]))
     return x.numpy(), mean.numpy()
