@@ -42,7 +42,7 @@ def install() -> bool:
         if branch or name.startswith(_INFERENCE):  # else one of a pair for gradients, which has the name of the other
             digest, gradients = _digest(graph, attrs)
             stem = name if branch else _COUNTED.sub("", name)
-            name = names.name(stem, digest, gradients) if digest else f"{stem}_{count()}"
+            name = names.name(stem, digest, gradients) if digest is not None else f"{stem}_{count()}"
         if branch:
             graph.name = name
         return original(name, graph, attrs, *args, **options)
@@ -66,16 +66,18 @@ class _Names:
         self.context = context
         self.references: dict[str, list[str]] = {}
 
-    def name(self, stem: str, digest: str, references: list[str]) -> str:
-        """Return the name of an equal function, or the first one that no living function has."""
-        number = 0
-        while self.context().has_function(name := f"{stem}_{digest}n{number}") and self.references[name] != references:
-            number += 1
+    def name(self, stem: str, digest: int, references: list[str]) -> str:
+        """Return the name of an equal function, or the first one that no living function has.
+
+        It ends in an integer, as TensorFlow's own names do: the fingerprint of a SavedModel expects that.
+        """
+        while self.context().has_function(name := f"{stem}_{digest}") and self.references.get(name) != references:
+            digest += 1
         self.references[name] = references
         return name
 
 
-def _digest(graph: Any, attrs: Any) -> tuple[str | None, list[str]]:
+def _digest(graph: Any, attrs: Any) -> tuple[int | None, list[str]]:
     """Return a digest of what a graph computes, and the numbered names of the gradients that it refers to.
 
     The digest is None where operations keep a state of their own (a seed).
@@ -92,4 +94,4 @@ def _digest(graph: Any, attrs: Any) -> tuple[str | None, list[str]]:
     inputs, outputs = ([tensor.name for tensor in side] for side in (graph.inputs, graph.outputs))
     content.update(repr((inputs, outputs, sorted(op.name for op in graph.control_outputs))).encode())
     content.update(repr(sorted((key, str(value)) for key, value in (attrs or {}).items())).encode())
-    return content.hexdigest()[:16], gradients
+    return int.from_bytes(content.digest()[:7], "big"), gradients
