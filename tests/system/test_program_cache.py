@@ -158,15 +158,13 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def run(tmp_path, name, cache, **variables):
+def run(tmp_path, name, cache, seed=0):
     """Run `tfdgm train` for 20 steps in a new process; return the bytes of its tensors, its scores and its output."""
     from tfdgm.runs.checkpoint_files import newest_intact
 
-    environment = {k: v for k, v in os.environ.items() if k != "TF_XLA_FLAGS"} | {
-        "TFDGM_CACHE": str(cache),
-        **variables,
-    }
+    environment = {k: v for k, v in os.environ.items() if k != "TF_XLA_FLAGS"} | {"TFDGM_CACHE": str(cache)}
     bindings = "steps = 20\nexperiment.steps_per_loop = 10\nnetwork.mlp.hidden = (8,)\nexperiment.latent_size = 2"
+    bindings += f"\nexperiment.seed = {seed}"
     command = [sys.executable, "-c", PROGRAM, "train", f"--workdir={tmp_path / name}", f"--gin_bindings={bindings}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -182,6 +180,12 @@ def test_weights_and_scores_are_the_same_with_a_cold_warm_damaged_or_no_cache(tm
     assert ", 0 read from the cache" in printed
     *warm, printed = run(tmp_path, "warm", base)
     assert "; 0 programs compiled, " in printed and warm == cold
+    *other, printed = run(tmp_path, "another seed", base, seed=1)
+    assert "; 0 programs compiled, " in printed and other[0] != cold[0]
+    for trace in ("checkpoints/step-0000000020.npz", "eval.json"):
+        (tmp_path / "warm" / trace).unlink()
+    *resumed, printed = run(tmp_path, "warm", base)
+    assert "; 0 programs compiled, " in printed and resumed == cold
     for path in Path(base / program_cache.store_name()).iterdir():
         flipped(path)
     *bad, printed = run(tmp_path, "bad", base)
