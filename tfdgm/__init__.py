@@ -19,6 +19,7 @@ _HOME = {
     "Latent": "tfdgm.contracts.posterior",
     "LatentSpec": "tfdgm.contracts.specs",
     "DataSpec": "tfdgm.contracts.specs",
+    "ConditionSpec": "tfdgm.contracts.condition",
     "BuildContext": "tfdgm.contracts.specs",
     "Likelihood": "tfdgm.contracts.likelihood",
     "Objective": "tfdgm.contracts.objective",

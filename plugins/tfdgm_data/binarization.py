@@ -29,6 +29,9 @@ class Binarized(Source):
     def __len__(self) -> int:
         return len(self.source)
 
+    def conditions(self, indices: np.ndarray) -> np.ndarray:
+        return self.source.conditions(indices)
+
     def gather(self, indices: np.ndarray) -> np.ndarray:
         grey = self.source.gather(indices) / 255.0
         keys = [np.random.Philox(key=[self.seed, int(index)]) for index in indices]

@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from tfdgm import ArraySource, Context, Data, DataSpec, Modes, Source
+from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Modes, Source
 from tfdgm_data.binarization import Binarization, draw_pixels
 from tfdgm_data.digit_classifier import DigitClassifier
 
 
 class Digits(Data):
-    """The 1,797 digits of 8 x 8 pixels that scikit-learn ships (Alpaydin and Kaynak 1998, UCI).
+    """The 1,797 digits of 8 x 8 pixels that scikit-learn ships (Alpaydin and Kaynak 1998, UCI), with their labels.
 
     Split by `numpy.random.RandomState(0).permutation(1797)`: the first 1,297 are the training split, the next 200
     validation, the last 300 test. Grey levels 0..16 are divided by 16.
@@ -38,17 +38,19 @@ class Digits(Data):
             levels=17 if binarization == "none" else 2,
             binarized=None if binarization == "none" else binarization,
             image_shape=(8, 8),
+            condition=ConditionSpec(categories=10, names=tuple("0123456789")),
         )
 
     def splits(self) -> dict[str, Source]:
-        train, validation, test = (grey for grey, _ in labelled_digits().values())
+        digits = labelled_digits()
+        train, validation, test = (grey for grey, _ in digits.values())
         if self.binarization == "static":
             train = np.random.RandomState(3).rand(*train.shape) < train
         if self.binarization != "none":
             validation = np.random.RandomState(2).rand(*validation.shape) < validation
             test = np.random.RandomState(1).rand(*test.shape) < test
         splits = {"train": train, "validation": validation, "test": test}
-        return {name: ArraySource(rows.astype(np.float32)) for name, rows in splits.items()}
+        return {name: ArraySource(rows.astype(np.float32), digits[name][1]) for name, rows in splits.items()}
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
         """Draw binary pixels from grey ones; rows that are already binary do not change."""

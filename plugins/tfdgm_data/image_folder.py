@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import Context, Data, DataSpec, Source
+from tfdgm import ConditionSpec, Context, Data, DataSpec, Source
 from tfdgm_data.image_file import check_header, read_square
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -22,6 +22,9 @@ class ImageFolder(Data):
     If there is a subfolder `train`, the splits are the existing subfolders `train`, `validation` and `test`. Otherwise
     all images are shuffled once by `numpy.random.RandomState(0)` and divided. The header of every image is read when
     the run starts.
+
+    If every image of a split lies in one of several subfolders of it, these are its classes, and their names in
+    alphabetical order the labels.
 
     Args:
       path: the folder.
@@ -51,8 +54,16 @@ class ImageFolder(Data):
         self.size = size
         self.channels = channels
         image_shape = (size, size, 3) if channels == 3 else (size, size)
-        self.spec = DataSpec(shape=(size, size, channels), low=0.0, high=1.0, levels=256, image_shape=image_shape)
         self._files = self._find(validation_share, test_share)
+        self._labels, names = self._classes()
+        self.spec = DataSpec(
+            shape=(size, size, channels),
+            low=0.0,
+            high=1.0,
+            levels=256,
+            image_shape=image_shape,
+            condition=ConditionSpec(categories=len(names), names=names) if names else None,
+        )
 
     def _find(self, validation_share: float, test_share: float) -> dict[str, list[Path]]:
         try:
@@ -78,8 +89,27 @@ class ImageFolder(Data):
                 check_header(file)
         return found
 
+    def _classes(self) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+        """Return the labels of every split, and the names of the classes; both empty if the folder has no classes."""
+        folders: dict[str, list[str]] = {}
+        for split, files in self._files.items():
+            root = self.path / split if self.divided else self.path
+            parts = [file.relative_to(root).parts for file in files]
+            if any(len(part) == 1 for part in parts):
+                return {}, ()
+            folders[split] = [part[0] for part in parts]
+        names = sorted({name for of_split in folders.values() for name in of_split})
+        if len(names) < 2:
+            return {}, ()
+        numbers = {name: number for number, name in enumerate(names)}
+        labels = {split: np.array([numbers[name] for name in found], np.int32) for split, found in folders.items()}
+        return labels, tuple(names)
+
     def splits(self) -> dict[str, Source]:
-        return {name: ImageFiles(files, self.size, self.channels) for name, files in self._files.items()}
+        return {
+            name: ImageFiles(files, self.size, self.channels, self._labels.get(name))
+            for name, files in self._files.items()
+        }
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
         """Scale bytes to [0, 1]."""
@@ -94,10 +124,11 @@ class ImageFolder(Data):
 
 
 class ImageFiles(Source):
-    """Image files, read on demand."""
+    """Image files, read on demand, with their labels, if there are any."""
 
-    def __init__(self, files: list[Path], size: int, channels: int) -> None:
+    def __init__(self, files: list[Path], size: int, channels: int, labels: np.ndarray | None = None) -> None:
         self.files = files
+        self.labels = labels
         self.shape = (size, size, channels)
         self.dtype = np.uint8
 
@@ -107,6 +138,9 @@ class ImageFiles(Source):
     def gather(self, indices: np.ndarray) -> np.ndarray:
         size, _, channels = self.shape
         return np.stack([read_square(self.files[index], size, channels) for index in indices])
+
+    def conditions(self, indices: np.ndarray) -> np.ndarray:
+        return super().conditions(indices) if self.labels is None else self.labels[indices]
 
 
 def _images(folder: Path) -> list[Path]:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import ArraySource, Context, Data, DataSpec, Source, UserError
+from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Source, UserError
 from tfdgm_data.npz_file import load
 
 _SPLITS = ("train", "validation", "test")
 _CHECKED_AT_ONCE = 1 << 24
+_MOST_LABELS = 100_000
 
 
 class Npz(Data):
@@ -21,6 +22,9 @@ class Npz(Data):
     When the run starts, the whole file is read once: its checksums are verified, and every value must be finite in
     float32.
 
+    The arrays `train_labels`, `validation_labels` and `test_labels`, if present, are the conditions of the examples:
+    labels `[examples]`, integers from 0, or vectors `[examples, c]` of floating-point values.
+
     Args:
       path: the file.
       low: lower end of the range of x; None takes the smallest value of all splits.
@@ -29,7 +33,8 @@ class Npz(Data):
 
     def __init__(self, *, path: str, low: float | None = None, high: float | None = None) -> None:
         self.path = path
-        arrays = load(Path(path), _SPLITS, needed="train")
+        arrays = load(Path(path), (*_SPLITS, *(f"{name}_labels" for name in _SPLITS)), needed="train")
+        labels = {name: arrays.pop(f"{name}_labels") for name in _SPLITS if f"{name}_labels" in arrays}
         train = arrays["train"]
         self._integer = np.issubdtype(train.dtype, np.integer)
         for name, rows in arrays.items():
@@ -42,6 +47,7 @@ class Npz(Data):
             high=(1.0 if self._integer else max(highest for _, highest in ranges.values())) if high is None else high,
             levels=256 if self._integer else None,
             image_shape=_image_shape(train.shape[1:]),
+            condition=self._condition(labels, arrays),
         )
         for name, (lowest, highest) in ranges.items():
             self.require(
@@ -55,6 +61,33 @@ class Npz(Data):
             "255, or store them as floats",
         )
         self._splits = arrays
+        self._labels = labels
+
+    def _condition(self, labels: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> ConditionSpec | None:
+        """Return the specification of the labels; None if there are none."""
+        if not labels:
+            return None
+        for name in arrays:
+            self.require(name in labels, f"{self.path}: other splits have labels, but there is no '{name}_labels'")
+        kinds = {(array.shape[1:], np.issubdtype(array.dtype, np.integer)) for array in labels.values()}
+        shape, integers = kinds.pop()
+        self.require(
+            not kinds and len(shape) == (0 if integers else 1),
+            f"{self.path}: labels must be integers [examples], or floating-point vectors [examples, c] of one size c",
+        )
+        for name, array in labels.items():
+            where = f"{self.path}: the array '{name}_labels'"
+            self.require(name in arrays, f"{where} belongs to no array {name!r}")
+            self.require(
+                len(array) == len(arrays[name]), f"{where} has {len(array)} rows, but {name!r} has {len(arrays[name])}"
+            )
+            self.require(array.ndim == 2 or array.min() >= 0, f"{where} has negative labels")
+            self.require(bool(np.all(np.isfinite(array))), f"{where} has NaN or infinity")
+        if labels["train"].ndim == 2:
+            return ConditionSpec(size=labels["train"].shape[1])
+        highest = max(int(array.max()) for array in labels.values())
+        self.require(highest < _MOST_LABELS, f"{self.path}: the highest label is {highest}; labels are counted from 0")
+        return ConditionSpec(categories=highest + 1)
 
     def _check(self, name: str, rows: np.ndarray, train: np.ndarray) -> None:
         where = f"{self.path}: the array {name!r}"
@@ -80,7 +113,7 @@ class Npz(Data):
                 raise UserError(f"{self.display_name()}: {where} has {problem}, the first at {at}")
 
     def splits(self) -> dict[str, Source]:
-        return {name: ArraySource(rows) for name, rows in self._splits.items()}
+        return {name: ArraySource(rows, self._labels.get(name)) for name, rows in self._splits.items()}
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
         """Convert to float32; divide integers by 255."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import ArraySource, Context, Data, DataSpec, Source, UserError
+from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Source, UserError
 from tfdgm_data.binarization import Binarization, Binarized, draw_pixels
 
 #: Seeds of the fixed binary pixels of each split.
@@ -18,7 +18,8 @@ class TFDS(Data):
     """Images of a data set that `tensorflow_datasets` has prepared on this machine; nothing is downloaded.
 
     Array records are read by position, on demand. Other file formats have no random access and are read into memory
-    when the run starts. Requires the extra `datasets` (`pip install "tfdgm[datasets]"`).
+    when the run starts. The labels are those of the feature `label`, if the data set has one. Requires the extra
+    `datasets` (`pip install "tfdgm[datasets]"`).
 
     Args:
       name: name of the data set, for example "mnist" or "cifar10"; with config and version if there are several.
@@ -55,6 +56,7 @@ class TFDS(Data):
             levels=2 if binary else 256,
             binarized=binarization if binary else None,
             image_shape=shape if shape[-1] == 3 else shape[:-1],
+            condition=self._condition,
         )
 
     def _read(self) -> dict[str, Source]:
@@ -78,6 +80,11 @@ class TFDS(Data):
         )
         dtype = builder.info.features[self.key].np_dtype
         self.require(dtype == np.uint8, f"{self.key!r} of {self.name!r} has dtype {np.dtype(dtype)}, not uint8")
+        classes = builder.info.features.get("label") if "label" in builder.info.features else None
+        self._condition: ConditionSpec | None = None
+        if isinstance(classes, datasets.features.ClassLabel) and classes.num_classes:
+            names = tuple(classes.names) if len(set(classes.names)) == classes.num_classes else ()
+            self._condition = ConditionSpec(categories=classes.num_classes, names=names)
         ranges = {name: (0, prepared[name]) for name in ("train", "validation", "test") if name in prepared}
         if self.num_validation:
             self.require(
@@ -99,17 +106,20 @@ class TFDS(Data):
         return sources
 
     def _open(self, builder: Any, split: str, shape: tuple[int, ...]) -> Source:
-        others = {name: False for name in builder.info.features if name != self.key}
+        kept = (self.key,) if self._condition is None else (self.key, "label")
         try:
-            return Records(builder.as_data_source(split=split), self.key, shape, f"{split} in {self.data_dir}")
+            return Records(builder.as_data_source(split=split), kept, shape, f"{split} in {self.data_dir}")
         except NotImplementedError:  # a format without random access
             import tensorflow_datasets as datasets
 
-            partial = datasets.decode.PartialDecoding({self.key: True, **others})
+            partial = datasets.decode.PartialDecoding({name: name in kept for name in builder.info.features})
             in_order = datasets.ReadConfig(interleave_cycle_length=1, try_autocache=False)  # the order of array records
             with _refusals(f"cannot read {split} in {self.data_dir}, which may be damaged"):
                 loaded = builder.as_dataset(split=split, decoders=partial, shuffle_files=False, read_config=in_order)
-                return ArraySource(np.stack([example[self.key] for example in loaded.as_numpy_iterator()]))
+                columns = zip(
+                    *([example[name] for name in kept] for example in loaded.as_numpy_iterator()), strict=True
+                )
+                return ArraySource(*(np.stack(column) for column in columns))
 
     def splits(self) -> dict[str, Source]:
         return dict(self._sources)
@@ -136,15 +146,15 @@ class Records(Source):
     """Array records of one split.
 
     Args:
-      records: a sequence of dicts with an image under `key`.
-      key: name of the image in a record.
+      records: a sequence of dicts.
+      keys: names of the image, and of the label if there is one, in a record.
       shape: shape of every image.
       where: name of the records in messages.
     """
 
-    def __init__(self, records: Any, key: str, shape: tuple[int, ...], where: str) -> None:
+    def __init__(self, records: Any, keys: tuple[str, ...], shape: tuple[int, ...], where: str) -> None:
         self.records = records
-        self.key = key
+        self.keys = keys
         self.shape = shape
         self.dtype = np.uint8
         self.where = where
@@ -153,11 +163,16 @@ class Records(Source):
         return len(self.records)
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
-        return np.stack([self._image(int(index)) for index in indices])
+        return np.stack([self._read(int(index), self.keys[0]) for index in indices])
 
-    def _image(self, index: int) -> np.ndarray:
+    def conditions(self, indices: np.ndarray) -> np.ndarray:
+        if len(self.keys) == 1:
+            return super().conditions(indices)
+        return np.array([self._read(int(index), self.keys[1]) for index in indices], np.int32)
+
+    def _read(self, index: int, key: str) -> Any:
         with _refusals(f"cannot read record {index} of {self.where}, which may be damaged"):
-            return self.records[index][self.key]
+            return self.records[index][key]
 
 
 @contextmanager

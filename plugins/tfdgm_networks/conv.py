@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfdgm import BuildContext, Component, Context, Network
+from tfdgm import BuildContext, Component, ConditionSpec, Context, Network
 from tfdgm_networks.images import Size, as_image, path
 from tfdgm_networks.normalization import BatchNormalization
 
@@ -23,6 +23,9 @@ class Conv(Network):
     transposed convolutions, and crops. An affine map connects a vector to the first size of at most `smallest` pixels
     a side.
 
+    A condition y scales and shifts the channels before every activation: h -> (1 + a(y)) h + b(y), with a and b linear
+    (FiLM; Perez et al. 2018), starting at 0.
+
     Args:
       width: number of channels at the coarsest size; each finer size has half as many, at least 16.
       residual_blocks: number of blocks x + conv1x1(f(conv3x3(f(x)))), f the activation.
@@ -30,6 +33,8 @@ class Conv(Network):
       activation: name of a Keras activation.
       normalization: "batch" for batch normalisation before every activation (`BatchNormalization`).
     """
+
+    conditional = True
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class Conv(Network):
 
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
         self.output_shape = output_shape
+        self.condition = context.condition
         source, target = as_image(input_shape, context.data), as_image(output_shape, context.data)
         if source and target:  # z and its features are vectors, even if their shape happens to be that of x
             if input_shape == context.latent.decoder_input_shape and len(input_shape) != 3:
@@ -100,7 +106,7 @@ class Conv(Network):
         self.flattens = target is None
 
     def activation(self, channels: int) -> "Activation":
-        return Activation(self.activate, channels if self.normalization else None)
+        return Activation(self.activate, channels, bool(self.normalization), self.condition)
 
     def width_at(self, distance: int) -> int:
         """Return the number of channels `distance` halvings above the coarsest size."""
@@ -127,14 +133,30 @@ class Conv(Network):
 
 
 class Activation(Component):
-    """f(x), or f(batch normalisation of x)."""
+    """f(x), with batch normalisation, and with scale and shift by a condition, before it where asked for."""
 
-    def __init__(self, activate: Callable[[tf.Tensor], tf.Tensor], normalised_channels: int | None) -> None:
+    def __init__(
+        self,
+        activate: Callable[[tf.Tensor], tf.Tensor],
+        channels: int,
+        normalised: bool,
+        condition: ConditionSpec | None,
+    ) -> None:
         self.activate = activate
-        self.norm = BatchNormalization(normalised_channels) if normalised_channels else None
+        self.norm = BatchNormalization(channels) if normalised else None
+        self.condition = condition
+        self.modulation: Any = None
+        if condition is not None:
+            self.modulation = keras.layers.Dense(2 * channels, use_bias=False, kernel_initializer="zeros")
+            self.modulation.build((None, condition.width))
 
     def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
-        return self.activate(x if self.norm is None else self.norm(x, context))
+        if self.norm is not None:
+            x = self.norm(x, context)
+        if self.condition is not None:
+            scale, shift = tf.split(self.modulation(self.condition.features(context.y))[:, None, None], 2, axis=-1)
+            x = (1 + scale) * x + shift
+        return self.activate(x)
 
 
 class Residual(Component):

@@ -14,6 +14,8 @@ from tfdgm_networks.normalization import BatchNormalization
 class MLP(Network):
     """Dense layers with an activation after all but the last; input and output are flattened.
 
+    A condition y is concatenated to the input: one-hot for a label, whose rows of the first kernel are an embedding.
+
     Args:
       hidden: widths of the hidden layers; empty for an affine map.
       activation: name of a Keras activation. "glu" gates every hidden layer: (W x + b) * sigmoid(V x + c) (Dauphin
@@ -22,6 +24,8 @@ class MLP(Network):
       dropout: probability of setting a hidden unit to 0 in training.
       initializer: name of a Keras initializer of the kernels; biases start at 0.
     """
+
+    conditional = True
 
     def __init__(
         self,
@@ -51,7 +55,9 @@ class MLP(Network):
 
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
         self.output_shape = output_shape
-        width = math.prod(input_shape)
+        self.input_size = math.prod(input_shape)
+        self.condition = context.condition
+        width = self.input_size + (self.condition.width if self.condition else 0)
         self.layers = []
         self.norms: list[BatchNormalization] = []
         activation = None if self.normalization else self.activation  # applied after normalisation instead
@@ -76,7 +82,9 @@ class MLP(Network):
 
     def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """Map `[batch, *input_shape]` to `[batch, *output_shape]`."""
-        hidden = tf.reshape(x, [-1, self.layers[0].kernel.shape[0]])
+        hidden = tf.reshape(x, [-1, self.input_size])
+        if self.condition is not None:
+            hidden = tf.concat([hidden, self.condition.features(context.y)], axis=1)
         for number, layer in enumerate(self.layers):
             if number and self.dropout and context.training:
                 hidden = tf.nn.experimental.stateless_dropout(

@@ -1,5 +1,6 @@
 """The critic: a network from samples to scores, evaluated at its own or at other weights."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import keras
@@ -14,6 +15,9 @@ Score = Callable[[tf.Tensor], tf.Tensor]
 
 class Critic(Component):
     """f(x), one score for each sample, or for each `packing` samples seen together (PacGAN; Lin et al. 2018).
+
+    Under a condition y with features v(y), f(x, y) = g_0(x) + <v(y), g(x)>, where the network gives (g_0, g): the
+    projection of the network's last layer on an embedding of y (Miyato and Koyama 2018, equation 3).
 
     Args:
       network: maps the samples' shape, with a last axis `packing` times as long, to a scalar; None for a copy of the
@@ -31,7 +35,10 @@ class Critic(Component):
 
     def build(self, shape: tuple[int, ...], context: BuildContext) -> None:
         self.network: Network = self.given or context.like_decoder()
-        self.network.build((*shape[:-1], shape[-1] * self.packing), (), context.within("critic"))
+        self.condition = context.condition
+        outputs = () if self.condition is None else (1 + self.packing * self.condition.width,)
+        within = dataclasses.replace(context.within("critic"), condition=None, train_conditions=None)
+        self.network.build((*shape[:-1], shape[-1] * self.packing), outputs, within)
         self.directions: dict[str, keras.Variable] = {}
         if self.spectral_normalization:
             for number, kernel in enumerate(self.kernels()):
@@ -77,7 +84,7 @@ class Critic(Component):
           values: tensors that replace variables, by position; gradients reach the tensors.
         """
         if values is None and not self.spectral_normalization:
-            return lambda x: self.network(x, context)
+            return lambda x: self._scores(x, context)
         variables = self.variables()
         current = [variable.value if values is None else values[i] for i, variable in enumerate(variables)]
         if self.spectral_normalization:
@@ -89,9 +96,20 @@ class Critic(Component):
 
         def score(x: tf.Tensor) -> tf.Tensor:
             with substituted(variables, current):
-                return self.network(x, context)
+                return self._scores(x, context)
 
         return score
+
+    def _scores(self, x: tf.Tensor, context: Context) -> tf.Tensor:
+        """Return f(x, y) of packed samples: one or more blocks of as many as there are packs of conditions."""
+        if self.condition is None:
+            return self.network(x, context)
+        assert context.y is not None
+        packs = context.y.shape[0] // self.packing
+        features = self.condition.features(context.y[: packs * self.packing])
+        features = tf.tile(tf.reshape(features, [packs, -1]), [x.shape[0] // packs, 1])
+        outputs = self.network(x, dataclasses.replace(context, y=None))
+        return outputs[:, 0] + tf.reduce_sum(features * outputs[:, 1:], axis=1)
 
     def project(self) -> None:
         """Do one power iteration for every kernel."""

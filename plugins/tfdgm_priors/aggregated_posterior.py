@@ -25,6 +25,9 @@ class AggregatedPosterior(Prior):
     other grids no mass; the prior is then the smoothed running frequency of every code at each position
     ("frequencies").
 
+    Under a condition y the sum is over all examples, whatever their y, so p(z) does not depend on y; a pseudo-input
+    keeps the condition of the example at which it starts.
+
     Args:
       components: "pseudo_inputs", "subset", "exact" or "frequencies"; None is "frequencies" under vector quantisation,
         else "pseudo_inputs".
@@ -86,7 +89,11 @@ class AggregatedPosterior(Prior):
         )
         self.range = (context.data.low, context.data.high)
         random = np.random.RandomState(context.seed_for("inputs"))
-        rows = context.train_rows(random.permutation(context.num_train)[: self.num_components])
+        chosen = random.permutation(context.num_train)[: self.num_components]
+        rows = context.train_rows(chosen)
+        self.conditions: Any = None
+        if context.train_conditions is not None:
+            self.conditions = tf.Variable(context.train_conditions(chosen), trainable=False, name="conditions")
         self.inputs = keras.Variable(rows, trainable=self.kind == "pseudo_inputs", name="inputs")
 
     def distribution(self, context: Context) -> tfd.Distribution:
@@ -102,7 +109,8 @@ class AggregatedPosterior(Prior):
             return tfd.Independent(tfd.Categorical(logits=logits), len(self.latent.event_shape))
         if self.kind == "exact":
             if not batch_given:  # refuses a posterior of another family before training
-                self._parameters(context.infer(tf.zeros([1, *self.data_shape])), "exact")
+                one = None if context.y is None else context.y[:1]
+                self._parameters(context.infer(tf.zeros([1, *self.data_shape]), one), "exact")
             else:
                 rows = self._parameters(context.infer(context.x), "exact")
                 rows["index"] = context.index
@@ -110,7 +118,8 @@ class AggregatedPosterior(Prior):
             exclude = context.index if self.leave_one_out and context.training else None
             memory = {name: variable.value for name, variable in self.memory.items()}
             return self._mixture(memory, learned=False, exclude=exclude)
-        components = context.infer(self.inputs.value)
+        y = None if self.conditions is None else tf.convert_to_tensor(self.conditions)
+        components = context.infer(self.inputs.value, y)
         parameters = _parameters(components, self.latent.categories)
         if parameters is None:
             weights = tfd.Categorical(logits=tf.zeros([self.num_components]))

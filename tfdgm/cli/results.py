@@ -197,10 +197,12 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, st
     import numpy as np
 
     from tfdgm.reporting.pictures import can_draw, save_examples
-    from tfdgm.trained.sampling import draw, reconstruct, save_samples
+    from tfdgm.trained.sampling import by_label, draw, reconstruct, save_samples
 
     spec, step = built.experiment.data.spec, int(built.state.step.numpy())
-    samples = draw(built, _NUM_PICTURES if spec.image_shape else 2_500)
+    num = _NUM_PICTURES if spec.image_shape else 2_500
+    labels = by_label(built, num)
+    samples = draw(built, num if labels is None else len(labels), y=labels)
     pairs = None
     if built.model.posterior is not None and spec.image_shape is not None:
         pairs = reconstruct(built, split, _NUM_PICTURES // 2)
@@ -210,9 +212,12 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, st
     if not can_draw(spec):
         return {}
     path = workdir.samples / f"samples-{step}.png"
-    save_examples(path, samples.mean if spec.image_shape else samples.x, spec)
+    columns = None if labels is None else int(np.sum(labels == labels[0]))
+    save_examples(path, samples.mean if spec.image_shape else samples.x, spec, columns)
     shown = "E[x|z] at" if spec.image_shape else "x of"
     captions = {path: f"Samples at step {step:,}: {shown} {len(samples.x):,} draws of z from the prior."}
+    if labels is not None and spec.image_shape:
+        captions[path] += " Each row has one label, in order."
     if pairs is not None:
         x, mean = pairs
         path = workdir.samples / f"reconstructions-{step}.png"

@@ -4,12 +4,17 @@ file holds the arrays x, mean (E[x|z]) and z.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from absl import flags
 
 from tfdgm.cli.results import define_trained_flags, open_trained
-from tfdgm.errors import UserError
+from tfdgm.errors import UserError, did_you_mean
 from tfdgm.system.console import say
+
+if TYPE_CHECKING:
+    from tfdgm.runs.experiment import Built
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -17,6 +22,12 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("num", 64, "number of draws", flag_values=values)
     flags.DEFINE_string("output", None, "file to write, .png or .npz", flag_values=values)
     flags.DEFINE_integer("seed", 0, "seed of the draws", flag_values=values)
+    flags.DEFINE_string(
+        "label",
+        None,
+        "label of all draws, by name or number; by default the data's own, or each in turn in a picture",
+        flag_values=values,
+    )
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
@@ -29,16 +40,44 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError(f"--num must be at least 1, got {values.num}")
     with open_trained(values.workdir, values.replicas, values.checkpoint, values.trust_workdir) as (_, built):
         from tfdgm.reporting.pictures import save_examples
-        from tfdgm.trained.sampling import draw, save_samples
+        from tfdgm.trained.sampling import by_label, draw, save_samples
 
-        samples = draw(built, values.num, values.seed)
+        y: np.ndarray | None = None
+        if values.label is not None:
+            y = label_of(built, values.label, values.num)
+        elif output.suffix == ".png":
+            y = by_label(built, values.num)
+        num = values.num if y is None else len(y)
+        samples = draw(built, num, values.seed, y)
+        columns = None if y is None or values.label is not None else int(np.sum(y == y[0]))
     spec = built.experiment.data.spec
     try:
         if output.suffix == ".npz":
             save_samples(output, samples)
         else:
-            save_examples(output, samples.mean if spec.image_shape else samples.x, spec)
+            save_examples(output, samples.mean if spec.image_shape else samples.x, spec, columns)
     except OSError as error:
         raise UserError(f"{output} could not be written: {error.strerror or error}") from None
-    say(f"{values.num} samples written to {output}")
+    say(f"{num} samples written to {output}")
     return 0
+
+
+def label_of(built: "Built", given: str, num: int) -> "np.ndarray":
+    """Return a label `num` times.
+
+    Args:
+      built: the experiment.
+      given: the label's name, or its number.
+      num: number of draws.
+
+    Raises:
+      UserError: the model has no labels, or not this one.
+    """
+    condition = built.model.condition
+    if condition is None or condition.categories is None:
+        raise UserError("--label: the model is not conditioned on labels (experiment.condition)")
+    names = condition.names or tuple(map(str, range(condition.categories)))
+    if given not in names and not (given.isdigit() and int(given) < condition.categories):
+        raise UserError(f"--label: there is no label {given!r}. {did_you_mean(given, names)}")
+    number = names.index(given) if given in names else int(given)
+    return np.full(num, number, np.int32)

@@ -57,9 +57,11 @@ class Context:
       step: int64 scalar, the number of model updates before this one.
       training: True inside a training step.
       x: the batch `[batch, *shape]`, or None if there is none.
+      y: the condition of every example or draw of this call, int32 labels `[batch]` or float32 vectors `[batch, c]`;
+        None in a run without `experiment.condition`.
       index: int32 `[batch]`, positions of the batch in the training split; None outside training.
       infer: x -> q(z|x) as a tfd.Distribution; None in a model without a posterior. It costs nothing on the batch
-        itself.
+        itself. In a run with a condition, `infer(x, y)` for any other x.
       collector: receives the statistics of `collect`; None outside training.
     """
 
@@ -67,8 +69,9 @@ class Context:
     step: tf.Tensor
     training: bool = False
     x: tf.Tensor | None = None
+    y: tf.Tensor | None = None
     index: tf.Tensor | None = None
-    infer: Callable[[tf.Tensor], Any] | None = None
+    infer: Callable[..., Any] | None = None
     collector: Collector | None = None
 
     def __post_init__(self) -> None:

@@ -28,6 +28,13 @@ class Source(ABC):
     def gather(self, indices: np.ndarray) -> np.ndarray:
         """Return rows `[len(indices), *shape]`. Must be thread-safe."""
 
+    def conditions(self, indices: np.ndarray) -> np.ndarray:
+        """Return y of the rows, `[len(indices), *condition.shape]`; required if the data's spec has a condition.
+
+        Must be thread-safe.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no conditions")
+
     @property
     def nbytes(self) -> int:
         """Size of all rows in bytes."""
@@ -35,10 +42,11 @@ class Source(ABC):
 
 
 class ArraySource(Source):
-    """Rows of an array in memory or mapped from disk."""
+    """Rows of an array in memory or mapped from disk, and of a second array of their conditions, if there is one."""
 
-    def __init__(self, rows: np.ndarray) -> None:
+    def __init__(self, rows: np.ndarray, conditions: np.ndarray | None = None) -> None:
         self.rows = rows
+        self.of_rows = conditions
         self.shape = tuple(rows.shape[1:])
         self.dtype = rows.dtype
 
@@ -47,6 +55,9 @@ class ArraySource(Source):
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
         return np.asarray(self.rows[indices])
+
+    def conditions(self, indices: np.ndarray) -> np.ndarray:
+        return super().conditions(indices) if self.of_rows is None else np.asarray(self.of_rows[indices])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,9 +36,11 @@ class Network(Component):
         does under batch normalisation. An objective that penalises the gradient of each output with respect to its own
         input refuses such a network, because that gradient is then incomplete. A network composed of others sets it if
         one of them does.
+      conditional: whether the network reads the condition `context.y`, if `build` received `context.condition`.
     """
 
     mixes_examples: bool = False
+    conditional: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

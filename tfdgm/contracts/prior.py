@@ -29,17 +29,20 @@ class Prior(Component):
       over: "vectors" for a density on R^d, "codes" for a distribution over grids of codes, "latent" for a prior with
         the event shape of the posterior's draws, vectors or codes.
       needs_posterior: True if the prior is computed from q(z|x), as the aggregated posterior is.
+      conditional: True if the prior is p(z|y): it reads the condition `context.y` `[batch, ...]`, and its distribution
+        has the batch shape `[batch]`.
     """
 
     over: ClassVar[str] = "vectors"
     needs_posterior: ClassVar[bool] = False
+    conditional: bool = False
 
     def build(self, context: BuildContext) -> None:
         """Create the variables. `context.latent` describes z."""
 
     @abstractmethod
     def distribution(self, context: Context) -> Any:
-        """Return p(z) as a tfd.Distribution with empty batch shape.
+        """Return p(z) as a tfd.Distribution with empty batch shape, or p(z|y) with batch shape `[batch]`.
 
         Its event shape is `[context.latent.size]` for a density on vectors, and `context.latent.event_shape` for the
         other kinds; draws of codes are int32. Construct it inside the call, from variables read there.

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tfdgm.contracts.condition import ConditionSpec
+
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
@@ -18,6 +20,7 @@ class DataSpec:
       levels: number of distinct grey levels in [low, high] if x is discrete, else None.
       binarized: how x was binarised ("dynamic", "static"), else None.
       image_shape: shape in which to draw x, `(height, width)` or `(height, width, 3)`; None if x is not an image.
+      condition: the labels or condition vectors y that the examples carry; None if they carry none.
     """
 
     shape: tuple[int, ...]
@@ -26,6 +29,7 @@ class DataSpec:
     levels: int | None = None
     binarized: str | None = None
     image_shape: tuple[int, ...] | None = None
+    condition: ConditionSpec | None = None
 
     @property
     def size(self) -> int:
@@ -83,6 +87,8 @@ class BuildContext:
       num_train: number of training examples.
       train_rows: indices -> observed training examples x as a NumPy array `[len(indices), *data.shape]`, for
         initialisations from data, such as pseudo-inputs.
+      condition: specification of y in a run with `experiment.condition`; None in any other run.
+      train_conditions: indices -> y of those training examples as a NumPy array; None without a condition.
       train_features: indices -> the untrained encoder's features of those examples; None without an encoder.
       steps: number of model updates in the whole run, over which to check schedules.
       like_decoder: returns a new network with the decoder's class and hyperparameters, not built yet: the default
@@ -100,6 +106,8 @@ class BuildContext:
     train_features: Callable[[np.ndarray], np.ndarray] | None = None
     like_decoder: Callable[[], Any] = _no_decoder
     precision: Literal["float32", "bfloat16"] = "float32"
+    condition: ConditionSpec | None = None
+    train_conditions: Callable[[np.ndarray], np.ndarray] | None = None
 
     def seed_for(self, purpose: str) -> int:
         """Return a non-negative integer seed, a function of the run's seed and of `purpose`."""

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.bounds import Draws, Place
 from tfdgm.model.code_densities import code_log_probabilities, mixture_densities
 from tfdgm.numerics.gaussians import gaussian_log_densities
 
@@ -40,8 +40,21 @@ class AggregatedPosterior:
         """Discard the posteriors' parameters; call it when the weights have changed."""
         self._table = None
 
-    def log_prob(self, values: np.ndarray) -> np.ndarray:
-        """Return log q_agg at `values` `[count, *event]`, float64 `[count]`."""
+    def log_prob(self, values: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """Return log q_agg at `values` `[count, *event]`, float64 `[count]`; with labels `[count]`, log q_agg(z|y).
+
+        q_agg(z|y) is the mean of q(z|x_m, y) over the examples x_m with the label y.
+        """
+        if labels is None:
+            return self._log_prob(values, np.ones(len(self.draws.source), bool), len(values))
+        source, found = self.draws.source, np.empty(len(values))
+        of_examples = source.conditions(np.arange(len(source)))
+        for label in np.unique(labels):
+            found[labels == label] = self._log_prob(values[labels == label], of_examples == label, len(values))
+        return found
+
+    def _log_prob(self, values: np.ndarray, members: np.ndarray, at_most: int) -> np.ndarray:
+        """Return the log of the mean density of the components of `members`; one program for `at_most` values."""
         if self._table is None and self._has_table:
             self._table = GaussianTable.of(self.draws.over_chunks(self._gaussians))
         if self._table is not None:
@@ -49,15 +62,15 @@ class AggregatedPosterior:
             run = self._pairs
         else:
             event = max(1, int(np.prod(values.shape[1:])))
-            size = max(1, min(len(values), _DENSITIES_AT_ONCE // (self.draws.chunk * event)))
+            size = max(1, min(at_most, _DENSITIES_AT_ONCE // (self.draws.chunk * event)))
             calls, run = self._chunk_calls, self._densities
         padded = np.resize(values, (-(-len(values) // size) * size, *values.shape[1:]))
         pieces = [slice(start, start + size) for start in range(0, len(padded), size)]
         total = np.full(len(padded), -np.inf)
-        results = run(calls([tf.constant(padded[piece]) for piece in pieces]))
+        results = run(calls([tf.constant(padded[piece]) for piece in pieces], members))
         for piece, densities in zip(itertools.cycle(pieces), results, strict=False):
             total[piece] = np.logaddexp(total[piece], densities.numpy())
-        return total[: len(values)] - np.log(len(self.draws.source))
+        return total[: len(values)] - np.log(np.sum(members))
 
     @cached_property
     def _has_table(self) -> bool:
@@ -66,24 +79,24 @@ class AggregatedPosterior:
         if model.latent.discrete:
             return False
         parameters = gaussian_parameters(
-            model.infer(tf.zeros([1, *model.data.spec.shape]), self.draws.context(self.draws.place(0)))
+            model.infer(tf.zeros([1, *model.data.spec.shape]), self.draws.context(self.draws.place(0, size=1)))
         )
         if parameters is None:
             return False
         return sum(tensor.shape.num_elements() for tensor in parameters) * len(self.draws.source) <= _LARGEST_TABLE
 
-    def _chunk_parameters(self, x: tf.Tensor, place: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _chunk_parameters(self, x: tf.Tensor, place: Place, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parameters = gaussian_parameters(self.draws.built.model.infer(x, self.draws.context(place)))
         assert parameters is not None
         return parameters
 
-    def _chunk_calls(self, pieces: list[tf.Tensor]) -> Iterator[tuple]:
-        for number, x, count in self.draws.chunks():
-            mask = tf.constant(np.where(np.arange(self.draws.chunk) < count, 0.0, -np.inf), tf.float32)
+    def _chunk_calls(self, pieces: list[tf.Tensor], members: np.ndarray) -> Iterator[tuple]:
+        for number, x, _ in self.draws.chunks():
+            mask = _mask(members, number * self.draws.chunk, self.draws.chunk)
             for piece in pieces:
                 yield piece, x, self.draws.place(number), mask
 
-    def _chunk_densities(self, values: tf.Tensor, x: tf.Tensor, place: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def _chunk_densities(self, values: tf.Tensor, x: tf.Tensor, place: Place, mask: tf.Tensor) -> tf.Tensor:
         """Return the log of the sum over one chunk of components, `[count]`."""
         posterior = self.draws.built.model.infer(x, self.draws.context(place))
         categories = self.draws.built.model.latent.categories
@@ -96,9 +109,10 @@ class AggregatedPosterior:
 
 @dataclasses.dataclass(frozen=True)
 class GaussianTable:
-    """Parameters of n Gaussians in parts of equal size: mean, scale and mask, which is -inf for padding."""
+    """Parameters of n Gaussians, mean and scale, in parts of equal size; the last is padded with copies."""
 
-    parts: list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+    parts: list[tuple[tf.Tensor, tf.Tensor]]
+    size: int
 
     @classmethod
     def of(cls, chunks: Iterable[tuple[tuple[tf.Tensor, tf.Tensor], int]]) -> "GaussianTable":
@@ -109,17 +123,21 @@ class GaussianTable:
         parts = []
         for start in range(0, len(mean), size):
             index = np.arange(start, start + size)
-            mask = np.where(index < len(mean), 0.0, -np.inf).astype(np.float32)
-            index = np.minimum(
-                index, len(mean) - 1
-            )  # copies of a Gaussian: zeros would move the origin of the densities
-            parts.append((tf.constant(mean[index]), tf.constant(scale[index]), tf.constant(mask)))
-        return cls(parts)
+            index = np.minimum(index, len(mean) - 1)  # zeros instead of copies would move the origin of the densities
+            parts.append((tf.constant(mean[index]), tf.constant(scale[index])))
+        return cls(parts, size)
 
-    def calls(self, pieces: list[tf.Tensor]) -> Iterator[tuple]:
-        for part in self.parts:
+    def calls(self, pieces: list[tf.Tensor], members: np.ndarray) -> Iterator[tuple]:
+        for number, part in enumerate(self.parts):
+            mask = _mask(members, number * self.size, self.size)
             for piece in pieces:
-                yield piece, *part
+                yield piece, *part, mask
+
+
+def _mask(members: np.ndarray, start: int, size: int) -> tf.Tensor:
+    """Return 0 for the components from `start` on that count, and -inf for the others and for padding, `[size]`."""
+    own = members[start : start + size]
+    return tf.constant(np.where(np.pad(own, (0, size - len(own))), 0.0, -np.inf), tf.float32)
 
 
 def gaussian_parameters(posterior: Any) -> tuple[tf.Tensor, tf.Tensor] | None:

@@ -21,6 +21,9 @@ _EXAMPLES_AT_ONCE = 500
 _VALUES_AT_ONCE = 30_000 * 64
 _WASTE = 4
 
+#: The root seed, the number of a chunk and the step, int64 `[4]`; and the conditions y of the chunk, if there are any.
+Place = tuple[tf.Tensor, ...]
+
 
 @dataclasses.dataclass(frozen=True)
 class Block:
@@ -76,24 +79,37 @@ class Draws:
     def chunks(self) -> Iterator[tuple[int, tf.Tensor, int]]:
         """Yield (number, x, examples that count); the last chunk is padded with copies to keep one shape."""
         for number, start in enumerate(range(0, len(self.source), self.chunk)):
-            positions = np.minimum(np.arange(start, start + self.chunk), len(self.source) - 1)
-            x = self._observed(tf.constant(self.source.gather(positions)), self.place(number))
+            x = self._observed(tf.constant(self.source.gather(self._positions(number))), self.place(number))
             yield number, x, min(self.chunk, len(self.source) - start)
 
-    def _observe(self, rows: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-        return self.built.model.data.observe(rows, self.context(place).within("observe"))
+    def _positions(self, number: int) -> np.ndarray:
+        return np.minimum(np.arange(number * self.chunk, (number + 1) * self.chunk), len(self.source) - 1)
 
-    def place(self, number: int) -> tf.Tensor:
-        """Return the root seed, the number of a chunk and the step, int64 `[4]`.
+    def labels(self, number: int, count: int) -> np.ndarray | None:
+        """Return the labels `[count]` of the first examples of a chunk; None in a model that is not given labels."""
+        condition = self.built.model.condition
+        if condition is None or condition.categories is None:
+            return None
+        return self.source.conditions(self._positions(number)[:count])
+
+    def _observe(self, rows: tf.Tensor, place: Place) -> tf.Tensor:
+        return self.built.model.observe(rows, self.context(place))[0]
+
+    def place(self, number: int, size: int | None = None) -> Place:
+        """Return what determines the context of a chunk, or of its first `size` examples.
 
         Programs receive it as an argument, so that the same program serves every seed and step.
         """
-        return tf.constant([*self.seed.numpy(), number, self.step.numpy()], tf.int64)
+        numbers = tf.constant([*self.seed.numpy(), number, self.step.numpy()], tf.int64)
+        if self.built.model.condition is None:
+            return (numbers,)
+        return numbers, tf.constant(self.source.conditions(self._positions(number)[:size]))
 
     @staticmethod
-    def context(place: tf.Tensor) -> Context:
+    def context(place: Place) -> Context:
         """Return the context of a `place`."""
-        return Context(fold(tf.cast(place[:2], tf.int32), place[2]), place[3])
+        numbers, *y = place
+        return Context(fold(tf.cast(numbers[:2], tf.int32), numbers[2]), numbers[3], y=y[0] if y else None)
 
     def over_chunks(self, run: Callable[[Iterable[tuple]], Iterator[Any]]) -> Iterator[tuple[Any, int]]:
         """Yield (result, examples that count) of every chunk.
@@ -124,7 +140,7 @@ class Draws:
             self._terms[size] = self.built.devices.map(partial(self._draw, size))
         return self._terms[size]
 
-    def _draw(self, size: int, x: tf.Tensor, place: tf.Tensor, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _draw(self, size: int, x: tf.Tensor, place: Place, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
         model = self.built.model
         context = model.with_inference(self.context(place))
         posterior, prior = model.infer(x, context), model.prior_distribution(context)

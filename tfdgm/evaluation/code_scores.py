@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import xlogy
 
-from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.bounds import Draws, Place
 from tfdgm.model.code_densities import code_log_probabilities, independent_over_positions
 from tfdgm.runs.experiment import Built
 
@@ -29,7 +29,7 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
     model, categories = draws.built.model, draws.built.model.latent.categories
     assert categories is not None
 
-    def chunk(x: tf.Tensor, place: tf.Tensor, kept: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def chunk(x: tf.Tensor, place: Place, kept: tf.Tensor) -> tuple[tf.Tensor, ...]:
         context = model.with_inference(draws.context(place))
         posterior = model.infer(x, context)
         log_probabilities = code_log_probabilities(posterior, categories)
@@ -48,7 +48,7 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
         "conditional_entropy": entropy / len(draws.source),
         "used": drawn.reshape(-1, categories).sum(axis=0) > 0,
     }
-    prior = model.prior_distribution(model.with_inference(draws.context(draws.place(0))))
+    prior = model.prior_distribution(model.with_inference(draws.context(draws.place(0, size=1))))
     if independent_over_positions(prior):
         found["prior"] = np.exp(code_log_probabilities(prior, categories).numpy().astype(np.float64))
     return found

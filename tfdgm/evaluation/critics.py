@@ -36,7 +36,7 @@ class CriticEstimates:
 
     def _estimates(self, rows: tf.Tensor, seed: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         context = Context(seed, step)
-        x = self.built.model.data.observe(rows, context.within("observe"))
+        x, context = self.built.model.observe(rows, context)
         forward = ForwardPass(self.built.model, x, context)
         found: dict[str, tf.Tensor] = {}
         for name, objective in self.built.experiment.objectives.items():

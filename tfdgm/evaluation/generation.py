@@ -128,6 +128,9 @@ class Chosen(Source):
     def gather(self, indices: np.ndarray) -> np.ndarray:
         return self.source.gather(self.positions[indices])
 
+    def conditions(self, indices: np.ndarray) -> np.ndarray:
+        return self.source.conditions(self.positions[indices])
+
 
 def _in_blocks(features: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):  # the caller counts values that are not finite

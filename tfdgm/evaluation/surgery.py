@@ -3,7 +3,9 @@
     ELBO = E log p(x|z) - [ E log q(z|x) - log q_agg(z) ] - [ E log q_agg(z) - log p(z) ]
 
 with q_agg(z) = (1/n) sum_m q(z|x_m) over the split. The first bracket is the mutual information between the index of
-the example and z, at most log n; the second is KL(q_agg || p), the marginal KL. Their sum is the rate.
+the example and z, at most log n; the second is KL(q_agg || p), the marginal KL. Their sum is the rate. In a model with
+labels y, q_agg(z|y) is the mean over the examples of that label, and both terms are means over the labels: the mutual
+information given y, and the mean of KL(q_agg(z|y) || p(z|y)).
 """
 
 import numpy as np
@@ -30,10 +32,12 @@ def elbo_surgery(draws: Draws, per_example: int, mixture: AggregatedPosterior | 
     mixture = mixture or AggregatedPosterior(draws)
     mixture.refresh()
     sums = np.zeros(4)
-    for _, count, block in draws.blocks(per_example):
+    for number, count, block in draws.blocks(per_example):
         kept = [array[:, :count] for array in (block.value, block.log_posterior, block.log_prior)]
         value, log_posterior, log_prior = kept
-        log_mixture = mixture.log_prob(value.reshape(-1, *value.shape[2:])).reshape(log_posterior.shape)
+        labels = draws.labels(number, count)
+        of_draws = None if labels is None else np.tile(labels, len(value))
+        log_mixture = mixture.log_prob(value.reshape(-1, *value.shape[2:]), of_draws).reshape(log_posterior.shape)
         terms = (
             block.log_likelihood[:, :count],
             log_posterior.astype(np.float64) - log_prior,

@@ -56,6 +56,6 @@ class Validation:
 
     def _chunk_scores(self, rows: tf.Tensor, seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         context = Context(seed, step)
-        x = self.built.model.data.observe(rows, context.within("observe"))
+        x, context = self.built.model.observe(rows, context)
         forward = ForwardPass(self.built.model, x, context)
         return tf.stack([tf.reduce_sum(forward.reconstruction), tf.reduce_sum(forward.rate)])

@@ -23,10 +23,11 @@ class ForwardPass:
             context = dataclasses.replace(context, infer=self._infer)
         self.context = context
 
-    def _infer(self, x: tf.Tensor) -> Any:
+    def _infer(self, x: tf.Tensor, y: tf.Tensor | None = None) -> Any:
         if x is self.x:
             return self.latent.distribution
-        return self.model.infer(x, self.context.within("infer"))
+        context = self.context.within("infer")
+        return self.model.infer(x, context if y is None else dataclasses.replace(context, y=y))
 
     @cached_property
     def features(self) -> tf.Tensor:

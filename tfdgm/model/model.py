@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfdgm.contracts.component import Component
+from tfdgm.contracts.condition import ConditionSpec
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Data
 from tfdgm.contracts.likelihood import Likelihood
@@ -18,12 +19,16 @@ from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext, LatentSpec
 from tfdgm.errors import UserError
 from tfdgm.model.code_densities import differentiable_codes, restrict
+from tfdgm.model.packing import Packing
 from tfdgm.numerics.gradients import straight_through
 from tfdgm.numerics.randomness import root_seed
 
 
 class Model(Component):
-    """A prior, a likelihood and a decoder; for inference also a posterior and an encoder."""
+    """A prior, a likelihood and a decoder; for inference also a posterior and an encoder.
+
+    With `packing`, every part may read a condition y, which the rows carry: p(z|y) p(x|z, y) and q(z|x, y).
+    """
 
     def __init__(
         self,
@@ -36,6 +41,7 @@ class Model(Component):
         data: Data,
         latent_size: int,
         samples: Literal["mean", "draws"] | None = None,
+        packing: Packing | None = None,
     ) -> None:
         self.prior = prior
         self.likelihood = likelihood
@@ -43,10 +49,23 @@ class Model(Component):
         self.posterior = posterior
         self.encoder = encoder
         self.data = data
+        self.packing = packing
         self.samples = samples or ("mean" if posterior is None else "draws")
         self.latent = (
             posterior.latent_spec(latent_size, data.spec) if posterior is not None else LatentSpec(size=latent_size)
         )
+
+    @property
+    def condition(self) -> ConditionSpec | None:
+        """Specification of y; None if the model has no condition."""
+        return None if self.packing is None else self.packing.condition
+
+    def observe(self, rows: tf.Tensor, context: Context) -> tuple[tf.Tensor, Context]:
+        """Return x of rows of a source, and the context with their condition y."""
+        if self.packing is not None:
+            rows, y = self.packing.unpack(rows)
+            context = dataclasses.replace(context, y=y)
+        return self.data.observe(rows, context.within("observe")), context
 
     def build(self, context: BuildContext) -> None:
         """Create the variables of all components, each with separate seeds."""
@@ -63,11 +82,16 @@ class Model(Component):
 
     def _train_features(self, context: BuildContext) -> Callable[[np.ndarray], np.ndarray]:
         @tf.function(jit_compile=True, autograph=False)
-        def features(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            return self.features(x, Context(seed, tf.constant(0, tf.int64)))
+        def features(x: tf.Tensor, y: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+            return self.features(x, Context(seed, tf.constant(0, tf.int64), y=y))
 
         seed = root_seed(context.seed, "features")
-        return lambda indices: features(tf.constant(context.train_rows(indices)), seed).numpy()
+
+        def of_examples(indices: np.ndarray) -> np.ndarray:
+            y = None if context.train_conditions is None else tf.constant(context.train_conditions(indices))
+            return features(tf.constant(context.train_rows(indices)), y, seed).numpy()
+
+        return of_examples
 
     def prior_distribution(self, context: Context, codebook: tf.Tensor | None = None) -> Any:
         """Return p(z) as a tfd.Distribution over latents; a density on vectors is restricted to a discrete codebook.
@@ -78,6 +102,11 @@ class Model(Component):
         prior = self.prior.distribution(context.within("prior"))
         restricted = self.latent.discrete and self.prior.over == "vectors"
         event, expected = tuple(prior.event_shape), (self.latent.size,) if restricted else self.latent.event_shape
+        if prior.batch_shape.rank and not (self.prior.conditional and context.y is not None):
+            raise UserError(
+                f"{self.prior.display_name()}: the distribution has batch shape {tuple(prior.batch_shape)}, but only a "
+                "prior with conditional = True may have one, in a run with experiment.condition"
+            )
         if event != expected:
             raise UserError(
                 f"{self.prior.display_name()} has event shape {event}, but the latent has {expected}; "
@@ -103,8 +132,14 @@ class Model(Component):
         return value if self.posterior is None else self.posterior.embed(value)
 
     def outputs(self, z: tf.Tensor, context: Context) -> tf.Tensor:
-        """Return the decoder's output for its input `[..., *decoder_input_shape]`, with the same leading dimensions."""
+        """Return the decoder's output for its input `[..., *decoder_input_shape]`, with the same leading dimensions.
+
+        The last of them is that of the conditions, if there are any.
+        """
         leading = tf.shape(z)[: -len(self.latent.decoder_input_shape)]
+        if self.condition is not None and context.y is not None:
+            every = tf.broadcast_to(context.y, tf.concat([leading, tf.shape(context.y)[1:]], axis=0))
+            context = dataclasses.replace(context, y=tf.reshape(every, [-1, *self.condition.shape]))
         flat = tf.reshape(z, [-1, *self.latent.decoder_input_shape])
         outputs = self.decoder(flat, context.within("decoder"))
         return tf.reshape(outputs, tf.concat([leading, tf.shape(outputs)[1:]], axis=0))
@@ -129,7 +164,7 @@ class Model(Component):
         """Return the decoder's input at `number` draws from the prior, with gradients, straight through for codes."""
         seed = context.seed_for("generate")
         if self.latent.categories is None:
-            return prior.sample(number, seed=seed)
+            return sample_prior(prior, number, seed)
         assert self.posterior is not None
         one_hot = differentiable_codes(prior, number, seed, self.latent.categories)
         return tf.tensordot(one_hot, self.posterior.codebook(), axes=1)
@@ -137,11 +172,21 @@ class Model(Component):
     def generate(self, number: int, context: Context) -> tuple[tf.Tensor, Any]:
         """Return `number` draws of z from the prior, and p(x|z) at each."""
         context = self.with_inference(context)
-        value = self.prior_distribution(context).sample(number, seed=context.seed_for("generate"))
+        value = sample_prior(self.prior_distribution(context), number, context.seed_for("generate"))
         return value, self.decode(self.embed(value), context)
 
     def with_inference(self, context: Context) -> Context:
         """Return the context with `infer`, for priors computed from the posterior."""
         if self.posterior is None:
             return context
-        return dataclasses.replace(context, infer=lambda x: self.infer(x, context.within("infer")))
+
+        def infer(x: tf.Tensor, y: tf.Tensor | None = None) -> Any:
+            inner = context.within("infer")
+            return self.infer(x, inner if y is None else dataclasses.replace(inner, y=y))
+
+        return dataclasses.replace(context, infer=infer)
+
+
+def sample_prior(prior: Any, number: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Return `number` draws of z `[number, *event]`: of p(z), or one for each of the `number` conditions of p(z|y)."""
+    return prior.sample(seed=seed) if prior.batch_shape.rank else prior.sample(number, seed=seed)

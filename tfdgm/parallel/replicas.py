@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -144,7 +144,8 @@ class Replicas(Devices):
         def run(calls: Iterable[tuple]) -> Iterator[Any]:
             waiting = iter(calls)
             while batch := list(itertools.islice(waiting, self.num_replicas)):
-                yield from self._round(compiled, batch)
+                flat = [tuple(tf.nest.flatten(call)) for call in batch]
+                yield from self._round(partial(_structured, compiled, batch[0]), flat)
 
         return run
 
@@ -187,6 +188,11 @@ class Replicas(Devices):
             return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, local)
 
         return tf.function(lambda values: self.strategy.run(replica, args=(values,)), autograph=False)
+
+
+def _structured(function: Callable[..., Any], like: tuple, values: list[tf.Tensor], *flat: tf.Tensor) -> Any:
+    """Call a function of (values, *arguments) with arguments that have the structure of `like`."""
+    return function(values, *tf.nest.pack_sequence_as(like, list(flat)))
 
 
 def _member(found: Any, number: int) -> Any:

@@ -37,7 +37,7 @@ def data_scale_warnings(built: Built) -> list[str]:
 
     @tf.function(jit_compile=True, autograph=False)
     def observed(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return data.observe(rows, Context(seed, tf.constant(0, tf.int64)))
+        return built.model.observe(rows, Context(seed, tf.constant(0, tf.int64)))[0]
 
     x = observed(tf.constant(source.gather(positions)), root_seed(built.experiment.seed, "scale")).numpy()
     finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)

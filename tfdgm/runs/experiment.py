@@ -18,6 +18,7 @@ from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext
 from tfdgm.model.model import Model
+from tfdgm.model.packing import Conditioned
 from tfdgm.numerics.randomness import root_seed
 from tfdgm.parallel.devices import Devices
 from tfdgm.parallel.strategies import Placement
@@ -83,11 +84,12 @@ class Experiment:
             data=self.data,
             latent_size=self.latent_size,
             samples=self.samples,
+            packing=self.train.packing if isinstance(self.train, Conditioned) else None,
         )
 
         @tf.function(jit_compile=True, autograph=False)
         def observed(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            return self.data.observe(rows, Context(seed, tf.constant(0, tf.int64)))
+            return model.observe(rows, Context(seed, tf.constant(0, tf.int64)))[0]
 
         def train_rows(indices: np.ndarray) -> np.ndarray:
             return observed(tf.constant(self.train.gather(indices)), root_seed(self.seed, "build")).numpy()
@@ -100,11 +102,15 @@ class Experiment:
             self.seed,
             self.steps,
             precision=self.precision,
+            condition=model.condition,
+            train_conditions=None if model.condition is None else self.train.conditions,
         )
         blank = copy.deepcopy(self.decoder)
         model.build(context.within("model"))
         context = dataclasses.replace(context, like_decoder=lambda: copy.deepcopy(blank))
-        model.prior_distribution(model.with_inference(Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64))))
+        y = None if model.condition is None else tf.constant(self.train.conditions(np.arange(1)))
+        trial = Context(root_seed(self.seed, "build"), tf.constant(0, tf.int64), y=y)
+        model.prior_distribution(model.with_inference(trial))
         for name, objective in self.objectives.items():
             objective.build(context.within(name))
         players = make_players(model, self.objectives, self.optimizer, self.ema_decay)

@@ -8,13 +8,14 @@ import keras
 
 from tfdgm.contracts.callback import Callback
 from tfdgm.contracts.component import check_type
-from tfdgm.contracts.data import Data
+from tfdgm.contracts.data import Data, Source
 from tfdgm.contracts.likelihood import Likelihood
 from tfdgm.contracts.network import Network
 from tfdgm.contracts.objective import Objective
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.errors import UserError
+from tfdgm.model.packing import Conditioned
 from tfdgm.parallel.clusters import Cluster
 from tfdgm.parallel.strategies import Placement, Strategy
 from tfdgm.runs.experiment import Experiment, Side
@@ -38,6 +39,7 @@ def experiment(
     encoder: Network | None = None,
     latent_size: int = 8,
     samples: Literal["mean", "draws"] | None = None,
+    condition: bool = False,
     seed: int = 0,
     steps: int = 10_000,
     batch_size: int = 128,
@@ -77,6 +79,8 @@ def experiment(
       samples: how the model samples x given z, in adversarial objectives, in `sample` and in scores: "draws" from
         p(x|z), or its "mean", which makes the decoder a generator x = g(z). None stands for "draws" with a posterior
         and "mean" without one.
+      condition: whether the model is p(x, z | y), given the label or condition vector y of each example: networks and
+        priors that can read y then do.
       seed: determines every random draw of the run.
       steps: number of updates of the model.
       batch_size: number of examples in the global batch.
@@ -143,16 +147,36 @@ def experiment(
             f"experiment.batch_size {batch_size} is larger than the training split of {data.display_name()}, "
             f"which has {len(splits['train'])} examples"
         )
+    if condition:
+        splits = _conditioned(data, splits, prior, decoder)
     optimizer = optimizer or keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
     _check_optimizer("experiment.optimizer", optimizer)
+    changed = ("objectives", "optimizer", "callbacks", "condition", *PLACEMENT)
     return Experiment(
-        **{name: given[name] for name in given if name not in ("objectives", "optimizer", "callbacks", *PLACEMENT)},
+        **{name: given[name] for name in given if name not in changed},
         placement=Placement(**{name: given[name] for name in PLACEMENT}),
         objectives=_name_objectives(objectives),
         optimizer=optimizer,
         callbacks=list(callbacks or []),
         splits=splits,
     )
+
+
+def _conditioned(data: Data, splits: dict[str, Source], prior: Prior, decoder: Network) -> dict[str, Source]:
+    """Return the splits with their conditions.
+
+    Raises:
+      UserError: the data has no conditions, or no part of the model reads them.
+    """
+    spec = data.spec.condition
+    if spec is None:
+        raise UserError(f"experiment.condition: {data.display_name()} has no labels or condition vectors")
+    if not (decoder.conditional or prior.conditional):
+        raise UserError(
+            f"experiment.condition has no effect: neither the decoder {decoder.display_name()} nor "
+            f"{prior.display_name()} reads a condition"
+        )
+    return {name: Conditioned(source, spec) for name, source in splits.items()}
 
 
 def _check_parts(

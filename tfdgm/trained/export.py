@@ -18,6 +18,8 @@ from tfdgm.system.files import replacing_folder
 class Exported(tf.Module):
     """The functions of a model. Each takes a seed, int32 `[2]`, and is a pure function of its arguments.
 
+    In a model with a condition each also takes y, one for each draw or row of x.
+
     `tf.saved_model.load` loads it without tfdgm.
     """
 
@@ -28,36 +30,38 @@ class Exported(tf.Module):
         self.weights = [raw(variable) for variable in built.state.variables.values()]
         shape = [None, *built.experiment.data.spec.shape]
         x, seed = tf.TensorSpec(shape, tf.float32, "x"), tf.TensorSpec([2], tf.int32, "seed")
-        self.sample = tf.function(self._sample, [tf.TensorSpec([], tf.int32, "num"), seed], autograph=False)
+        condition = built.model.condition
+        given = [] if condition is None else [tf.TensorSpec([None, *condition.shape], condition.dtype, "y")]
+        self.sample = tf.function(self._sample, [tf.TensorSpec([], tf.int32, "num"), seed, *given], autograph=False)
         if built.model.posterior is not None:
-            self.encode = tf.function(self._encode, [x, seed], autograph=False)
-            self.reconstruct = tf.function(self._reconstruct, [x, seed], autograph=False)
-            self.log_prob = tf.function(self._log_prob, [x, seed], autograph=False)
+            self.encode = tf.function(self._encode, [x, seed, *given], autograph=False)
+            self.reconstruct = tf.function(self._reconstruct, [x, seed, *given], autograph=False)
+            self.log_prob = tf.function(self._log_prob, [x, seed, *given], autograph=False)
 
-    def _context(self, seed: tf.Tensor) -> Context:
-        return self._model.with_inference(Context(seed, tf.constant(0, tf.int64)))
+    def _context(self, seed: tf.Tensor, y: tf.Tensor | None) -> Context:
+        return self._model.with_inference(Context(seed, tf.constant(0, tf.int64), y=y))
 
-    def _sample(self, num: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Draw `num` times: z from the prior, x from the model given z, and mean = E[x|z]."""
-        context = self._context(seed)
+    def _sample(self, num: tf.Tensor, seed: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Draw `num` times: z from the prior, x from the model given z, and mean = E[x|z]; `num` conditions, if any."""
+        context = self._context(seed, y)
         z, likelihood = self._model.generate(num, context)
         return {"x": self._model.example(likelihood, context), "mean": likelihood.mean(), "z": z}
 
-    def _encode(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _encode(self, x: tf.Tensor, seed: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Draw z from q(z|x) for each row of x; also return the mean of q(z|x), for vectors."""
-        context = self._context(seed)
+        context = self._context(seed, y)
         posterior = self._model.infer(x, context)
         encoded = {"z": posterior.sample(seed=context.seed_for("draws"))}
         return encoded if self._model.latent.discrete else {**encoded, "mean": posterior.mean()}
 
-    def _reconstruct(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _reconstruct(self, x: tf.Tensor, seed: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Return E[x'|z] at one z ~ q(z|x)."""
-        value = self._encode(x, seed)["z"]
-        return {"mean": self._model.decode(self._model.embed(value), self._context(seed)).mean()}
+        value = self._encode(x, seed, y)["z"]
+        return {"mean": self._model.decode(self._model.embed(value), self._context(seed, y)).mean()}
 
-    def _log_prob(self, x: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _log_prob(self, x: tf.Tensor, seed: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Return the bound log (1/S) sum_s p(x|z_s) p(z_s) / q(z_s|x) on log p(x), nats, `[batch]`."""
-        context = self._context(seed)
+        context = self._context(seed, y)
         posterior, prior = self._model.infer(x, context), self._model.prior_distribution(context)
 
         def weight(number: tf.Tensor) -> tf.Tensor:

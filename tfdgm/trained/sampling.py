@@ -1,6 +1,7 @@
 """Samples and reconstructions of a trained model."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import evenly
 from tfdgm.errors import UserError
-from tfdgm.numerics.randomness import fold, root_seed
+from tfdgm.numerics.randomness import fold, integer_seed, root_seed
 from tfdgm.runs.experiment import Built
 from tfdgm.system.files import replacing
 
@@ -24,11 +25,13 @@ class Samples:
       x: draws from p(x|z), `[num, *shape]`, or its means, as `experiment.samples` says.
       mean: E[x|z] at the same z, `[num, *shape]`.
       z: draws from the prior, `[num, *event]`.
+      y: the conditions, `[num, *condition.shape]`; None in a model without.
     """
 
     x: np.ndarray
     mean: np.ndarray
     z: np.ndarray
+    y: np.ndarray | None = None
 
 
 class Sampler:
@@ -50,32 +53,58 @@ class Sampler:
         self.size = min(num, _AT_ONCE)
         self._generated = built.devices.map(self._generate)
 
-    def _generate(self, block: tf.Tensor, root: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        context = Context(fold(root, block), step)
+    def _generate(
+        self, block: tf.Tensor, root: tf.Tensor, step: tf.Tensor, *y: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        context = Context(fold(root, block), step, y=y[0] if y else None)
         z, likelihood = self.built.model.generate(self.size, context)
         return self.built.model.example(likelihood, context), likelihood.mean(), z
 
-    def __call__(self, seed: int = 0) -> Samples:
-        """Draw samples from `seed` alone; the run's seed has no effect."""
+    def __call__(self, seed: int = 0, y: np.ndarray | None = None) -> Samples:
+        """Draw samples from `seed` alone; the run's seed has no effect.
+
+        Args:
+          seed: of the draws.
+          y: the condition of every draw, `[num, *condition.shape]`; None draws those of training examples.
+        """
         root, step = root_seed(seed, "sample"), self.built.state.step.read_value()
-        calls = ((tf.constant(block), root, step) for block in range(-(-self.num // self.size)))
+        number = -(-self.num // self.size)
+        calls: Iterable[tuple] = ((tf.constant(block), root, step) for block in range(number))
+        if self.built.model.condition is not None:
+            y = self._conditions(seed) if y is None else y
+            blocks_of_y = np.resize(y, (number, self.size, *y.shape[1:]))
+            calls = ((*call, tf.constant(own)) for call, own in zip(calls, blocks_of_y, strict=True))
         with self.built.state.averaged():
             blocks = list(self._generated(calls))
         x, mean, z = (
             np.concatenate([part.numpy() for part in parts])[: self.num] for parts in zip(*blocks, strict=True)
         )
-        return Samples(x, mean, z)
+        return Samples(x, mean, z, y)
+
+    def _conditions(self, seed: int) -> np.ndarray:
+        """Return the conditions of `num` training examples drawn at random."""
+        train = self.built.experiment.train
+        random = np.random.RandomState(integer_seed(seed, "conditions"))
+        return train.conditions(random.randint(len(train), size=self.num))
 
 
-def draw(built: Built, num: int, seed: int = 0) -> Samples:
+def draw(built: Built, num: int, seed: int = 0, y: np.ndarray | None = None) -> Samples:
     """Draw `num` samples from a trained model; see `Sampler`."""
-    return Sampler(built, num)(seed)
+    return Sampler(built, num)(seed, y)
+
+
+def by_label(built: Built, num: int) -> np.ndarray | None:
+    """Return at most `num` labels for a picture, one row of equal ones after the other; None without labels."""
+    condition = built.model.condition
+    if condition is None or condition.categories is None:
+        return None
+    return np.repeat(np.arange(condition.categories, dtype=np.int32), max(1, num // condition.categories))[:num]
 
 
 def save_samples(path: Path, samples: Samples) -> None:
-    """Write an .npz file of the arrays `x`, `mean` and `z`; replaces an existing file once complete."""
+    """Write an .npz file of the arrays `x`, `mean`, `z`, and `y` if any; replaces an existing file once complete."""
     with replacing(path) as file:
-        np.savez(file, x=samples.x, mean=samples.mean, z=samples.z)
+        np.savez(file, **{name: array for name, array in vars(samples).items() if array is not None})
 
 
 def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
@@ -93,8 +122,7 @@ def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndar
     rows, step = tf.constant(source.gather(positions)), built.state.step.read_value()
 
     def reconstruction(rows: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        context = Context(root_seed(0, "reconstruct"), step)
-        x = built.model.data.observe(rows, context.within("observe"))
+        x, context = built.model.observe(rows, Context(root_seed(0, "reconstruct"), step))
         value = built.model.infer(x, context).sample(seed=context.seed_for("draws"))
         return x, built.model.decode(built.model.embed(value), context).mean()
 

@@ -83,7 +83,7 @@ def shard_pass(
     collector = Collector()
     context = Context(seed, step, training=True, index=positions, collector=collector)
     variables = [raw(variable) for variable in player.variables.values()]
-    x = model.data.observe(rows, context.within("observe"))
+    x, context = model.observe(rows, context)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
         forward = ForwardPass(model, x, context)

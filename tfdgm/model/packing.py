@@ -1,0 +1,71 @@
+"""Rows that carry their condition: both are packed into bytes, so that whatever moves rows moves conditions too."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdgm.contracts.condition import ConditionSpec
+from tfdgm.contracts.data import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Packing:
+    """The layout of a packed row: the bytes of the row, then those of its condition.
+
+    Attributes:
+      shape, dtype: of a row of the source.
+      condition: specification of y.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any
+    condition: ConditionSpec
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def bytes(self) -> int:
+        return self.row_bytes + math.prod(self.condition.shape) * np.dtype(self.condition.dtype).itemsize
+
+    def pack(self, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return uint8 `[n, bytes]` of rows `[n, *shape]` and their conditions."""
+        parts = np.asarray(rows, self.dtype), np.asarray(y, self.condition.dtype)
+        return np.concatenate([np.ascontiguousarray(p).view(np.uint8).reshape(len(p), -1) for p in parts], axis=1)
+
+    def unpack(self, packed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return rows `[n, *shape]` and y `[n, *condition.shape]` of packed rows. Traced."""
+        rows, y = packed[:, : self.row_bytes], packed[:, self.row_bytes :]
+        return _from_bytes(rows, self.shape, self.dtype), _from_bytes(y, self.condition.shape, self.condition.dtype)
+
+
+def _from_bytes(flat: tf.Tensor, shape: tuple[int, ...], dtype: Any) -> tf.Tensor:
+    kind = tf.as_dtype(dtype)
+    if kind == tf.bool:
+        return tf.reshape(tf.cast(flat, tf.bool), [-1, *shape])
+    if kind.size == 1:
+        return tf.reshape(tf.bitcast(flat, kind), [-1, *shape])
+    return tf.bitcast(tf.reshape(flat, [-1, *shape, kind.size]), kind)
+
+
+class Conditioned(Source):
+    """A source whose rows are packed with their conditions."""
+
+    def __init__(self, source: Source, condition: ConditionSpec) -> None:
+        self.source = source
+        self.packing = Packing(tuple(source.shape), source.dtype, condition)
+        self.shape = (self.packing.bytes,)
+        self.dtype = np.uint8
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        return self.packing.pack(self.source.gather(indices), self.source.conditions(indices))
+
+    def conditions(self, indices: np.ndarray) -> np.ndarray:
+        return self.source.conditions(indices)
