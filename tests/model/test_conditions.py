@@ -171,13 +171,13 @@ def test_the_aggregated_posterior_keeps_the_conditions_of_its_components(compone
 
 
 def test_a_condition_without_effect_is_refused():
-    with pytest.raises(UserError, match=r"experiment\.condition: Points has no labels or condition vectors"):
+    with pytest.raises(UserError, match=r"experiment\.condition: .*Points has no labels or condition vectors"):
         points_experiment(condition=True)
 
     class Blind(MLP):
         conditional = False
 
-    with pytest.raises(UserError, match="neither the decoder Blind nor Gaussian reads a condition"):
+    with pytest.raises(UserError, match=r"neither the decoder .*Blind nor .*aussian reads a condition"):
         labelled_experiment(decoder=Blind(hidden=()))
     with pytest.raises(UserError, match=r"per_condition requires experiment\.condition = True"):
         points_experiment(prior=Gaussian(learned_mean=True, per_condition=True)).build()

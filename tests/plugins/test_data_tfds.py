@@ -93,6 +93,14 @@ def refused(settings, **changes):
     return str(raised.value)
 
 
+def test_the_labels_are_those_of_the_images(tiny):
+    data = TFDS(**tiny)
+    assert data.spec.condition.categories == 3
+    for source in data.splits().values():
+        everything = np.arange(len(source))
+        np.testing.assert_array_equal(source.conditions(everything), np.array(numbers_of(source)) % 3)
+
+
 def test_the_images_are_those_that_were_written_in_any_order(tiny):
     splits = TFDS(**tiny).splits()
     assert {name: len(source) for name, source in splits.items()} == SIZES
