@@ -80,7 +80,7 @@ class TFDS(Data):
         )
         dtype = builder.info.features[self.key].np_dtype
         self.require(dtype == np.uint8, f"{self.key!r} of {self.name!r} has dtype {np.dtype(dtype)}, not uint8")
-        classes = builder.info.features["label"] if "label" in builder.info.features else None
+        classes = dict(builder.info.features.items()).get("label")
         self._condition: ConditionSpec | None = None
         if isinstance(classes, datasets.features.ClassLabel) and classes.num_classes:
             names = tuple(classes.names) if len(set(classes.names)) == classes.num_classes else ()
