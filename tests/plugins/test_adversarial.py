@@ -456,7 +456,7 @@ def test_draws_of_codes_pass_the_gradient_of_their_probabilities_to_the_prior_an
     class Learned(Uniform):
         def build(self, context):
             super().build(context)
-            values = np.random.RandomState(0).randn(*self.positions, self.categories)
+            values = np.random.RandomState(0).randn(*self.event_shape, self.categories)
             self.logits = keras.Variable(values.astype(np.float32), name="logits")
 
         def distribution(self, context):

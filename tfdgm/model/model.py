@@ -18,6 +18,7 @@ from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext, LatentSpec
 from tfdgm.errors import UserError
 from tfdgm.model.code_densities import differentiable_codes, restrict
+from tfdgm.numerics.embeddings import embed_one_hot
 from tfdgm.numerics.gradients import straight_through
 from tfdgm.numerics.randomness import root_seed
 
@@ -80,13 +81,13 @@ class Model(Component):
         event, expected = tuple(prior.event_shape), (self.latent.size,) if restricted else self.latent.event_shape
         if event != expected:
             raise UserError(
-                f"{self.prior.display_name()} has event shape {event}, but the latent has {expected}; "
-                f"experiment.latent_size is {self.latent.size}"
+                f"{self.prior.display_name()} has event shape {event}, but the latent has {expected}: "
+                f"it is {self.latent}"
             )
         if not restricted:
             return prior
-        assert self.posterior is not None and self.latent.positions is not None
-        return restrict(prior, self.posterior.codebook() if codebook is None else codebook, self.latent.positions)
+        assert self.posterior is not None
+        return restrict(prior, self.posterior.codebook() if codebook is None else codebook, self.latent.event_shape)
 
     def features(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """Return the encoder's output for x."""
@@ -132,7 +133,7 @@ class Model(Component):
             return prior.sample(number, seed=seed)
         assert self.posterior is not None
         one_hot = differentiable_codes(prior, number, seed, self.latent.categories)
-        return tf.tensordot(one_hot, self.posterior.codebook(), axes=1)
+        return embed_one_hot(one_hot, self.posterior.codebook())
 
     def generate(self, number: int, context: Context) -> tuple[tf.Tensor, Any]:
         """Return `number` draws of z from the prior, and p(x|z) at each."""
