@@ -27,6 +27,10 @@ class FSQ(Posterior):
     to it, no code dies, and the rate, -log p(c), trains the prior alone. It is log K per position under a uniform
     prior.
 
+    While the decoder learns the data's mean, its gradient pushes the z of all examples in one direction. If tanh
+    saturates there, all examples keep one code (`code_perplexity` near 1). Batch normalisation in the encoder prevents
+    it.
+
     Args:
       positions: shape of the grid of codes, `(N,)` or `(height, width)`.
       levels: number of levels of each channel, at least 2; C is their number, and `experiment.latent_size` has no

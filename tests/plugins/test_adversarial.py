@@ -14,7 +14,9 @@ from tfdgm_objectives.elbo import ELBO
 from tfdgm_objectives.jsd import JSD
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_posteriors.categorical import Categorical
+from tfdgm_posteriors.fsq import FSQ
 from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
+from tfdgm_posteriors.residual_vq import ResidualVQ
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 from tfdgm_priors.autoregressive import Autoregressive
@@ -287,6 +289,18 @@ SETTINGS = {
     "vq with frequencies": lambda: {"posterior": vq(), "prior": AggregatedPosterior()},
     "vq with a flow": lambda: {"posterior": vq(), "prior": MAF(num_bijectors=1, hidden=(4,))},
     "vq, autoregressive": lambda: {"posterior": vq(), "prior": Autoregressive(width=8, layers=1, heads=2)},
+    "residual vq learned by gradient with a flow": lambda: {
+        "posterior": ResidualVQ(positions=(2,), num_codes=4, learning="gradient"),
+        "prior": MAF(num_bijectors=1, hidden=(4,)),
+    },
+    "residual vq, autoregressive": lambda: {
+        "posterior": ResidualVQ(positions=(2,), num_codes=4),
+        "prior": Autoregressive(width=8, layers=1, heads=2),
+    },
+    "fsq with a flow": lambda: {
+        "posterior": FSQ(positions=(2,), levels=(5, 4)),
+        "prior": MAF(num_bijectors=1, hidden=(4,)),
+    },
 }
 
 
