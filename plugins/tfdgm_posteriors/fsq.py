@@ -12,6 +12,8 @@ from tfdgm_posteriors.codes import check_positions, usage
 
 #: Keeps the bound from the numbers half-way between two integers, where rounding leaves the grid.
 _MARGIN = 1e-3
+#: The codebook is a constant of the program, and priors have a number for each code.
+_LARGEST_CODEBOOK = 1 << 20
 
 
 class FSQ(Posterior):
@@ -42,6 +44,11 @@ class FSQ(Posterior):
         self.require(
             len(levels) >= 1 and all(number >= 2 for number in levels),
             f"levels must be one number or more, each at least 2, got {tuple(levels)}",
+        )
+        self.require(
+            math.prod(levels) <= _LARGEST_CODEBOOK,
+            f"the product of levels, the number of codes, must be at most {_LARGEST_CODEBOOK:,}, got "
+            f"{math.prod(levels):,}",
         )
         self.positions = tuple(positions)
         self.levels = tuple(levels)

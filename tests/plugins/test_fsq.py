@@ -155,7 +155,16 @@ def test_the_metrics_are_those_of_the_drawn_codes():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"levels": ()}, {"levels": (8, 1)}, {"levels": (2.5,)}, {"positions": ()}, {"positions": (0,)}], ids=str
+    "wrong",
+    [
+        {"levels": ()},
+        {"levels": (8, 1)},
+        {"levels": (2.5,)},
+        {"levels": (64, 64, 64, 5)},
+        {"positions": ()},
+        {"positions": (0,)},
+    ],
+    ids=str,
 )
 def test_wrong_hyperparameters_are_refused(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):

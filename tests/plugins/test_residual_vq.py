@@ -311,5 +311,5 @@ def test_wrong_hyperparameters_are_refused(wrong):
 
 def test_the_latent_is_described():
     spec = ResidualVQ(positions=(2, 3), codebooks=4, num_codes=5).latent_spec(8, DATA)
-    assert str(spec) == "2 x 3 sums of 4 codes of 5, embedded in R^8"
+    assert str(spec) == "2 x 3 x 4 codes of 5, embedded in R^8 as sums of 4"
     assert spec.event_shape == (2, 3, 4) and spec.decoder_input_shape == (2, 3, 8)

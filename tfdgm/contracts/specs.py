@@ -55,8 +55,10 @@ class LatentSpec:
         if self.positions is None:
             return f"a vector in R^{self.size}"
         grid = " x ".join(map(str, self.positions))
-        each = "codes" if self.codebooks is None else f"sums of {self.codebooks} codes"
-        return f"{grid} {each} of {self.categories}, embedded in R^{self.size}"
+        if self.codebooks is None:
+            return f"{grid} codes of {self.categories}, embedded in R^{self.size}"
+        codes = f"{grid} x {self.codebooks} codes of {self.categories}"
+        return f"{codes}, embedded in R^{self.size} as sums of {self.codebooks}"
 
     @property
     def discrete(self) -> bool:
