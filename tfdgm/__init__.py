@@ -43,6 +43,7 @@ _HOME = {
     "gaussian_log_densities": "tfdgm.numerics.gaussians",
     "full_precision_product": "tfdgm.numerics.products",
     "mixture_densities": "tfdgm.model.code_densities",
+    "embed_one_hot": "tfdgm.numerics.embeddings",
     "straight_through": "tfdgm.numerics.gradients",
     "uniform_draws": "tfdgm.numerics.randomness",
     "substituted": "tfdgm.contracts.substitution",

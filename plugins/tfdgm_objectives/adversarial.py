@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import keras
 import tensorflow as tf
 
-from tfdgm import BuildContext, Context, Forward, Loss, Network, Objective, Schedule, straight_through
+from tfdgm import BuildContext, Context, Forward, Loss, Network, Objective, Schedule, embed_one_hot, straight_through
 from tfdgm_objectives.critic import Critic, Score, mean_by_sample, score_and_slope, unrolled
 
 Space = Literal["data", "latent"]
@@ -248,7 +248,7 @@ def compared(forward: Forward) -> tf.Tensor:
     assert forward.model.posterior is not None
     one_hot = tf.one_hot(latent.value, latent.relaxed.shape[-1])
     codebook = forward.model.posterior.codebook() if latent.codebook is None else latent.codebook
-    return tf.tensordot(straight_through(one_hot, latent.relaxed), codebook, axes=1)
+    return embed_one_hot(straight_through(one_hot, latent.relaxed), codebook)
 
 
 def scores_of(

@@ -1,5 +1,6 @@
 """The autoregressive prior over codes."""
 
+import math
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from tfdgm_priors.decoder import Block, Cache, dense, empty_cache
 class Autoregressive(Prior):
     """p(c) = prod_i p(c_i | c_1..c_(i-1)), computed by causal attention over the grid in raster order.
 
+    With L codes per position, those of a position follow each other (order of Lee et al. 2022, section 3.2).
     The network is the decoder of Vaswani et al. 2017 with normalisation before each block. It learns from the drawn
     codes: no gradient reaches the posterior, which is trained as under a uniform prior. log p(c) takes one pass over
     the grid; a draw takes one pass per position, in a compiled loop that caches the keys and values of earlier
@@ -40,11 +42,9 @@ class Autoregressive(Prior):
         self.dropout = dropout
 
     def build(self, context: BuildContext) -> None:
-        assert context.latent.positions is not None and context.latent.categories is not None
-        self.positions, self.categories = context.latent.positions, context.latent.categories
-        self.length = 1
-        for side in self.positions:
-            self.length *= side
+        assert context.latent.categories is not None
+        self.event_shape, self.categories = context.latent.event_shape, context.latent.categories
+        self.length = math.prod(self.event_shape)
         normal = keras.initializers.RandomNormal(stddev=0.02, seed=context.seed_for("embeddings"))
         self.embeddings = keras.Variable(normal([self.categories + 1, self.width]), name="embeddings")
         normal = keras.initializers.RandomNormal(stddev=0.02, seed=context.seed_for("places"))
@@ -97,7 +97,7 @@ class Autoregressive(Prior):
         return [empty_cache(number, self.heads, self.length, self.width) for _ in self.blocks]
 
     def distribution(self, context: Context) -> tfd.Distribution:
-        """Return p(c), event shape `positions`."""
+        """Return p(c) over the grid of codes."""
         return AutoregressiveCodes(self, context)
 
 
@@ -105,24 +105,24 @@ class AutoregressiveCodes(CustomDistribution):
     """The distribution over grids of codes that the network of `prior` parametrises."""
 
     def __init__(self, prior: Autoregressive, context: Context) -> None:
-        super().__init__(dict(locals()), dtype=tf.int32, event_shape=prior.positions)
+        super().__init__(dict(locals()), dtype=tf.int32, event_shape=prior.event_shape)
         self._prior, self._context = prior, context
 
     def _log_prob(self, codes: tf.Tensor) -> tf.Tensor:
         codes = tf.convert_to_tensor(codes)
         flat = tf.reshape(codes, [-1, self._prior.length])
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(flat, self._prior.logits(flat, self._context))
-        leading = tf.shape(codes)[: tf.rank(codes) - len(self._prior.positions)]
+        leading = tf.shape(codes)[: tf.rank(codes) - len(self._prior.event_shape)]
         return tf.reshape(-tf.reduce_sum(losses, axis=-1), leading)
 
     def sample_with_probabilities(self, number: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return codes `[number, *positions]`, and p(c_i | c_<i) for each, `[number, *positions, K]`."""
+        """Return codes `[number, *event_shape]`, and p(c_i | c_<i) for each, `[number, *event_shape, K]`."""
         codes = self._sample_n(number, seed)
         # A separate pass for the gradient: differentiating the loop would keep the cache of every step.
         logits = self._prior.logits(tf.reshape(codes, [-1, self._prior.length]), self._context)
-        return codes, tf.reshape(tf.nn.softmax(logits), [-1, *self._prior.positions, self._prior.categories])
+        return codes, tf.reshape(tf.nn.softmax(logits), [-1, *self._prior.event_shape, self._prior.categories])
 
     def _sample_n(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         known = tf.get_static_value(n)  # keep shapes static if possible
         codes = self._prior.draw(n if known is None else int(known), seed, self._context)
-        return tf.reshape(codes, [n, *self._prior.positions])
+        return tf.reshape(codes, [n, *self._prior.event_shape])

@@ -12,10 +12,10 @@ class Uniform(Prior):
     over = "codes"
 
     def build(self, context: BuildContext) -> None:
-        assert context.latent.positions is not None and context.latent.categories is not None
-        self.positions, self.categories = context.latent.positions, context.latent.categories
+        assert context.latent.categories is not None
+        self.event_shape, self.categories = context.latent.event_shape, context.latent.categories
 
     def distribution(self, context: Context) -> tfd.Distribution:
-        """Return p(c), independent over positions, event shape `positions`."""
-        logits = tf.zeros([*self.positions, self.categories])
-        return tfd.Independent(tfd.Categorical(logits=logits), len(self.positions))
+        """Return p(c), independent over all codes of the grid."""
+        logits = tf.zeros([*self.event_shape, self.categories])
+        return tfd.Independent(tfd.Categorical(logits=logits), len(self.event_shape))

@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax, logsumexp, xlogy
 from scipy.stats import norm
 from small import context, points_experiment
 from tfdgm_posteriors.categorical import Categorical
+from tfdgm_posteriors.residual_vq import ResidualVQ
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 from tfdgm_priors.autoregressive import Autoregressive
@@ -224,6 +225,28 @@ def test_under_vector_quantisation_the_bound_is_the_elbo_whatever_the_samples():
     entropies = -np.sum(frequency[frequency > 0] * np.log(frequency[frequency > 0]))
     assert scores["code_mutual_information"] == pytest.approx(entropies, abs=1e-5)
     assert scores["code_marginal_kl"] == pytest.approx(2 * np.log(5) - entropies, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_scores_of_several_codebooks_count_each_by_itself():
+    built = tiny(posterior=ResidualVQ(positions=(2,), codebooks=2, num_codes=5))
+    scores, found = evaluate(built, "test", 200), aggregated_codes(draws_of(built))
+    codes = built.model.infer(tf.constant(built.experiment.splits["test"].rows), context()).distribution.loc.numpy()
+    frequency = (codes[..., None] == np.arange(5)).mean(axis=0)  # [positions, L, K]
+    np.testing.assert_allclose(found["aggregated"], frequency, atol=1e-6)  # float32, here and below
+    pooled = frequency.mean(axis=0)
+    np.testing.assert_array_equal(found["used"], pooled > 0)
+    assert scores["code_usage"] == pytest.approx(np.mean(pooled > 0))
+    by_codebook = -xlogy(pooled, pooled).sum(axis=-1)
+    assert scores["code_perplexity"] == pytest.approx(np.exp(by_codebook.mean()), rel=1e-5)
+    assert scores["rate"] == pytest.approx(4 * np.log(5), rel=1e-6)
+    assert scores["code_bits"] == pytest.approx(np.log2(5), rel=1e-6)
+    assert scores["nll_iwae"] == pytest.approx(-scores["elbo"], rel=1e-6)
+    share = np.unique(codes, axis=0, return_counts=True)[1] / 40
+    assert scores["mutual_information"] == pytest.approx(-np.sum(share * np.log(share)), abs=1e-5)
+    entropies = -xlogy(frequency, frequency).sum()
+    assert scores["code_mutual_information"] == pytest.approx(entropies, abs=1e-5)
+    assert scores["code_marginal_kl"] == pytest.approx(4 * np.log(5) - entropies, abs=1e-5)
 
 
 @pytest.mark.slow

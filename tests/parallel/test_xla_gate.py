@@ -28,6 +28,8 @@ SIZES = {
     "prior.autoregressive": "prior.autoregressive.width = 8\nprior.autoregressive.layers = 1",
     "posterior.categorical": "posterior.categorical.positions = (2,)\nposterior.categorical.num_categories = 3",
     "posterior.vq": "posterior.vq.positions = (2,)\nposterior.vq.num_codes = 4",
+    "posterior.residual_vq": "posterior.residual_vq.positions = (2,)\nposterior.residual_vq.num_codes = 4",
+    "posterior.fsq": "posterior.fsq.positions = (2,)\nposterior.fsq.levels = (3, 2)",
     "objective.wasserstein": "objective.wasserstein.moves = 1",
 }
 HOST = re.compile(r"infeed|outfeed|\bsend\b|\brecv\b|custom-call|callback")

@@ -11,6 +11,8 @@ SMALL = {
     "positions": (4,),
     "num_categories": 8,
     "num_codes": 8,
+    "codebooks": 2,
+    "levels": (4, 3),
     "num_components": 20,
     "num_bijectors": 2,
     "hidden": (16,),

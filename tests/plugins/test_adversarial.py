@@ -14,7 +14,9 @@ from tfdgm_objectives.elbo import ELBO
 from tfdgm_objectives.jsd import JSD
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_posteriors.categorical import Categorical
+from tfdgm_posteriors.fsq import FSQ
 from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
+from tfdgm_posteriors.residual_vq import ResidualVQ
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 from tfdgm_priors.autoregressive import Autoregressive
@@ -287,6 +289,18 @@ SETTINGS = {
     "vq with frequencies": lambda: {"posterior": vq(), "prior": AggregatedPosterior()},
     "vq with a flow": lambda: {"posterior": vq(), "prior": MAF(num_bijectors=1, hidden=(4,))},
     "vq, autoregressive": lambda: {"posterior": vq(), "prior": Autoregressive(width=8, layers=1, heads=2)},
+    "residual vq learned by gradient with a flow": lambda: {
+        "posterior": ResidualVQ(positions=(2,), num_codes=4, learning="gradient"),
+        "prior": MAF(num_bijectors=1, hidden=(4,)),
+    },
+    "residual vq, autoregressive": lambda: {
+        "posterior": ResidualVQ(positions=(2,), num_codes=4),
+        "prior": Autoregressive(width=8, layers=1, heads=2),
+    },
+    "fsq with a flow": lambda: {
+        "posterior": FSQ(positions=(2,), levels=(5, 4)),
+        "prior": MAF(num_bijectors=1, hidden=(4,)),
+    },
 }
 
 
@@ -456,7 +470,7 @@ def test_draws_of_codes_pass_the_gradient_of_their_probabilities_to_the_prior_an
     class Learned(Uniform):
         def build(self, context):
             super().build(context)
-            values = np.random.RandomState(0).randn(*self.positions, self.categories)
+            values = np.random.RandomState(0).randn(*self.event_shape, self.categories)
             self.logits = keras.Variable(values.astype(np.float32), name="logits")
 
         def distribution(self, context):

@@ -31,7 +31,7 @@ def draws_by_full_passes(prior, seed, context):
 
     start = (0, tf.zeros([NUMBER, prior.length], tf.int32))
     _, codes = tf.while_loop(lambda position, _: position < prior.length, draw, start)
-    return tf.reshape(codes, [NUMBER, *prior.positions])
+    return tf.reshape(codes, [NUMBER, *prior.event_shape])
 
 
 @pytest.mark.parametrize("training", [False, True])

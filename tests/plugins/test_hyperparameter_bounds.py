@@ -24,6 +24,7 @@ from tfdgm_objectives.jsd import JSD
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_posteriors.categorical import Categorical
 from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
+from tfdgm_posteriors.residual_vq import ResidualVQ
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 
@@ -96,6 +97,9 @@ BOUNDS = {
     "categorical.temperature": (lambda value: codes(temperature=value), 1e-6, 1e6),
     "categorical.temperature, hard": (lambda value: codes(temperature=value, straight_through=True), 1e-6, 1e6),
     "vq.commitment": (lambda value: quantised(commitment=value), 0.0, 1e6),
+    "residual_vq.commitment": (
+        lambda value: points_experiment(posterior=ResidualVQ(positions=(2,), num_codes=4, commitment=value)), 0.0, 1e6,
+    ),
     "posterior.min_scale": (lambda value: points_experiment(posterior=GaussianPosterior(min_scale=value)), 1e-6, 1e6),
     "posterior.min_scale, full": (
         lambda value: points_experiment(posterior=GaussianPosterior(min_scale=value, covariance="full")), 1e-6, 1e6,

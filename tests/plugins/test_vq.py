@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small import Points, context, points_experiment
-from tfdgm_posteriors.vq import VQ, nearest, restarts
+from tfdgm_posteriors.codebook import nearest, restarts
+from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.gaussian import Gaussian
 from tfdgm_priors.uniform import Uniform
 
@@ -35,7 +36,7 @@ def totals_of(posterior, features, seed=0):
     """Return the statistics that one pass collects for the update."""
     collector = Collector()
     posterior(tf.constant(features), context(seed, training=True, collector=collector))
-    return {name: statistic.tensor for name, statistic in collector.statistics[posterior].items()}
+    return {name: statistic.tensor for name, statistic in collector.statistics[posterior.learned].items()}
 
 
 def by_hand(features, codebook):
@@ -46,7 +47,7 @@ def by_hand(features, codebook):
 
 
 def state(posterior):
-    return posterior.counts.numpy(), posterior.sums.numpy(), posterior.codebook().numpy()
+    return posterior.learned.counts.numpy(), posterior.learned.sums.numpy(), posterior.codebook().numpy()
 
 
 @pytest.mark.parametrize("shape", [(50,), (10, 4), (5, 3, 2)])
@@ -75,9 +76,9 @@ def test_the_gradient_passes_straight_through_to_the_features_and_not_to_the_cod
     posterior, features = built_posterior(learning=learning), tf.constant(features_of())
     weights = np.random.RandomState(1).randn(5, 2, 3).astype(np.float32)
     with tf.GradientTape() as tape:
-        tape.watch([features, posterior.embeddings.value])
+        tape.watch([features, posterior.learned.embeddings.value])
         total = tf.reduce_sum(weights * posterior(features, context(training=True)).z)
-    of_features, of_codebook = tape.gradient(total, [features, posterior.embeddings.value])
+    of_features, of_codebook = tape.gradient(total, [features, posterior.learned.embeddings.value])
     np.testing.assert_array_equal(of_features, weights)
     assert of_codebook is None
 
@@ -85,12 +86,12 @@ def test_the_gradient_passes_straight_through_to_the_features_and_not_to_the_cod
 def test_the_commitment_is_the_squared_distance_summed_over_the_grid_and_moves_the_features_alone():
     posterior, features = built_posterior((2, 3), commitment=0.7), tf.constant(features_of(4, (2, 3)))
     with tf.GradientTape() as tape:
-        tape.watch([features, posterior.embeddings.value])
+        tape.watch([features, posterior.learned.embeddings.value])
         losses = posterior(features, context(training=True)).losses
     assert set(losses) == {"commitment"}
     away = features.numpy() - posterior.codebook().numpy()[by_hand(features.numpy(), posterior.codebook().numpy())[0]]
     np.testing.assert_allclose(losses["commitment"], 0.7 * np.square(away).sum(axis=(1, 2, 3)), rtol=1e-5)  # float32
-    of_features, of_codebook = tape.gradient(losses["commitment"], [features, posterior.embeddings.value])
+    of_features, of_codebook = tape.gradient(losses["commitment"], [features, posterior.learned.embeddings.value])
     np.testing.assert_allclose(of_features, 1.4 * away, atol=1e-5)  # float32
     assert of_codebook is None
 
@@ -99,12 +100,12 @@ def test_learning_by_gradient_adds_the_distance_that_moves_the_codebook_alone():
     posterior, features = built_posterior(learning="gradient"), tf.constant(features_of())
     codes, counts, sums = by_hand(features.numpy(), posterior.codebook().numpy())
     with tf.GradientTape() as tape:
-        tape.watch([features, posterior.embeddings.value])
+        tape.watch([features, posterior.learned.embeddings.value])
         losses = posterior(features, context(training=True)).losses
     assert set(losses) == {"commitment", "codebook"}
     away = features.numpy() - posterior.codebook().numpy()[codes]
     np.testing.assert_allclose(losses["codebook"], np.square(away).sum(axis=(1, 2)), rtol=1e-5)  # float32
-    of_features, of_codebook = tape.gradient(losses["codebook"], [features, posterior.embeddings.value])
+    of_features, of_codebook = tape.gradient(losses["codebook"], [features, posterior.learned.embeddings.value])
     expected = 2 * (counts[:, None] * posterior.codebook().numpy() - sums)
     np.testing.assert_allclose(tf.convert_to_tensor(of_codebook), expected, atol=1e-5)  # float32
     assert of_features is None
@@ -112,7 +113,7 @@ def test_learning_by_gradient_adds_the_distance_that_moves_the_codebook_alone():
 
 @pytest.mark.parametrize("learning, trained", [("ema", False), ("gradient", True)])
 def test_the_codebook_is_trained_by_gradient_or_by_averages(learning, trained):
-    assert built_posterior(learning=learning).embeddings.trainable is trained
+    assert built_posterior(learning=learning).learned.embeddings.trainable is trained
 
 
 def test_a_gradient_on_averaged_codes_reaches_the_features_that_chose_them():
@@ -135,7 +136,7 @@ def test_the_averages_follow_their_recursion():
     for step in range(5):
         features = features_of(8, seed=step)
         _, chosen, summed = by_hand(features, posterior.codebook().numpy())
-        posterior.update_statistics(totals_of(posterior, features), context())
+        posterior.learned.update_statistics(totals_of(posterior, features), context())
         counts = 0.9 * counts + 0.1 * chosen
         sums = 0.9 * sums + 0.1 * summed
         places = (sums + 1e-5 * places) / (counts + 1e-5)[:, None]
@@ -150,7 +151,7 @@ def test_a_pass_outside_training_gives_the_same_codes_and_changes_nothing():
     inside = posterior(features, context(training=True, collector=collector))
     np.testing.assert_array_equal(outside.value, inside.value)
     np.testing.assert_array_equal(outside.z, inside.z)
-    assert set(collector.statistics) == {posterior}
+    assert set(collector.statistics) == {posterior.learned}
     for found, expected in zip(state(posterior), before, strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -170,8 +171,8 @@ def dying(posterior, counts, batch=3):
     The chosen features are the codes themselves, so that codes that live stay.
     """
     places = posterior.codebook().numpy()
-    posterior.counts.assign(counts)
-    posterior.sums.assign(np.asarray(counts)[:, None] * places)
+    posterior.learned.counts.assign(counts)
+    posterior.learned.sums.assign(np.asarray(counts)[:, None] * places)
     features = np.stack([places[[0, 1]] for _ in range(batch)])
     return totals_of(posterior, features)
 
@@ -181,38 +182,38 @@ def test_a_dead_code_starts_again_at_a_candidate_and_its_averages_with_it(learni
     posterior = built_posterior(decay=0.9, learning=learning)
     before = posterior.codebook().numpy()
     if learning == "gradient":
-        posterior.counts.assign([10.0, 10.0, 10.0, 0.05])
+        posterior.learned.counts.assign([10.0, 10.0, 10.0, 0.05])
         totals = totals_of(posterior, np.stack([before[[0, 1]] for _ in range(3)]))
     else:
         totals = dying(posterior, [10.0, 10.0, 10.0, 0.05])
-    posterior.update_statistics(totals, context())
+    posterior.learned.update_statistics(totals, context())
     counts = 0.9 * np.array([10, 10, 10, 0.05]) + 0.1 * np.array([3, 3, 0, 0])
     counts[3] = counts.mean()
-    np.testing.assert_allclose(posterior.counts.numpy(), counts, rtol=1e-6)  # float32
+    np.testing.assert_allclose(posterior.learned.counts.numpy(), counts, rtol=1e-6)  # float32
     expected = np.concatenate([before[:3], totals["candidates"].numpy()[:1]])
     np.testing.assert_allclose(posterior.codebook(), expected, atol=1e-5)  # float32
     np.testing.assert_array_equal(posterior.codebook()[3], totals["candidates"][0])
     if learning == "ema":
-        np.testing.assert_allclose(posterior.sums.numpy(), counts[:, None] * expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(posterior.learned.sums.numpy(), counts[:, None] * expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_code_that_started_again_stays_there_while_nothing_chooses_it():
     posterior = built_posterior(decay=0.9)
     totals = dying(posterior, [10.0, 10.0, 10.0, 0.05])
-    posterior.update_statistics(totals, context())
+    posterior.learned.update_statistics(totals, context())
     place = posterior.codebook()[3].numpy()
     # the first two codes are chosen on; stale sums would pull the fourth back to where it was
     for _ in range(3):
-        posterior.update_statistics(totals, context())
+        posterior.learned.update_statistics(totals, context())
         np.testing.assert_allclose(posterior.codebook()[3], place, atol=1e-5)  # float32
     expected = 0.9**3 * (0.9 * 30.05 + 0.6 - 0.045) / 4 + 0.9**3 * 0.045 / 4
-    assert float(posterior.counts[3]) == pytest.approx(expected, rel=1e-3)
+    assert float(posterior.learned.counts[3]) == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_threshold_of_zero_never_restarts():
     posterior = built_posterior(decay=0.9, restart_below=0.0)
     before = posterior.codebook().numpy()
-    posterior.update_statistics(dying(posterior, [10.0, 10.0, 10.0, 1e-4]), context())
+    posterior.learned.update_statistics(dying(posterior, [10.0, 10.0, 10.0, 1e-4]), context())
     # float32; the smoothing keeps the place of a code that nothing chooses
     np.testing.assert_allclose(posterior.codebook(), before, atol=1e-5)
 
@@ -221,12 +222,12 @@ def test_more_dead_codes_than_candidates_wait_for_the_next_step():
     posterior = built_posterior(num_codes=7, decay=0.9)
     before = posterior.codebook().numpy()
     totals = dying(posterior, [10.0, 10.0] + [1e-3] * 5, batch=2)
-    posterior.update_statistics(totals, context())
+    posterior.learned.update_statistics(totals, context())
     places = posterior.codebook().numpy()
     np.testing.assert_array_equal(places[2:4], totals["candidates"])
     np.testing.assert_allclose(places[4:], before[4:], atol=1e-5)  # float32
-    assert (posterior.counts.numpy()[4:] < 0.01).all()
-    posterior.update_statistics(totals, context())
+    assert (posterior.learned.counts.numpy()[4:] < 0.01).all()
+    posterior.learned.update_statistics(totals, context())
     np.testing.assert_array_equal(posterior.codebook()[4:6], totals["candidates"])
     np.testing.assert_allclose(posterior.codebook()[2:4], totals["candidates"], atol=1e-5)
 
@@ -255,7 +256,7 @@ def test_the_totals_over_two_shards_are_those_of_the_whole_batch(positions):
             shard_pass(built.model, player, own, where, step, fold(seed, number))
             for number, (own, where) in enumerate(parts)
         ]
-        totals.append(reduce_passes(passes)[1][built.model.posterior])
+        totals.append(reduce_passes(passes)[1][built.model.posterior.learned])
     whole, halves = totals
     np.testing.assert_array_equal(whole["counts"], halves["counts"])
     np.testing.assert_allclose(whole["sums"], halves["sums"], rtol=1e-5, atol=1e-5)  # float32 sums in another order
@@ -275,8 +276,8 @@ def test_a_training_step_moves_the_codebook_by_the_totals_of_the_batch():
         built.model, built.players, [Draw(tf.range(20), rows)], tf.constant(0, tf.int64), **settings
     )
     expected = 0.99 * before[1] + 0.01 * sums
-    np.testing.assert_allclose(posterior.sums.numpy(), expected, rtol=1e-4, atol=1e-5)  # float32
-    np.testing.assert_allclose(posterior.counts.numpy(), 0.99 * before[0] + 0.01 * counts, rtol=1e-5)
+    np.testing.assert_allclose(posterior.learned.sums.numpy(), expected, rtol=1e-4, atol=1e-5)  # float32
+    np.testing.assert_allclose(posterior.learned.counts.numpy(), 0.99 * before[0] + 0.01 * counts, rtol=1e-5)
     assert {"commitment", "code_perplexity", "elbo", "rate"} <= set(metrics)
     assert float(metrics["loss"]) == pytest.approx(float(metrics["commitment"] - metrics["elbo"]), rel=1e-5)
 

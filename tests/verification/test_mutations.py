@@ -128,7 +128,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the farthest code in place of the nearest",
-        "plugins/tfdgm_posteriors/vq.py",
+        "plugins/tfdgm_posteriors/codebook.py",
         "tf.argmin(distances",
         "tf.argmax(distances",
         "codes.quantised",

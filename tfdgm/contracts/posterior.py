@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.specs import BuildContext, DataSpec, LatentSpec
+from tfdgm.numerics.embeddings import embed_codes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,10 +20,10 @@ class Latent:
       distribution: q(z|x), batch shape `[batch]`, event shape `LatentSpec.event_shape`.
       value: one draw from it, `[batch, *event_shape]`, at which log q and log p are evaluated; integers if discrete.
       z: the decoder's input, `[batch, *decoder_input_shape]`; differentiable with respect to the features.
-      relaxed: for codes with gradients, points of the simplex `[batch, *positions, K]` near the one-hot codes; else
+      relaxed: for codes with gradients, points of the simplex `[batch, *event_shape, K]` near the one-hot codes; else
         None.
-      codebook: E `[K, C]`, to which a density on vectors is restricted, and which its gradient reaches; None stands
-        for `Posterior.codebook()`.
+      codebook: E `[K, C]` or `[L, K, C]`, to which a density on vectors is restricted, and which its gradient reaches;
+        None stands for `Posterior.codebook()`.
       losses: terms that the model minimises in addition to its objectives (commitment), by name, each `[batch]`.
       metrics: tensors whose mean is logged (perplexity), by name.
     """
@@ -52,6 +53,9 @@ class Posterior(Component):
         latent = posterior(features, context)         # value [128, 4, 4] integers, z [128, 4, 4, 64]
         posterior.codebook()                          # [512, 64]
         posterior.embed(latent.value)                 # [128, 4, 4, 64]
+
+    With L = 3 codes per position, `LatentSpec.codebooks`, the values are `[128, 4, 4, 3]` and the codebook `[3, 512,
+    64]`; the other shapes are the same, since the embedding is the sum over the three.
     """
 
     @abstractmethod
@@ -69,7 +73,7 @@ class Posterior(Component):
     def distribution(self, features: tf.Tensor, context: Context) -> Any:
         """Return q(z|x) as a tfd.Distribution: the exact one, never its relaxation, since evaluation uses it.
 
-        If the latent is discrete, it is a `tfd.Independent` over the positions of the grid, with integer draws.
+        If the latent is discrete, it is a `tfd.Independent` over all codes of the grid, with integer draws.
         """
 
     @abstractmethod
@@ -77,9 +81,15 @@ class Posterior(Component):
         """Return q(z|x), a draw from it, and the decoder's input; the input is relaxed only if `context.training`."""
 
     def embed(self, value: tf.Tensor) -> tf.Tensor:
-        """Return the decoder's input for a value of z: the value itself for vectors, rows of the codebook for codes."""
-        return tf.gather(self.codebook(), value) if value.dtype.is_integer else value
+        """Return the decoder's input for a value of z: the value itself for vectors, `embed_codes` for codes.
+
+        Any leading dimensions are kept.
+        """
+        return embed_codes(value, self.codebook()) if value.dtype.is_integer else value
 
     def codebook(self) -> tf.Tensor:
-        """Return the codebook E `[K, C]` of a discrete posterior; the core restricts densities on vectors to it."""
+        """Return the codebook E of a discrete posterior, `[K, C]`, or `[L, K, C]` with L codes per position.
+
+        The core restricts densities on vectors to it.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no codebook")

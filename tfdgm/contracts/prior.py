@@ -49,5 +49,5 @@ class Prior(Component):
 
         The rate is TFP's closed-form KL(q || p) if one is registered, else log q(z|x) - log p(z) at one draw. A
         distribution over codes may define `relaxed_log_prob(y)`, its log-probability extended to points y of the
-        simplex `[batch, *positions, K]`; gradients of the rate then reach a relaxed posterior through it.
+        simplex `[batch, *event_shape, K]`; gradients of the rate then reach a relaxed posterior through it.
         """

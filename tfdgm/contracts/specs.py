@@ -44,19 +44,25 @@ class LatentSpec:
       size: d, the dimension of a latent vector; for codes C, the dimension of a code's embedding.
       positions: shape of the grid of codes, `(N,)` or `(h, w)`; None for a vector.
       categories: K, the number of codes; None for a vector.
+      codebooks: L, if each position has L codes, one from each of L codebooks of K, and the decoder reads the sum of
+        their embeddings (residual quantisation); None for one code per position.
       deterministic: whether q(z|x) puts all its mass on one point, as vector quantisation does.
     """
 
     size: int
     positions: tuple[int, ...] | None = None
     categories: int | None = None
+    codebooks: int | None = None
     deterministic: bool = False
 
     def __str__(self) -> str:
         if self.positions is None:
             return f"a vector in R^{self.size}"
         grid = " x ".join(map(str, self.positions))
-        return f"{grid} codes of {self.categories}, embedded in R^{self.size}"
+        if self.codebooks is None:
+            return f"{grid} codes of {self.categories}, embedded in R^{self.size}"
+        codes = f"{grid} x {self.codebooks} codes of {self.categories}"
+        return f"{codes}, embedded in R^{self.size} as sums of {self.codebooks}"
 
     @property
     def discrete(self) -> bool:
@@ -64,8 +70,10 @@ class LatentSpec:
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """Shape of one draw from q(z|x): `(d,)`, or the grid of integer codes."""
-        return self.positions if self.positions is not None else (self.size,)
+        """Shape of one draw from q(z|x): `(d,)`, or that of the integer codes, `positions` or `positions + (L,)`."""
+        if self.positions is None:
+            return (self.size,)
+        return self.positions if self.codebooks is None else (*self.positions, self.codebooks)
 
     @property
     def decoder_input_shape(self) -> tuple[int, ...]:

@@ -1,4 +1,8 @@
-"""Scores of a discrete latent: exact sums over the codes at every position."""
+"""Scores of a discrete latent: exact sums over the codes at every position.
+
+With L codes per position, from codebooks of their own, L is the last axis of the positions, and tables over the codes
+are `[L, K]` in place of `[K]`.
+"""
 
 from typing import Any
 
@@ -23,11 +27,13 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
     Returns:
       `aggregated`: q_agg(c_i = k) = (1/n) sum_m q(c_i = k|x_m), `[*positions, K]`.
       `conditional_entropy`: (1/n) sum_m H(q(c_i|x_m)), nats, `[*positions]`.
-      `used`: whether code k occurs at any position in one draw from each q(c|x_m), bool `[K]`.
+      `used`: whether code k occurs at any position in one draw from each q(c|x_m), bool, of the codebook's shape `[K]`
+        or `[L, K]`.
       `prior`: p(c_i = k), `[*positions, K]`; only if the prior is independent over positions.
     """
     model, categories = draws.built.model, draws.built.model.latent.categories
-    assert categories is not None
+    assert model.posterior is not None and categories is not None
+    tables = model.posterior.codebook().shape[:-1]
 
     def chunk(x: tf.Tensor, place: Place, kept: tf.Tensor) -> tuple[tf.Tensor, ...]:
         context = model.with_inference(draws.context(place))
@@ -46,7 +52,7 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
     found = {
         "aggregated": aggregated / len(draws.source),
         "conditional_entropy": entropy / len(draws.source),
-        "used": drawn.reshape(-1, categories).sum(axis=0) > 0,
+        "used": drawn.reshape(-1, *tables).sum(axis=0) > 0,
     }
     prior = model.prior_distribution(model.with_inference(draws.context(draws.place(0, size=1))))
     if independent_over_positions(prior):
@@ -58,15 +64,17 @@ def code_scores(codes: dict[str, np.ndarray]) -> dict[str, float]:
     """Compute scores from the result of `aggregated_codes`.
 
     Returns:
-      `code_perplexity`: exp of the entropy of the mean of q_agg over positions, at most K.
-      `code_usage`: share of the K codes that occur in one draw per example.
+      `code_perplexity`: exp of the entropy of the mean of q_agg over positions, at most K; with L codebooks, of the
+        mean of their entropies.
+      `code_usage`: share of the codes of all codebooks that occur in one draw per example.
       `code_mutual_information`: sum over positions of H(q_agg(c_i)) - E H(q(c_i|x)), nats.
       `code_marginal_kl`: sum over positions of KL(q_agg(c_i) || p(c_i)), nats; only for an independent prior.
     """
     aggregated = codes["aggregated"]
-    pooled = aggregated.reshape(-1, aggregated.shape[-1]).mean(axis=0)
+    pooled = aggregated.reshape(-1, *codes["used"].shape).mean(axis=0)
+    entropies = -np.sum(xlogy(pooled, pooled), axis=-1)
     scores = {
-        "code_perplexity": float(np.exp(-np.sum(xlogy(pooled, pooled)))),
+        "code_perplexity": float(np.exp(np.mean(entropies))),
         "code_usage": float(np.mean(codes["used"])),
         "code_mutual_information": float(-np.sum(xlogy(aggregated, aggregated)) - np.sum(codes["conditional_entropy"])),
     }

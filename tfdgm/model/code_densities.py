@@ -1,4 +1,7 @@
-"""Grids of codes over a codebook E in R^{K x C}: densities on R^C restricted to it, and probabilities of grids."""
+"""Grids of codes over a codebook E in R^{K x C}: densities on R^C restricted to it, and probabilities of grids.
+
+With L codes per position, from codebooks E in R^{L x K x C}, the L codes are the last axis of `positions`.
+"""
 
 import math
 from typing import Any
@@ -16,16 +19,19 @@ _LOG_ZERO = -1e9
 def restrict(density: Any, codebook: tf.Tensor, positions: tuple[int, ...]) -> tfd.Distribution:
     """Restrict a density on R^C to a codebook: p(c_i = k) = p(e_k) / sum_j p(e_j) at every position i.
 
+    With L codebooks it is restricted to each: p(c_il = k) = p(e_lk) / sum_j p(e_lj).
+
     Args:
       density: tfd.Distribution with event shape `[C]` and empty batch shape.
-      codebook: E, `[K, C]`.
-      positions: shape of the grid of codes.
+      codebook: E, `[K, C]` or `[L, K, C]`.
+      positions: shape of the grid of codes; its last axis is L for L codebooks.
 
     Returns:
       A distribution over int32 codes, with event shape `positions`.
     """
-    logits = tf.math.log_softmax(density.log_prob(codebook))
-    every = tf.broadcast_to(logits, [*positions, codebook.shape[0]])
+    *tables, size = codebook.shape
+    log_density = tf.reshape(density.log_prob(tf.reshape(codebook, [-1, size])), tables)
+    every = tf.broadcast_to(tf.math.log_softmax(log_density), [*positions, tables[-1]])
     return tfd.Independent(tfd.Categorical(logits=every), len(positions))
 
 

@@ -20,6 +20,7 @@ from tfdgm.contracts.specs import BuildContext, LatentSpec
 from tfdgm.errors import UserError
 from tfdgm.model.code_densities import differentiable_codes, restrict
 from tfdgm.model.packing import Packing
+from tfdgm.numerics.embeddings import embed_one_hot
 from tfdgm.numerics.gradients import straight_through
 from tfdgm.numerics.randomness import root_seed
 
@@ -109,13 +110,13 @@ class Model(Component):
             )
         if event != expected:
             raise UserError(
-                f"{self.prior.display_name()} has event shape {event}, but the latent has {expected}; "
-                f"experiment.latent_size is {self.latent.size}"
+                f"{self.prior.display_name()} has event shape {event}, but the latent has {expected}: "
+                f"it is {self.latent}"
             )
         if not restricted:
             return prior
-        assert self.posterior is not None and self.latent.positions is not None
-        return restrict(prior, self.posterior.codebook() if codebook is None else codebook, self.latent.positions)
+        assert self.posterior is not None
+        return restrict(prior, self.posterior.codebook() if codebook is None else codebook, self.latent.event_shape)
 
     def features(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """Return the encoder's output for x."""
@@ -167,7 +168,7 @@ class Model(Component):
             return sample_prior(prior, number, seed)
         assert self.posterior is not None
         one_hot = differentiable_codes(prior, number, seed, self.latent.categories)
-        return tf.tensordot(one_hot, self.posterior.codebook(), axes=1)
+        return embed_one_hot(one_hot, self.posterior.codebook())
 
     def generate(self, number: int, context: Context) -> tuple[tf.Tensor, Any]:
         """Return `number` draws of z from the prior, and p(x|z) at each."""
