@@ -1,6 +1,7 @@
 """Errors with a message for the user, and suggestions for misspelt names."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -8,8 +9,26 @@ class UserError(Exception):
     """A mistake that the user can correct: one message on stderr, exit code 2, no traceback."""
 
 
+class PluginFault(UserError):
+    """A plugin's method raised an exception or returned something of the wrong kind; `--debug` prints the traceback."""
+
+
 class NonFiniteError(Exception):
     """Training produced NaN or infinity; the message names the player, the tensor and the step. Exit code 1."""
+
+
+def compilation_fault(text: str) -> str | None:
+    """Return one sentence for TensorFlow's message that XLA cannot compile an operation; None for any other message."""
+    operations = sorted(set(re.findall(r"(\w+) \(No registered", text)))
+    if not operations:
+        return None
+    created = text.partition("The op is created at:")[2].partition("tf2xla conversion failed")[0]
+    places = [place for place in re.findall(r'File "(.*)", line (\d+)', created) if "site-packages" not in place[0]]
+    where = f' (file "/{places[-1][0]}", line {places[-1][1]})' if places else ""
+    return (
+        f"XLA cannot compile the operation {', '.join(operations)}{where}: use operations of TensorFlow alone, without "
+        "py_function, numpy_function or files"
+    )
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

@@ -4,12 +4,13 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 from absl import flags
 
 from tfdgm.cli.suggestions import binding_for, unquoted_binding
-from tfdgm.errors import NonFiniteError, UserError, did_you_mean, nearest
+from tfdgm.errors import NonFiniteError, UserError, compilation_fault, did_you_mean, nearest
 from tfdgm.system import program_cache
 from tfdgm.system.console import complain, drop, streams_for
 from tfdgm.system.signals import Stopped, signals_raised
@@ -67,6 +68,8 @@ def main(argv: Sequence[str]) -> int:
             code, message = _explain(error)
             if message is None:
                 raise
+            if "--debug" in argv:
+                traceback.print_exc()
             if isinstance(error, OSError):
                 drop(sys.stdout)
             complain(message)
@@ -95,7 +98,8 @@ def _explain(error: Exception) -> tuple[int, str | None]:
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else "the output could not be written: "
         return 2, f"{where}{error.strerror or error}"
-    return 1, None
+    unsupported = compilation_fault(str(error))
+    return (1, None) if unsupported is None else (2, unsupported)
 
 
 def run() -> None:
@@ -120,6 +124,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         f"folder of the compiled programs, or {program_cache.OFF}; {program_cache.VARIABLE} by default",
         flag_values=values,
     )
+    flags.DEFINE_bool("debug", False, "print the traceback of an error too", flag_values=values)
     if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
         print(f"tfdgm {name}: {COMMANDS[name]}\n\n{(module.__doc__ or '').strip()}\n\nflags:")
         print(_flags_help(values))

@@ -7,13 +7,14 @@ import re
 import types
 import typing
 from abc import ABC
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from tfdgm.contracts.context import Context
+from tfdgm.contracts.guard import guard_methods, guarded
 from tfdgm.contracts.schedule import Schedule, scheduled
 from tfdgm.errors import UserError
 
@@ -27,8 +28,14 @@ class Component(ABC):  # noqa: B024  (each contract has its own abstract methods
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        contracts = [base for base in cls.__mro__[1:] if Component in base.__bases__]
+        if contracts and contracts[-1].__module__.startswith("tfdgm.contracts."):
+            guard_methods(cls, contracts[-1], vars(contracts[-1]).get("results", {}))
         if "__init__" in cls.__dict__:
             cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
+
+    #: By method of a contract, a function that returns what its result should be if it is something else.
+    results: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {}
 
     #: `KIND.NAME`, set when the registry loads the class; messages use it.
     plugin_name: ClassVar[str | None] = None
@@ -109,7 +116,7 @@ def _checked(init: Any) -> Any:
         for name, value in list(bound.arguments.items())[1:]:
             if name in hints:
                 check_type(f"{self.display_name()}.{name}", value, hints[name])
-        init(self, *args, **kwargs)
+        guarded(init, "__init__")(self, *args, **kwargs)
 
     # gin reads parameters and defaults from this signature; it does not unwrap.
     checked_init.__signature__ = signature  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
+from tfdgm.contracts.guard import is_tensor, kind_of_result
 from tfdgm.contracts.specs import DataSpec
 
 
@@ -90,6 +91,8 @@ class Data(Component):
     Attributes:
       spec: describes x as the model sees it, after `observe`.
     """
+
+    results = {"splits": kind_of_result(lambda: dict, "a dict of sources by name"), "observe": is_tensor}  # noqa: RUF012
 
     spec: DataSpec
 

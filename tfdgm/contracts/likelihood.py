@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfdgm.contracts.component import Component
+from tfdgm.contracts.guard import is_distribution
 from tfdgm.contracts.specs import BuildContext, DataSpec
 
 
@@ -19,6 +20,8 @@ class Likelihood(Component):
         p.log_prob(x)                             # [128], nats
         p = likelihood.distribution(draws)        # draws [50, 128, 28, 28, 1] -> batch shape [50, 128]
     """
+
+    results = {"distribution": is_distribution}  # noqa: RUF012
 
     def check(self, data: DataSpec) -> None:
         """Raise `tfdgm.UserError` if x is outside this likelihood's support."""

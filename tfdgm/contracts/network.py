@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
+from tfdgm.contracts.guard import is_tensor
 from tfdgm.contracts.specs import BuildContext
 
 
@@ -38,6 +39,8 @@ class Network(Component):
         one of them does.
       conditional: whether the network reads the condition `context.y`, if `build` received `context.condition`.
     """
+
+    results = {"__call__": is_tensor}  # noqa: RUF012
 
     mixes_examples: bool = False
     conditional: bool = False

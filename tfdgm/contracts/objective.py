@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.forward import Forward
+from tfdgm.contracts.guard import kind_of_result
 from tfdgm.contracts.specs import BuildContext
 
 
@@ -55,6 +56,8 @@ class Objective(Component):
       critic_steps: updates of the adversary for each update of the model; 0 without an adversary.
       optimizer: the adversary's Keras optimizer.
     """
+
+    results = {name: kind_of_result(lambda: Loss, "a tfdgm.Loss") for name in ("model_loss", "adversary_loss")}  # noqa: RUF012
 
     adversarial: ClassVar[bool] = False
     units: ClassVar[Mapping[str, str]] = {}

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
+from tfdgm.contracts.guard import is_distribution, kind_of_result
 from tfdgm.contracts.specs import BuildContext, DataSpec, LatentSpec
 from tfdgm.numerics.embeddings import embed_codes
 
@@ -57,6 +58,8 @@ class Posterior(Component):
     With L = 3 codes per position, `LatentSpec.codebooks`, the values are `[128, 4, 4, 3]` and the codebook `[3, 512,
     64]`; the other shapes are the same, since the embedding is the sum over the three.
     """
+
+    results = {"distribution": is_distribution, "__call__": kind_of_result(lambda: Latent, "a tfdgm.Latent")}  # noqa: RUF012
 
     @abstractmethod
     def latent_spec(self, latent_size: int, data: DataSpec) -> LatentSpec:

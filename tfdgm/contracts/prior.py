@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
+from tfdgm.contracts.guard import is_distribution
 from tfdgm.contracts.specs import BuildContext
 
 
@@ -32,6 +33,8 @@ class Prior(Component):
       conditional: True if the prior is p(z|y): it reads the condition `context.y` `[batch, ...]`, and its distribution
         has the batch shape `[batch]`.
     """
+
+    results = {"distribution": is_distribution}  # noqa: RUF012
 
     over: ClassVar[str] = "vectors"
     needs_posterior: ClassVar[bool] = False

@@ -49,7 +49,7 @@ class ForwardPass:
 
     @cached_property
     def observation(self) -> Any:
-        return self.model.likelihood.distribution(self.outputs)
+        return self.model.observation(self.outputs)
 
     @cached_property
     def reconstructed(self) -> tf.Tensor:

@@ -17,7 +17,7 @@ from tfdgm.contracts.network import Network
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext, LatentSpec
-from tfdgm.errors import UserError
+from tfdgm.errors import PluginFault, UserError
 from tfdgm.model.code_densities import differentiable_codes, restrict
 from tfdgm.model.packing import Packing
 from tfdgm.numerics.embeddings import embed_one_hot
@@ -120,13 +120,17 @@ class Model(Component):
 
     def features(self, x: tf.Tensor, context: Context) -> tf.Tensor:
         """Return the encoder's output for x."""
-        assert self.encoder is not None
-        return self.encoder(x, context.within("encoder"))
+        assert self.encoder is not None and self.posterior is not None
+        features = self.encoder(x, context.within("encoder"))
+        check_output("encoder", self.encoder, features, self.posterior.feature_shape(self.latent))
+        return features
 
     def infer(self, x: tf.Tensor, context: Context) -> Any:
         """Return q(z|x) as a tfd.Distribution with batch shape `[batch]`."""
         assert self.posterior is not None
-        return self.posterior.distribution(self.features(x, context), context.within("posterior"))
+        posterior = self.posterior.distribution(self.features(x, context), context.within("posterior"))
+        check_shapes(self.posterior, posterior, (x.shape[0],), self.latent.event_shape, "the latent")
+        return posterior
 
     def embed(self, value: tf.Tensor) -> tf.Tensor:
         """Return the decoder's input for a value of z."""
@@ -143,11 +147,19 @@ class Model(Component):
             context = dataclasses.replace(context, y=tf.reshape(every, [-1, *self.condition.shape]))
         flat = tf.reshape(z, [-1, *self.latent.decoder_input_shape])
         outputs = self.decoder(flat, context.within("decoder"))
+        check_output("decoder", self.decoder, outputs, self.likelihood.output_shape(self.data.spec))
         return tf.reshape(outputs, tf.concat([leading, tf.shape(outputs)[1:]], axis=0))
 
     def decode(self, z: tf.Tensor, context: Context) -> Any:
         """Return p(x|z) as a tfd.Distribution; `z` is the decoder's input `[..., *decoder_input_shape]`."""
-        return self.likelihood.distribution(self.outputs(z, context))
+        return self.observation(self.outputs(z, context))
+
+    def observation(self, outputs: tf.Tensor) -> Any:
+        """Return p(x|z) as a tfd.Distribution, given the decoder's output `[..., *output_shape]`."""
+        likelihood = self.likelihood.distribution(outputs)
+        batch = outputs.shape[: len(outputs.shape) - len(self.likelihood.output_shape(self.data.spec))]
+        check_shapes(self.likelihood, likelihood, tuple(batch), self.data.spec.shape, "x")
+        return likelihood
 
     def example(self, likelihood: Any, context: Context) -> tf.Tensor:
         """Return a sample of x given p(x|z): a draw, or the mean if `samples` is "mean".
@@ -186,6 +198,35 @@ class Model(Component):
             return self.infer(x, inner if y is None else dataclasses.replace(inner, y=y))
 
         return dataclasses.replace(context, infer=infer)
+
+
+def check_output(role: str, network: Network, outputs: tf.Tensor, shape: tuple[int, ...]) -> None:
+    """Raise `PluginFault` if a network's output does not have this shape after the batch, where its shape is known."""
+    if not outputs.shape.is_compatible_with([None, *shape]):
+        raise PluginFault(
+            f"{network.display_name()}: the {role}'s output has shape {tuple(outputs.shape)}, not (batch, "
+            f"{', '.join(map(str, shape))})"
+        )
+
+
+def check_shapes(
+    part: Component, distribution: Any, batch: tuple[int | None, ...], event: tuple[int, ...], of: str
+) -> None:
+    """Check the shapes of a part's distribution, where they are known, and that it computes in float32 or int32.
+
+    Raises:
+      PluginFault: they are others.
+    """
+    found = distribution.batch_shape, distribution.event_shape
+    for name, shape, wanted in (("event", found[1], event), ("batch", found[0], batch)):
+        if not tf.TensorShape(shape).is_compatible_with(wanted):
+            hint = "; wrap it in tfd.Independent" if name == "event" and not tuple(found[1]) else ""
+            raise PluginFault(
+                f"{part.display_name()}: the distribution has {name} shape {tuple(shape)}, but "
+                f"{of if name == 'event' else 'the batch'} has {wanted}{hint}"
+            )
+    if distribution.dtype not in (tf.float32, tf.int32):
+        raise PluginFault(f"{part.display_name()}: the distribution computes in {distribution.dtype}, not in float32")
 
 
 def sample_prior(prior: Any, number: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

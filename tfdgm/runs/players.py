@@ -10,7 +10,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from tfdgm.contracts.component import Component, components, named_variables, raw, trainable
 from tfdgm.contracts.objective import Loss, Objective
-from tfdgm.errors import UserError
+from tfdgm.errors import PluginFault, UserError
 from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.model.model import Model
 from tfdgm.parallel.devices import Devices
@@ -114,7 +114,25 @@ def make_players(
 
 
 def _adversary_loss(objective: Objective) -> Callable[[ForwardPass], Loss]:
-    return lambda forward: objective.adversary_loss(forward, forward.context)
+    return lambda forward: _checked(objective, objective.adversary_loss(forward, forward.context), forward)
+
+
+def _checked(objective: Objective, loss: Loss, forward: ForwardPass) -> Loss:
+    """Return the loss.
+
+    Raises:
+      PluginFault: its value is not one number for each example, or a metric has the name of one of the core's.
+    """
+    batch, shape = forward.x.shape[0], tuple(loss.value.shape)
+    if shape != (batch,):
+        raise PluginFault(
+            f"{objective.display_name()}: the value of the loss has shape {shape}, not ({batch},): return one number "
+            "for each example, whose mean the core takes"
+        )
+    taken = sorted({"loss", "gradient_norm"} & set(loss.metrics))
+    if taken:
+        raise PluginFault(f"{objective.display_name()}: the metric {taken[0]!r} is one of tfdgm's own; rename it")
+    return loss
 
 
 def _model_loss(objectives: dict[str, Objective]) -> Callable[[ForwardPass], Loss]:
@@ -122,7 +140,7 @@ def _model_loss(objectives: dict[str, Objective]) -> Callable[[ForwardPass], Los
         total: Any = 0.0
         metrics: dict[str, tf.Tensor] = {}
         for name, objective in objectives.items():
-            term = objective.model_loss(forward, forward.context.within(name))
+            term = _checked(objective, objective.model_loss(forward, forward.context.within(name)), forward)
             total = total + objective.weight * term.value
             prefix = f"{name}/" if objective.critic_steps else ""
             metrics.update({prefix + metric_name: metric for metric_name, metric in term.metrics.items()})

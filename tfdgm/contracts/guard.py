@@ -1,0 +1,97 @@
+"""Turns an exception in a plugin's method, and a result of the wrong kind, into one message that names both.
+
+Every method of a contract that a plugin defines is wrapped when its class is created.
+"""
+
+import functools
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfdgm.errors import NonFiniteError, PluginFault, UserError
+
+#: Exceptions that mean something to the caller, or that are not the plugin's fault.
+_PASSED = (UserError, NonFiniteError, MemoryError, OSError, ArithmeticError, tf.errors.OpError)
+
+
+def guard_methods(cls: type, contract: type, results: Mapping[str, Callable[[Any], str | None]]) -> None:
+    """Wrap the methods of a contract that a class defines.
+
+    Args:
+      cls: the class.
+      contract: its contract.
+      results: by method, a function that returns what is wrong with a result, or None.
+    """
+    names = {name for base in contract.__mro__ for name in vars(base) if name == "__call__" or name[0] != "_"}
+    for name in names & set(vars(cls)):
+        method = vars(cls)[name]
+        if callable(method) and not isinstance(method, type):
+            setattr(cls, name, guarded(method, name, results.get(name)))
+
+
+def guarded(method: Callable[..., Any], name: str, problem: Callable[[Any], str | None] | None = None) -> Any:
+    """Return a method whose exceptions and wrong results are a `PluginFault`."""
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            result = method(self, *args, **kwargs)
+        except _PASSED:
+            raise
+        except Exception as error:
+            if isinstance(error, NotImplementedError) and not _in_library(_frames(error)[-1]):
+                raise  # the plugin says that it has no such result, as `Objective.scores` may
+            raise PluginFault(f"{self.display_name()}: {name} raised {described(error)}") from error
+        wrong = None if problem is None else problem(result)
+        if wrong is not None:
+            code = method.__code__
+            where = f'file "{code.co_filename}", line {code.co_firstlineno}'
+            raise PluginFault(f"{self.display_name()}: {name} returned {spelt(result)}, not {wrong} ({where})")
+        return result
+
+    return call
+
+
+def kind_of_result(wanted: Callable[[], type], words: str) -> Callable[[Any], str | None]:
+    """Return a function that returns `words` for a result that is no instance of the type."""
+    return lambda result: None if isinstance(result, wanted()) else words
+
+
+def distribution() -> type:
+    """Return tfd.Distribution, whose import takes seconds."""
+    from tensorflow_probability import distributions as tfd
+
+    return tfd.Distribution
+
+
+is_distribution = kind_of_result(distribution, "a tfd.Distribution")
+is_tensor = kind_of_result(lambda: tf.Tensor, "a tensor")
+
+
+def described(error: Exception) -> str:
+    """Return the type, the first line and the place of an exception: the innermost one outside of libraries."""
+    frames = _frames(error)[1:]
+    own = [frame for frame in frames if not _in_library(frame)] or frames
+    where = f' (file "{own[-1].filename}", line {own[-1].lineno})' if own else ""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}{': ' if line else ''}{line}{where}"
+
+
+def _frames(error: Exception) -> list[traceback.FrameSummary]:
+    return list(traceback.extract_tb(error.__traceback__))
+
+
+def _in_library(frame: traceback.FrameSummary) -> bool:
+    return "site-packages" in frame.filename
+
+
+def spelt(value: Any) -> str:
+    """Return a result as words: a tensor by type and shape, others by type."""
+    if value is None:
+        return "None"
+    if tf.is_tensor(value) or hasattr(value, "dtype"):
+        shape = getattr(value, "shape", None)
+        return f"a {type(value).__name__} of shape {tuple(shape) if shape is not None else '?'} and {value.dtype}"
+    return f"a {type(value).__name__}"
