@@ -1,4 +1,4 @@
-"""Estimates of critics in validation and evaluation."""
+"""Estimates of objectives in validation and evaluation."""
 
 import keras
 import numpy as np
@@ -9,6 +9,7 @@ from small import Points, context, gan_experiment, normal_rows, points_experimen
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
 from tfdgm_objectives.jsd import JSD
+from tfdgm_objectives.mmd import MMD
 from tfdgm_objectives.wasserstein import Wasserstein
 
 from tfdgm import ArraySource, Objective
@@ -69,10 +70,11 @@ def test_in_latent_space_the_names_say_so_and_the_bound_of_the_elbo_is_there_too
 
 
 @pytest.mark.slow
-def test_exactly_the_objectives_with_a_critic_give_estimates():
-    experiment = built(ELBO(), critic(), critic(Wasserstein, space="latent"), make=points_experiment)
+def test_exactly_the_objectives_that_define_estimates_give_them():
+    objectives = [ELBO(), MMD(), critic(), critic(Wasserstein, space="latent")]
+    experiment = built(*objectives, make=points_experiment)
     found = ObjectiveEstimates(experiment, experiment.experiment.splits["test"], "x")()
-    assert set(found) == NAMES["jsd"] | prefixed(NAMES["wasserstein"], "latent_")
+    assert set(found) == {"latent_mmd_estimate"} | NAMES["jsd"] | prefixed(NAMES["wasserstein"], "latent_")
 
 
 @pytest.mark.slow
@@ -97,14 +99,14 @@ def test_estimates_of_two_critics_in_one_space_have_different_names(kind, settin
     assert found["critic_slope"] != pytest.approx(found[another], rel=1e-2)
 
 
-def test_without_a_critic_or_a_split_there_are_none():
+def test_without_an_objective_that_estimates_or_a_split_there_are_none():
     vae = points_experiment().build()
     assert ObjectiveEstimates(vae, vae.experiment.splits["test"], "x")() == {}
     assert ObjectiveEstimates(built(critic()), None, "x")() == {}
     assert Validation(gan_experiment(objectives=[critic()]).build())() == {}  # these points have no validation
 
 
-def test_an_objective_whose_adversary_estimates_nothing_is_no_hindrance():
+def test_an_objective_that_estimates_nothing_on_this_split_is_no_hindrance():
     class Silent(JSD):
         def estimates(self, forward, context):
             return Objective.estimates(self, forward, context)
