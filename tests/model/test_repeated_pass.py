@@ -73,7 +73,7 @@ def test_statistics_of_posterior_and_prior_are_those_of_a_single_pass():
 def test_the_decoder_submits_its_statistics_of_all_that_it_decodes():
     decoder = MLP(hidden=(4,), normalization="batch")
     found = collected(digits_experiment(decoder=decoder), lambda forward, many: many.outputs)
-    assert any(statistic.tensor.shape for parts in found.values() for statistic in parts.values())
+    assert list(found) == ["BatchNormalization"]  # else its moving averages would stay as they were made
 
 
 def test_at_gives_the_same_model_other_noise():
