@@ -14,7 +14,7 @@ from tfdgm_objectives.critic import Score
 class Hinge(Adversarial):
     """The critic minimises L = E max(0, 1 - f(x)) + E max(0, 1 + f(x')), x real and x' fake; the model -E f(x').
 
-    (Lim and Ye 2017, equations 4 and 5; Miyato et al. 2018, equations 16 and 17.) At each point the best f is 1 where x
+    (Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17.) At each point the best f is 1 where x
     is more probable and -1 elsewhere, so the least L is 2 - 2 TV, with the total variation distance TV = (1/2) int
     |p - q|. For any f, TV is at least 1 - L / 2, logged as `total_variation_bound`.
 

@@ -24,7 +24,7 @@ class IWAE(Objective):
 
     The encoder's gradient through log w_i drowns in its noise as k grows: its signal-to-noise ratio falls as 1/sqrt(k)
     (Rainforth et al. 2018, theorem 1). Validation estimates it as `gradient_snr`. The doubly reparameterised gradient
-    is another unbiased estimate for the encoder, whose ratio does not fall (Tucker et al. 2019, equation 8):
+    is another unbiased estimate for the encoder, whose ratio rises as sqrt(k) near the true posterior (Tucker et al. 2019):
 
         sum_i v_i^2 (d log w_i / dz_i) (dz_i / dphi),    v_i = w_i / sum_j w_j, phi constant in log q
 
@@ -148,8 +148,8 @@ def keras_variables(component: Component) -> list[keras.Variable]:
 def signal_to_noise(gradients: tf.Tensor) -> tf.Tensor:
     """Return |E g| / sqrt(E |g - E g|^2) from draws of a gradient `[draws, size]`; 0 if the noise hides the mean.
 
-    Rainforth et al. 2018, equation 5, with norms over all weights instead of a ratio for each, which is 0/0 at a weight
-    without gradient. |E g|^2 is estimated without bias, by the squared mean less its variance.
+    Rainforth et al. 2018 have a ratio for each weight, which is 0/0 where one has no gradient; here are norms over all.
+    |E g|^2 is estimated without bias, by the squared mean less its variance.
     """
     draws = gradients.shape[0]
     mean, variance = tf.nn.moments(gradients, axes=0)

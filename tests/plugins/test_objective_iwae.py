@@ -273,7 +273,7 @@ def test_the_ratio_is_that_of_norms_without_the_bias_of_the_squared_mean():
 
 @pytest.mark.slow
 def test_the_ratio_falls_with_the_draws_as_in_theory_unless_the_gradient_is_doubly_reparameterised(widened):
-    """From 4 to 64 draws: as 1/sqrt(k) (Rainforth et al. 2018), and as sqrt(k) (Tucker et al. 2019, section 6)."""
+    """From 4 to 64 draws: as 1/sqrt(k) (Rainforth et al. 2018), and as sqrt(k) (Tucker et al. 2019)."""
 
     def ratio(draws, doubly):
         objective = IWAE(draws=draws, doubly_reparameterized=doubly)
