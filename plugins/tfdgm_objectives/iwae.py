@@ -24,7 +24,7 @@ class IWAE(Objective):
 
     The encoder's gradient through log w_i drowns in its noise as k grows: its signal-to-noise ratio falls as 1/sqrt(k)
     (Rainforth et al. 2018, theorem 1). Validation estimates it as `gradient_snr`. The doubly reparameterised gradient
-    is another unbiased estimate for the encoder, whose ratio rises as sqrt(k) near the true posterior (Tucker et al. 2019):
+    (Tucker et al. 2019) is another unbiased estimate for the encoder, whose ratio rises near the true posterior:
 
         sum_i v_i^2 (d log w_i / dz_i) (dz_i / dphi),    v_i = w_i / sum_j w_j, phi constant in log q
 
