@@ -216,7 +216,8 @@ class Deadly(StudentT):
         return config_request(["digits/vae.gin"], [f"experiment.prior = @prior.{prior}()"], build=True)
 
     with Validator() as validating:
-        assert validating.ask(objective_request("elbo")) == {"needs_posterior": True, "adversarial": False}
+        traits = {"needs_posterior": True, "adversarial": False, "trains_decoder": True}
+        assert validating.ask(objective_request("elbo")) == traits
         assert "@prior.printing()" in validating.ask(request("printing"))["text"]
         assert validating.ask(request("deadly"))["raised"].startswith("exit code 7")
         assert "no prior named 'nothing'" in validating.ask(request("nothing"))["refused"]
