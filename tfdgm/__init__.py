@@ -39,6 +39,7 @@ _HOME = {
     "Schedule": "tfdgm.contracts.schedule",
     "scheduled": "tfdgm.contracts.schedule",
     "CustomDistribution": "tfdgm.numerics.custom_distribution",
+    "single_draw_rate": "tfdgm.model.rate",
     "code_log_probabilities": "tfdgm.model.code_densities",
     "gaussian_log_densities": "tfdgm.numerics.gaussians",
     "full_precision_product": "tfdgm.numerics.products",

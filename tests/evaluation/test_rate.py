@@ -87,6 +87,26 @@ def test_a_prior_that_knows_no_relaxed_codes_is_evaluated_at_the_draw():
     assert tape.gradient(found, logits) is None
 
 
+@pytest.mark.parametrize("independent", [True, False], ids=["independent positions", "mixture"])
+def test_the_single_draw_rate_of_relaxed_codes_extends_that_of_codes_linearly_in_log_q(independent):
+    q, p = codes()
+    if independent:
+        p = tfd.Independent(tfd.Categorical(logits=tf.constant([[0.0, 1.0, -1.0], [0.5, 0.0, 0.0]])), 1)
+    value = q.sample(seed=[0, 1])
+    exact = single_draw_rate(q, p, value)
+    np.testing.assert_allclose(single_draw_rate(q, p, value, tf.one_hot(value, 3)), exact, rtol=1e-5)  # float32
+    logits = tf.constant(np.random.RandomState(4).randn(3, 2, 3), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        relaxed = tf.nn.softmax(logits)
+        found = single_draw_rate(q, p, value, relaxed)
+    y, log_q = relaxed.numpy(), tf.math.log_softmax(q.distribution.logits).numpy()
+    log_p = tf.math.log_softmax(p.distribution.logits) * y if independent else 0.0
+    expected = np.sum(y * log_q - log_p, axis=(1, 2)) - (0.0 if independent else p.relaxed_log_prob(relaxed))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert np.abs(tape.gradient(found, logits)).min() > 0
+
+
 def test_the_estimate_from_exact_codes_is_unbiased():
     q, p = codes()
     value = q.sample(20_000, seed=[1, 2])

@@ -5,7 +5,9 @@ import numpy as np
 from small import Points, normal_rows, points_experiment, silent
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
+from tfdgm_objectives.iwae import IWAE
 from tfdgm_objectives.jsd import JSD
+from tfdgm_objectives.mmd import MMD
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_posteriors.categorical import Categorical
 from tfdgm_posteriors.vq import VQ
@@ -48,6 +50,7 @@ KINDS = {
     "exact": lambda: {"prior": AggregatedPosterior(components="exact", leave_one_out=True)},
     "categorical": lambda: {"posterior": Categorical(positions=(2,), num_categories=3)},
     "vq": lambda: {"posterior": VQ(positions=(2,), num_codes=12, restart_below=0.3), "prior": AggregatedPosterior()},
+    "iwae": lambda: {"objectives": [IWAE(draws=3, doubly_reparameterized=True), MMD()]},
     "wgan_gp": wgan_gp,
     "adversarial_autoencoder": adversarial_autoencoder,
 }

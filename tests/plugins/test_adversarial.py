@@ -11,6 +11,8 @@ from tfdgm_likelihoods.bernoulli import Bernoulli
 from tfdgm_likelihoods.gaussian import Gaussian as GaussianLikelihood
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
+from tfdgm_objectives.fgan import FGAN
+from tfdgm_objectives.hinge import Hinge
 from tfdgm_objectives.jsd import JSD
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_posteriors.categorical import Categorical
@@ -30,7 +32,7 @@ from tfdgm.numerics.seeds import Seed
 from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.trainer import Trainer
 
-KINDS = [JSD, Wasserstein]
+KINDS = [JSD, Wasserstein, Hinge, FGAN]
 
 
 def adversarial(kind=JSD, **settings):

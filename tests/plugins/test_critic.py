@@ -20,13 +20,15 @@ from small_critics import (
 from tfdgm_networks.conv import Conv
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.critic import Critic, mean_by_sample, power_iteration, score_and_slope, spectral_norm, unrolled
+from tfdgm_objectives.fgan import FGAN
+from tfdgm_objectives.hinge import Hinge
 from tfdgm_objectives.jsd import JSD
 from tfdgm_objectives.wasserstein import Wasserstein
 
 from tfdgm import Network, UserError
 from tfdgm.contracts.component import raw
 
-KINDS = [JSD, Wasserstein]
+KINDS = [JSD, Wasserstein, Hinge, FGAN]
 
 
 def built_critic(network, shape, packing=1, spectral_normalization=False):
@@ -263,11 +265,19 @@ def test_the_default_rate_of_virtual_steps_is_0_1_over_the_penalty(monkeypatch, 
     assert rates == [pytest.approx(rate)]
 
 
+#: Of the critic's loss, with respect to the scores of real and of fake samples.
+DERIVATIVES = {
+    JSD: lambda real, fake: (-expit(-real), expit(fake)),
+    Hinge: lambda real, fake: (-(real < 1.0).astype(float), (fake > -1.0).astype(float)),
+    FGAN: lambda real, fake: (-np.ones_like(real), fake / 2 + 1),  # of Pearson's divergence
+}
+
+
 def moved_weights(kind, slope, offset, real, fake, moves):
     """The affine critic's after `moves` steps of gradient descent on its own loss, in float64."""
     for _ in range(moves):
-        if kind is JSD:
-            at_real, at_fake = -expit(-(real @ slope + offset)), expit(fake @ slope + offset)
+        if kind in DERIVATIVES:
+            at_real, at_fake = DERIVATIVES[kind](real @ slope + offset, fake @ slope + offset)
             gradient = (real.T @ at_real) / len(real) + (fake.T @ at_fake) / len(fake)
             slope, offset = slope - RATE * gradient, offset - RATE * (at_real.mean() + at_fake.mean())
         else:  # the penalty, 10 (|slope| - 1)^2 wherever it is taken; the offset cancels

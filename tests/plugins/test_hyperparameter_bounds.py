@@ -20,7 +20,11 @@ from tfdgm_likelihoods.discretized_logistic import DiscretizedLogistic
 from tfdgm_likelihoods.gaussian import Gaussian as GaussianLikelihood
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
+from tfdgm_objectives.fgan import FGAN
+from tfdgm_objectives.hinge import Hinge
+from tfdgm_objectives.iwae import IWAE
 from tfdgm_objectives.jsd import JSD
+from tfdgm_objectives.mmd import MMD
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_posteriors.categorical import Categorical
 from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
@@ -79,6 +83,19 @@ def quantised(prior=None, **settings):
 BOUNDS = {
     "elbo.beta": (lambda value: elbo(beta=value), 0.0, 1e6),
     "elbo.weight": (lambda value: elbo(weight=value), 1e-6, 1e6),
+    "iwae.weight": (lambda value: points_experiment(objectives=[IWAE(weight=value)]), 1e-6, 1e6),
+    "iwae.weight, doubly": (
+        lambda value: points_experiment(objectives=[IWAE(weight=value, doubly_reparameterized=True)]), 1e-6, 1e6,
+    ),
+    "mmd.weight": (lambda value: points_experiment(objectives=[ELBO(), MMD(weight=value)]), 1e-6, 1e6),
+    "mmd.scales": (lambda value: points_experiment(objectives=[ELBO(), MMD(scales=(1.0, value))]), 1e-6, 1e6),
+    "mmd.scales, gaussian": (
+        lambda value: points_experiment(objectives=[ELBO(), MMD(kernel="gaussian", scales=(value,))]), 1e-6, 1e6,
+    ),
+    "hinge.weight": (lambda value: gan(Hinge(weight=value)), 1e-6, 1e6),
+    "hinge.unrolling_rate": (lambda value: gan(Hinge(unrolling=5, unrolling_rate=value)), 1e-6, 1.0),
+    "fgan.weight": (lambda value: gan(FGAN(weight=value)), 1e-6, 1e6),
+    "fgan.unrolling_rate": (lambda value: gan(FGAN(unrolling=5, unrolling_rate=value)), 1e-6, 1.0),
     "jsd.weight": (lambda value: gan(JSD(weight=value)), 1e-6, 1e6),
     "jsd.r1": (lambda value: gan(JSD(r1=value)), 0.0, 1e6),
     "jsd.r2": (lambda value: gan(JSD(r2=value)), 0.0, 1e6),

@@ -1,4 +1,4 @@
-"""Every installed prior and posterior under adversarial objectives, alone and beside the ELBO: refused, or trained."""
+"""Every installed prior and posterior under every objective, adversarial ones alone and beside the ELBO."""
 
 import itertools
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from installed_pairs import discrete, halves, make, plugins
 from small import assert_same_tensors, digits_experiment, silent
+from small_critics import one_step
 from tfdgm_data.digits import Digits
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
@@ -157,6 +158,17 @@ def test_a_combination_trains_and_goes_on_from_a_checkpoint(tmp_path, plugin, wi
 def test_a_vector_latent_trains_in_latent_space_and_goes_on_from_a_checkpoint(tmp_path, plugin, prior, posterior):
     experiment = described(prior, posterior, objectives(plugin, True, space="latent"))
     assert_goes_on(trained_whole(experiment, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("prior, posterior", [pair for half in halves() for pair in half if pair[1]], ids=name)
+def test_every_pair_takes_a_finite_step_of_the_objectives_without_an_adversary(prior, posterior):
+    """All of them together, uncompiled; tests/parallel compiles them."""
+    terms = [registry.load(plugin)() for plugin in plugins("objective") if plugin not in ADVERSARIAL]
+    built = described(prior, posterior, terms).build()
+    before = built.state.read()
+    assert all(np.isfinite(metric) for metric in one_step(built).values())
+    after = built.state.read()
+    assert [path for path in trainable_paths(built) if (before[path] == after[path]).all()] == []
 
 
 def gan(plugin, **settings):

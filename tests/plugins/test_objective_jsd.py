@@ -23,6 +23,8 @@ from small_critics import (
 )
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
+from tfdgm_objectives.fgan import FGAN
+from tfdgm_objectives.hinge import Hinge
 from tfdgm_objectives.jsd import JSD, game_value
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_priors.maf import MAF
@@ -31,6 +33,7 @@ from tfdgm import UserError
 from tfdgm.model.forward_pass import ForwardPass
 
 LN2 = np.log(2)
+KINDS = [JSD, Wasserstein, Hinge, FGAN]
 
 
 def jsd(**settings):
@@ -337,7 +340,7 @@ def test_estimates_drop_examples_of_an_incomplete_pack():
         np.testing.assert_array_equal(found[name], expected[name])
 
 
-@pytest.mark.parametrize("kind", [JSD, Wasserstein])
+@pytest.mark.parametrize("kind", KINDS)
 def test_examples_too_few_for_one_pack_estimate_nothing(kind):
     objective = affine_objective(kind, np.ones(6), packing=3)
     assert objective.estimates(gan_pass(rows(2, 2), rows(2, 2, seed=1)), context()) == {}
@@ -358,7 +361,7 @@ def test_estimates_are_the_bound_and_the_mean_and_largest_slope():
         np.testing.assert_allclose(found[name], target, rtol=1e-5, atol=1e-6, err_msg=name)  # float32
 
 
-@pytest.mark.parametrize("kind", [JSD, Wasserstein])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "settings, expected",
     [
@@ -377,7 +380,7 @@ def test_estimates_are_the_bound_and_the_mean_and_largest_slope():
     ],
     ids=str,
 )
-def test_bad_values_of_both_objectives_are_refused(kind, settings, expected):
+def test_bad_values_of_every_adversarial_objective_are_refused(kind, settings, expected):
     refused(lambda: kind(network=MLP(hidden=()), **settings), kind.display_name(), *expected)
 
 
@@ -400,7 +403,7 @@ def test_bad_values_are_refused(settings, expected):
     refused(lambda: jsd(**settings), JSD.display_name(), expected)
 
 
-@pytest.mark.parametrize("kind", [JSD, Wasserstein])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "settings, setting",
     [
@@ -416,7 +419,7 @@ def test_without_a_posterior_a_setting_that_needs_one_is_refused_by_name(kind, s
     refused(lambda: gan_experiment(objectives=[kind(network=MLP(hidden=()), **settings)]), expected)
 
 
-@pytest.mark.parametrize("kind", [JSD, Wasserstein])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "settings, expected",
     [
@@ -431,7 +434,7 @@ def test_objectives_that_leave_a_network_without_a_loss_are_refused_by_its_name(
     points_experiment(objectives=[objective, ELBO()])  # which trains it
 
 
-@pytest.mark.parametrize("kind", [JSD, Wasserstein])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_prior_that_no_loss_reaches_is_refused_by_its_name(kind):
     objectives = [ELBO(beta=0.0), kind(network=MLP(hidden=()), moves=1, fakes="reconstructions")]
     built = points_experiment(objectives=objectives, prior=MAF(num_bijectors=1, hidden=(4,))).build()

@@ -19,7 +19,7 @@ from tfdgm_objectives.wasserstein import Wasserstein
 
 from tfdgm import Prior, experiment
 from tfdgm.contracts.component import raw
-from tfdgm.evaluation.critics import CriticEstimates
+from tfdgm.evaluation.estimates import ObjectiveEstimates
 from tfdgm.training.trainer import Trainer
 
 STEPS = 600
@@ -52,7 +52,7 @@ def estimates(tmp_path, theta, objective):
     raw(affine.kernel).assign([[0.0, 1.0]])
     Trainer(built, tmp_path, silent).train()
     np.testing.assert_array_equal(raw(affine.kernel), [[0.0, 1.0]])
-    return CriticEstimates(built, built.experiment.splits["test"], "test")()
+    return ObjectiveEstimates(built, built.experiment.splits["test"], "test")()
 
 
 def adam():

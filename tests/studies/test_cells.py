@@ -48,15 +48,16 @@ def test_a_name_given_twice_is_chosen_once():
     assert chosen("prior", ["gaussian", "maf", "gaussian"]) == ["gaussian", "maf"]
 
 
-def test_objectives_stand_alone_and_those_that_need_a_posterior_pair_with_adversarial_ones():
+def test_objectives_stand_alone_and_bounds_pair_with_those_that_are_added_to_one():
     traits = {
         "bound": Traits(needs_posterior=True),
         "game": Traits(adversarial=True),
         "latent_game": Traits(needs_posterior=True, adversarial=True),
         "moments": Traits(),
+        "latent_distance": Traits(needs_posterior=True, trains_decoder=False),
     }
-    pairs = [("bound", "game"), ("bound", "latent_game")]
-    assert objective_lists(traits) == [("bound",), ("game",), ("latent_game",), ("moments",), *pairs]
+    pairs = [("bound", "game"), ("bound", "latent_game"), ("bound", "latent_distance")]
+    assert objective_lists(traits) == [*((name,) for name in traits), *pairs]
 
 
 def test_every_combination_is_a_cell_and_first_seeds_come_first():

@@ -1,5 +1,6 @@
 """The cells that are refused before training, and the configurations that a folder accepts."""
 
+import dataclasses
 import sys
 
 import pytest
@@ -161,8 +162,10 @@ def test_objectives_have_traits_and_first_party_objectives_pair():
     traits = traits_of_objectives(answer)
     for name, found in traits.items():
         loaded = load(select(f"objective.{name}"))
-        assert (found.needs_posterior, found.adversarial) == (loaded.needs_posterior, loaded.adversarial)
-    assert {("elbo", "jsd"), ("elbo", "wasserstein")} < set(objective_lists(traits))
+        assert dataclasses.asdict(found) == {trait: getattr(loaded, trait) for trait in dataclasses.asdict(found)}
+    lists = set(objective_lists(traits))
+    assert {("elbo", "jsd"), ("elbo", "wasserstein"), ("elbo", "mmd"), ("iwae", "hinge"), ("iwae", "fgan")} < lists
+    assert not {("mmd", "jsd"), ("elbo", "iwae")} & lists
 
 
 @pytest.mark.slow
@@ -213,7 +216,8 @@ class Deadly(StudentT):
         return config_request(["digits/vae.gin"], [f"experiment.prior = @prior.{prior}()"], build=True)
 
     with Validator() as validating:
-        assert validating.ask(objective_request("elbo")) == {"needs_posterior": True, "adversarial": False}
+        traits = {"needs_posterior": True, "adversarial": False, "trains_decoder": True}
+        assert validating.ask(objective_request("elbo")) == traits
         assert "@prior.printing()" in validating.ask(request("printing"))["text"]
         assert validating.ask(request("deadly"))["raised"].startswith("exit code 7")
         assert "no prior named 'nothing'" in validating.ask(request("nothing"))["refused"]

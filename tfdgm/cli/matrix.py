@@ -1,7 +1,7 @@
-"""Cells are all combinations of the installed posteriors (and none), priors, and objectives: each alone, and each that
-needs a posterior with each adversarial one. Invalid combinations are refused with the reason; `tfdgm train` trains and
-scores each of the others in its own process. Rerunning with the same --workdir resumes; other choices and seeds add
-cells.
+"""Cells are all combinations of the installed posteriors (and none), priors, and objectives: each alone, and each bound
+with each that has an adversary or does not train the decoder. Invalid combinations are refused with the reason; `tfdgm
+train` trains and scores each of the others in its own process. Rerunning with the same --workdir resumes; other choices
+and seeds add cells.
 """
 
 import dataclasses

@@ -67,3 +67,15 @@ class Forward(Protocol):
 
     @property
     def generated(self) -> tf.Tensor: ...
+
+    def at(self, x: tf.Tensor, context: Context) -> "Forward":
+        """Return a pass of the same model over other examples, or over the same ones with other seeds."""
+        ...
+
+    def repeated(self, times: int, context: Context) -> "Forward":
+        """Return a pass over the batch repeated as a whole, so that `[times * batch]` reshapes to `[times, batch]`.
+
+        Every repetition has its own draw of z; the encoder is not evaluated again. The statistics of encoder, posterior
+        and prior, and the losses of the posterior, which the core adds to the model's loss, remain those of this pass.
+        """
+        ...

@@ -90,7 +90,7 @@ class Objective(Component):
         raise NotImplementedError(f"{self.display_name()} has no scores")
 
     def estimates(self, forward: Forward, context: Context) -> dict[str, tf.Tensor]:
-        """Return the adversary's estimates from this batch of unseen data, scalars by name.
+        """Return estimates from this batch of unseen data, of divergences, bounds or gradients: scalars by name.
 
         Called in validation, which prefixes the names with `validation_`, and in evaluation.
         """

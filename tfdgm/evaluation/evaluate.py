@@ -7,7 +7,7 @@ from tfdgm.errors import UserError
 from tfdgm.evaluation.active_units import active_units
 from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.code_scores import aggregated_codes, code_scores
-from tfdgm.evaluation.critics import CriticEstimates
+from tfdgm.evaluation.estimates import ObjectiveEstimates
 from tfdgm.evaluation.generation import generation_scores
 from tfdgm.evaluation.surgery import elbo_surgery
 from tfdgm.runs.experiment import Built
@@ -28,7 +28,7 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
       Those that apply of: `elbo`, `reconstruction`, `rate`, `mutual_information`, `marginal_kl`, `nll_iwae`,
       `nll_iwae_samples`; for vectors `active_units`; for codes `code_perplexity`, `code_usage`,
       `code_mutual_information`, `code_marginal_kl`, and `code_bits` (-log2 p(c) per code) if q(z|x) is a point mass;
-      the critics' estimates and `generation_scores`. Always `step`, `seed`, `data_split` and `num_examples`, and
+      the objectives' estimates and `generation_scores`. Always `step`, `seed`, `data_split` and `num_examples`, and
       `binarization` if the data describes it.
 
     Raises:
@@ -56,7 +56,7 @@ def evaluate(built: Built, split: str = "test", num_samples: int = 1_000) -> dic
                     scores["code_bits"] = scores["rate"] / (codes * math.log(2))
             elif (units := active_units(draws)) is not None:
                 scores["active_units"] = units
-        scores |= CriticEstimates(built, source, "evaluation critics")()
+        scores |= ObjectiveEstimates(built, source, "evaluation critics")()
     scores |= generation_scores(draws)
     scores |= {
         "step": int(built.state.step.numpy()),

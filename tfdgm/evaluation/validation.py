@@ -1,4 +1,4 @@
-"""The scores during training: the ELBO of the validation split, and the critics' estimates on it."""
+"""The scores during training: the ELBO of the validation split, and the objectives' estimates on it."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Source
-from tfdgm.evaluation.critics import CriticEstimates
+from tfdgm.evaluation.estimates import ObjectiveEstimates
 from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.numerics.randomness import fold, root_seed
 from tfdgm.runs.experiment import Built
@@ -22,7 +22,7 @@ def chunks(source: Source, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]
 
 class Validation:
     """ELBO, reconstruction and rate of the validation split in nats per example, from one draw of z each, and estimates
-    of the critics.
+    of the objectives.
 
     Every call uses the same noise, so that two results differ only by the weights.
     """
@@ -31,7 +31,7 @@ class Validation:
         self.built = built
         self.source = built.experiment.splits.get("validation")
         self.seed = root_seed(built.experiment.seed, "validation")
-        self.critics = CriticEstimates(built, self.source, "validation critics")
+        self.estimates = ObjectiveEstimates(built, self.source, "validation critics")
         self._scores = built.devices.map(self._chunk_scores)
 
     def __call__(self) -> dict[str, float]:
@@ -39,7 +39,7 @@ class Validation:
         if self.source is None:
             return {}
         with self.built.state.averaged():
-            estimates = {f"validation_{name}": value for name, value in self.critics().items()}
+            estimates = {f"validation_{name}": value for name, value in self.estimates().items()}
             return self._bound(self.source) | estimates
 
     def _bound(self, source: Source) -> dict[str, float]:

@@ -12,8 +12,8 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.divergences import jsd, kl, on_common_support
+from tfdgm.evaluation.estimates import ObjectiveEstimates
 from tfdgm.evaluation.transport import wasserstein
 from tfdgm.labs.figures import BLACK, BLUE, GREEN, RED, slide
 from tfdgm.labs.lab import Check, LabResult, LabSettings, near
@@ -53,7 +53,7 @@ def exact(settings: LabSettings, theta: float) -> dict[str, float]:
 def estimates(settings: LabSettings, objective: str) -> dict[float, float]:
     """Return the estimates of an objective's critic by theta, all computed by one compiled program."""
     built = build(settings, "parallel_lines.gin", f"experiment.objectives = [@objective.{objective}()]")
-    estimate = CriticEstimates(built, built.experiment.splits["test"], "lab")
+    estimate = ObjectiveEstimates(built, built.experiment.splits["test"], "lab")
     training, found = Run(settings, built, objective), {}
     for theta in LEARNED:
         training.train(line_at(built, 1.0 - theta))

@@ -76,6 +76,20 @@ class ForwardPass:
         likelihood = self.model.likelihood.distribution(self.generated_outputs)
         return self.model.example(likelihood, self.context.within("generated"))
 
+    def at(self, x: tf.Tensor, context: Context) -> "ForwardPass":
+        return ForwardPass(self.model, x, context)
+
+    def repeated(self, times: int, context: Context) -> "ForwardPass":
+        def tiled(tensor: tf.Tensor) -> tf.Tensor:
+            return tf.tile(tensor, [times, *[1] * (tensor.shape.rank - 1)])
+
+        index = None if context.index is None else tiled(context.index)
+        many = self.at(tiled(self.x), dataclasses.replace(context, index=index))
+        silent = self.at(many.x, dataclasses.replace(many.context, collector=None))
+        silent.features = many.features = tiled(self.features)
+        many.latent, many.prior = silent.latent, silent.prior
+        return many
+
     def tensors(self) -> dict[str, tf.Tensor]:
         """Return the tensors computed so far, in order of computation, to search them for the first NaN."""
         computed = vars(self)

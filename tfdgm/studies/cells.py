@@ -92,6 +92,7 @@ class Traits:
 
     needs_posterior: bool = False
     adversarial: bool = False
+    trains_decoder: bool = True
 
 
 def installed(kind: str) -> list[str]:
@@ -128,13 +129,14 @@ def _spelled(plugin: Plugin) -> str:
 
 
 def objective_lists(traits: Mapping[str, Traits]) -> list[tuple[str, ...]]:
-    """Return each objective alone, and each that needs a posterior with each other that is adversarial."""
-    pairs = [
-        (first, second)
-        for first, second in itertools.product(traits, traits)
-        if traits[first].needs_posterior and not traits[first].adversarial and traits[second].adversarial
-    ]
-    return [*((name,) for name in traits), *pairs]
+    """Return each objective alone, and each bound with each objective that is added to one.
+
+    A bound needs a posterior, trains the decoder and has no adversary. What has an adversary is added to it, and what
+    does not train the decoder.
+    """
+    bounds = [name for name, t in traits.items() if t.needs_posterior and t.trains_decoder and not t.adversarial]
+    added = [name for name, t in traits.items() if t.adversarial or not t.trains_decoder]
+    return [*((name,) for name in traits), *itertools.product(bounds, added)]
 
 
 def combine(

@@ -33,10 +33,13 @@ class Plan:
 
 
 def traits_of_objectives(ask: Ask) -> dict[str, Traits]:
-    """Return the traits of every installed objective; one that does not load has none, and its cells are refused."""
+    """Return the traits of every installed objective; the cells of one that does not load are refused."""
     answers = {name: ask(objective_request(name)) for name in installed("objective")}
     fields = [field.name for field in dataclasses.fields(Traits)]
-    return {name: Traits(**{field: answer.get(field, False) for field in fields}) for name, answer in answers.items()}
+    return {
+        name: Traits(**{field: answer[field] for field in fields if field in answer})
+        for name, answer in answers.items()
+    }
 
 
 def check_settings(settings: CellSettings, ask: Ask) -> None:

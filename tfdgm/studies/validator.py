@@ -49,7 +49,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _objective(name: str) -> dict[str, Any]:
     loaded = load(select(f"objective.{name}"))
-    traits = ("needs_posterior", "adversarial")
+    traits = ("needs_posterior", "adversarial", "trains_decoder")
     return {trait: getattr(loaded, trait, False) is True for trait in traits}
 
 

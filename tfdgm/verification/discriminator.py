@@ -11,8 +11,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.special import expit
 from scipy.stats import norm
 
-from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.divergences import optimal_discriminator
+from tfdgm.evaluation.estimates import ObjectiveEstimates
 from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.verification.fixtures import build, context, only_objective, rows, set_affine, train
 from tfdgm.verification.oracle import Finding, oracle
@@ -99,7 +99,7 @@ def trained() -> Iterator[Finding]:
     axis = np.linspace(-7, 7, 281)
     pi, p = densities(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2))
     divergence = jensenshannon(pi, p) ** 2
-    estimate = CriticEstimates(built, built.experiment.splits["test"], "verify")()["jsd_estimate"]
+    estimate = ObjectiveEstimates(built, built.experiment.splits["test"], "verify")()["jsd_estimate"]
     # the standard error over 2,000 samples is 0.01
     yield Finding("JSD", divergence, estimate, 0.05, "critic, 2,000 samples")
     forward = ForwardPass(built.model, tf.constant(rows(built.experiment, "test")), context())

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tfdgm.evaluation.critics import CriticEstimates
 from tfdgm.evaluation.divergences import on_common_support, transport_plan
+from tfdgm.evaluation.estimates import ObjectiveEstimates
 from tfdgm.verification.fixtures import build, context, only_objective, rows, set_affine, train
 from tfdgm.verification.oracle import Finding, oracle
 from tfdgm.verification.transport import kantorovich_rubinstein
@@ -59,7 +59,7 @@ def trained() -> Iterator[Finding]:
     built = build("shifted_gaussian")
     set_affine(built.model.decoder, _SIGMA * np.eye(2), np.zeros(2))
     train(built)
-    found = CriticEstimates(built, built.experiment.splits["test"], "verify")()
+    found = ObjectiveEstimates(built, built.experiment.splits["test"], "verify")()
     # five standard errors of the means of 2,000 samples are 0.03; the largest observed slope is slightly above the mean
     yield Finding("dual / largest slope", _SHIFT, found["wasserstein_estimate"], 0.06, "critic, 2,000 samples")
     # for critics a f, f of slope 1, the objective a |m| - lambda (a - 1)^2 is largest at this a

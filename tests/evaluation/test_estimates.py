@@ -1,4 +1,4 @@
-"""Estimates of critics in validation and evaluation."""
+"""Estimates of objectives in validation and evaluation."""
 
 import keras
 import numpy as np
@@ -9,11 +9,12 @@ from small import Points, context, gan_experiment, normal_rows, points_experimen
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
 from tfdgm_objectives.jsd import JSD
+from tfdgm_objectives.mmd import MMD
 from tfdgm_objectives.wasserstein import Wasserstein
 
 from tfdgm import ArraySource, Objective
 from tfdgm.contracts.component import raw
-from tfdgm.evaluation.critics import CriticEstimates
+from tfdgm.evaluation.estimates import ObjectiveEstimates
 from tfdgm.evaluation.evaluate import evaluate
 from tfdgm.evaluation.scores import unit, units_of
 from tfdgm.evaluation.validation import Validation
@@ -69,10 +70,11 @@ def test_in_latent_space_the_names_say_so_and_the_bound_of_the_elbo_is_there_too
 
 
 @pytest.mark.slow
-def test_exactly_the_objectives_with_a_critic_give_estimates():
-    experiment = built(ELBO(), critic(), critic(Wasserstein, space="latent"), make=points_experiment)
-    found = CriticEstimates(experiment, experiment.experiment.splits["test"], "x")()
-    assert set(found) == NAMES["jsd"] | prefixed(NAMES["wasserstein"], "latent_")
+def test_exactly_the_objectives_that_define_estimates_give_them():
+    objectives = [ELBO(), MMD(), critic(), critic(Wasserstein, space="latent")]
+    experiment = built(*objectives, make=points_experiment)
+    found = ObjectiveEstimates(experiment, experiment.experiment.splits["test"], "x")()
+    assert set(found) == {"latent_mmd_estimate"} | NAMES["jsd"] | prefixed(NAMES["wasserstein"], "latent_")
 
 
 @pytest.mark.slow
@@ -87,7 +89,7 @@ def test_exactly_the_objectives_with_a_critic_give_estimates():
 def test_estimates_of_two_critics_in_one_space_have_different_names(kind, settings, others):
     first, second = (make(network=MLP(hidden=()), moves=1, **more) for make, more in ((JSD, {}), (kind, settings)))
     experiment = built(ELBO(), first, second, make=points_experiment)
-    found = CriticEstimates(experiment, experiment.experiment.splits["test"], "x")()
+    found = ObjectiveEstimates(experiment, experiment.experiment.splits["test"], "x")()
     assert set(found) == NAMES["jsd"] | others
     (another,) = (name for name in others if name.endswith("/critic_slope"))
     for name, objective in (("critic_slope", first), (another, second)):
@@ -97,14 +99,14 @@ def test_estimates_of_two_critics_in_one_space_have_different_names(kind, settin
     assert found["critic_slope"] != pytest.approx(found[another], rel=1e-2)
 
 
-def test_without_a_critic_or_a_split_there_are_none():
+def test_without_an_objective_that_estimates_or_a_split_there_are_none():
     vae = points_experiment().build()
-    assert CriticEstimates(vae, vae.experiment.splits["test"], "x")() == {}
-    assert CriticEstimates(built(critic()), None, "x")() == {}
+    assert ObjectiveEstimates(vae, vae.experiment.splits["test"], "x")() == {}
+    assert ObjectiveEstimates(built(critic()), None, "x")() == {}
     assert Validation(gan_experiment(objectives=[critic()]).build())() == {}  # these points have no validation
 
 
-def test_an_objective_whose_adversary_estimates_nothing_is_no_hindrance():
+def test_an_objective_that_estimates_nothing_on_this_split_is_no_hindrance():
     class Silent(JSD):
         def estimates(self, forward, context):
             return Objective.estimates(self, forward, context)
@@ -121,7 +123,7 @@ def test_a_small_split_is_seen_as_a_whole_each_example_once():
 
     source = experiment.experiment.splits["test"]
     objective.estimates = remember
-    seen = CriticEstimates(experiment, source, "x")()
+    seen = ObjectiveEstimates(experiment, source, "x")()
     rows = source.gather(np.arange(len(source)))
     assert seen["count"] == len(rows) == 40
     assert seen["sum"] == pytest.approx(rows.sum(), abs=1e-4)  # float32 sums of 120
@@ -173,7 +175,7 @@ def test_at_most_2_000_examples_are_taken_spread_evenly_over_the_split():
         "last": forward.x[-1, 0],
         "mean": tf.reduce_mean(forward.x),
     }
-    found = CriticEstimates(experiment, ArraySource(rows), "x")()
+    found = ObjectiveEstimates(experiment, ArraySource(rows), "x")()
     assert (found["count"], found["first"], found["last"]) == (2_000, 0, 5_000)
     assert found["mean"] == pytest.approx(2_500, abs=0.5)  # rounding to whole rows
 
