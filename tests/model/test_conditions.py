@@ -20,6 +20,7 @@ from tfdgm.contracts.data import Source
 from tfdgm.evaluation.aggregated import AggregatedPosterior
 from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.surgery import elbo_surgery
+from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.model.packing import Conditioned
 from tfdgm.trained.sampling import by_label, draw
 
@@ -250,3 +251,13 @@ def test_the_labels_of_the_digits_are_those_of_scikit_learn():
     digits, order = load_digits(), np.random.RandomState(0).permutation(1797)
     test = built.splits["test"]
     np.testing.assert_array_equal(test.conditions(np.arange(300)), digits.target[order[1497:]])
+
+
+def test_repeated_passes_repeat_the_conditions():
+    built = labelled_experiment(prior=Gaussian(learned_mean=True, per_condition=True)).build()
+    built.model.prior.mean.assign(np.arange(6.0).reshape(3, 2))
+    x, y = tf.constant(normal_rows(4, 3)), tf.constant([2, 0, 1, 1])
+    forward = ForwardPass(built.model, x, context(y=y))
+    many = forward.repeated(3, context(y=y))
+    np.testing.assert_allclose(many.prior.mean(), np.tile(forward.prior.mean(), [3, 1]))
+    assert many.rate.shape == (12,) and many.reconstruction.shape == (12,)

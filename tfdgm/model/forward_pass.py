@@ -83,8 +83,8 @@ class ForwardPass:
         def tiled(tensor: tf.Tensor) -> tf.Tensor:
             return tf.tile(tensor, [times, *[1] * (tensor.shape.rank - 1)])
 
-        index = None if context.index is None else tiled(context.index)
-        many = self.at(tiled(self.x), dataclasses.replace(context, index=index))
+        index, y = (None if tensor is None else tiled(tensor) for tensor in (context.index, context.y))
+        many = self.at(tiled(self.x), dataclasses.replace(context, index=index, y=y))
         silent = self.at(many.x, dataclasses.replace(many.context, collector=None))
         silent.features = many.features = tiled(self.features)
         many.latent, many.prior = silent.latent, silent.prior
