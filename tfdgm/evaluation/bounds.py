@@ -51,7 +51,6 @@ class Draws:
         self.seed = root_seed(built.experiment.seed, "evaluation")
         self.decodings = max(1, _VALUES_AT_ONCE // built.experiment.data.spec.size)
         self.chunk = min(_EXAMPLES_AT_ONCE, self.decodings, len(source))
-        self.step = built.state.step.read_value()
         self._terms: dict[int, Callable[[Iterable[tuple]], Iterator[Any]]] = {}
         self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
 
@@ -88,7 +87,7 @@ class Draws:
 
         Programs receive it as an argument, so that the same program serves every seed and step.
         """
-        return tf.constant([*self.seed.numpy(), number, self.step.numpy()], tf.int64)
+        return tf.constant([*self.seed.numpy(), number, self.built.state.step.numpy()], tf.int64)
 
     @staticmethod
     def context(place: tf.Tensor) -> Context:

@@ -14,6 +14,7 @@ from tfdgm.contracts.network import Network
 from tfdgm.contracts.objective import Objective
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
+from tfdgm.contracts.score import Score
 from tfdgm.errors import UserError
 from tfdgm.parallel.clusters import Cluster
 from tfdgm.parallel.strategies import Placement, Strategy
@@ -56,6 +57,7 @@ def experiment(
     recoveries: int = 0,
     resident_bytes: int = 1 << 30,
     callbacks: Free[list[Callback] | None] = None,
+    scores: Free[list[Score] | None] = None,
     strategy: Free[Strategy] = "one_device",
     replicas: Free[int | None] = None,
     cluster: Free[Cluster] = "tf_config",
@@ -101,6 +103,8 @@ def experiment(
         learning rates; 0 ends the run instead.
       resident_bytes: training data up to this size is kept on the device; larger data is streamed.
       callbacks: further actions between loops, such as early stopping; they do not affect the steps.
+      scores: scores with other settings than their defaults; each replaces the installed one of its class. All other
+        installed scores are computed with their defaults.
       strategy: "one_device"; "mirrored", several devices of this machine; "multi_worker", one process on each of
         several machines; "tpu".
       replicas: for "mirrored", the number of GPUs, None for all; without a GPU, the number of logical CPU devices.
@@ -146,11 +150,16 @@ def experiment(
     optimizer = optimizer or keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
     _check_optimizer("experiment.optimizer", optimizer)
     return Experiment(
-        **{name: given[name] for name in given if name not in ("objectives", "optimizer", "callbacks", *PLACEMENT)},
+        **{
+            name: given[name]
+            for name in given
+            if name not in ("objectives", "optimizer", "callbacks", "scores", *PLACEMENT)
+        },
         placement=Placement(**{name: given[name] for name in PLACEMENT}),
         objectives=_name_objectives(objectives),
         optimizer=optimizer,
         callbacks=list(callbacks or []),
+        scores=list(scores or []),
         splits=splits,
     )
 
