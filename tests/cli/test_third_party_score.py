@@ -48,6 +48,12 @@ def test_eval_json_has_its_numbers_after_our_own_and_its_note(scores):
     assert scores["closeness_note"] == "the pairs are arbitrary"
 
 
+def test_its_meaning_and_package_stand_beside_the_scores(cell):
+    meanings = json.loads((cell / "scores.json").read_text())
+    assert meanings["closeness"]["plugin"] == "score.closeness of odd_scores 1.2"
+    assert (meanings["closeness"]["unit"], meanings["closeness"]["better"]) == ("units of x", "smaller")
+
+
 def test_a_failing_score_is_named_and_the_others_are_there(scores):
     assert scores["failing_note"].startswith(FAILED)
     assert "nothing" not in scores and scores["elbo"] < 0

@@ -180,6 +180,11 @@ def test_a_listed_score_replaces_the_installed_one_of_its_class():
         assert list(scores.quantities) == OWN
 
 
+def test_a_score_that_is_listed_twice_is_refused():
+    with pytest.raises(UserError, match=r"experiment\.scores lists .*asserstein more than once"):
+        points_experiment(scores=[ExactWasserstein(samples=7), ExactWasserstein()])
+
+
 def test_a_score_with_required_arguments_is_computed_where_it_is_listed(third_party):
     needy = source(["needy"]) + "\n    def __init__(self, *, size: int) -> None:\n        self.size = size\n"
     third_party("needy_scores", needy, needy="Mine")
@@ -190,6 +195,17 @@ def test_a_score_with_required_arguments_is_computed_where_it_is_listed(third_pa
 
     (last,) = ScoreSet(points_experiment(scores=[needy_scores.Mine(size=3)])).scores[-1:]
     assert (last.name, last.score.size) == ("needy", 3)
+
+
+def test_a_name_may_have_its_kind():
+    assert list(ScoreSet(points_experiment(), ["score.mmd", "mmd"]).quantities) == ["mmd"]
+
+
+def test_quantities_of_another_type_are_noted(third_party):
+    third_party("odd_scores", source(["odd"]).replace('Quantity("u", "f")', '"u"'), odd="Mine")
+    scores = ScoreSet(points_experiment())
+    assert list(scores.quantities) == OWN
+    assert "score.odd of odd_scores 1.2 failed: TypeError: its quantities must be" in scores.broken["odd_note"]
 
 
 def test_an_unknown_name_suggests_the_nearest():

@@ -1,6 +1,5 @@
 """Open the model of a workdir, score it, and write the scores, pictures and report of a run."""
 
-import dataclasses
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,8 +114,7 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names:
         if tables:
             with replacing(workdir.path / "codes.npz") as file:
                 np.savez(file, **tables)  # type: ignore[arg-type]
-        meanings = {key: dataclasses.asdict(quantity) for key, quantity in chosen.quantities.items()}
-        workdir.write_json("scores.json", meanings)
+        workdir.write_json("scores.json", chosen.meanings())
         path = workdir.write_json("eval.json", scores)
     except OSError as error:
         raise UserError(f"the scores above could not be written to {workdir.path}: {error.strerror or error}") from None

@@ -64,7 +64,8 @@ class ScoreSet:
     def __init__(self, experiment: Experiment, names: Sequence[str] = ()) -> None:
         self.named = bool(names)
         self.broken: dict[str, str] = {}
-        chosen = [select(f"score.{name}") for name in names] or [plugin for plugin in find() if plugin.kind == "score"]
+        installed = [plugin for plugin in find() if plugin.kind == "score"]
+        chosen = [select(f"score.{name.removeprefix('score.')}") for name in names] or installed
         listed = {type(score): score for score in experiment.scores}
         scores: list[NamedScore] = []
         for plugin in dict.fromkeys(chosen):
@@ -95,6 +96,12 @@ class ScoreSet:
             for each in self.scores
             for key, quantity in {**each.score.quantities, **self._reported[each.origin]}.items()
         }
+
+    def meanings(self) -> dict[str, dict[str, Any]]:
+        """Return the attributes of all `quantities` and the plugin of each, for `scores.json`."""
+        origins = {key: each.origin for each in self.scores for key in self._reported[each.origin]}
+        origins |= {key: each.origin for each in self.scores for key in each.score.quantities}
+        return {key: {**dataclasses.asdict(q), "plugin": origins[key]} for key, q in self.quantities.items()}
 
     def compute(self, run: SplitEvaluation) -> dict[str, Any]:
         """Return the numbers of all scores that apply, then the notes."""
@@ -147,8 +154,14 @@ class ScoreSet:
         return accepted
 
 
-def _with_defaults(loaded: type) -> Score | None:
-    """Return an instance, or None if the class has required arguments."""
+def _with_defaults(loaded: type[Score]) -> Score | None:
+    """Return an instance, or None if the class has required arguments.
+
+    Raises:
+      TypeError: it describes a key by something else than a `Quantity`.
+    """
+    if not all(isinstance(quantity, Quantity) for quantity in loaded.quantities.values()):
+        raise TypeError("its quantities must be tfdgm.Quantity by key")
     required = [p for p in inspect.signature(loaded).parameters.values() if p.default is p.empty]
     return None if required else loaded()
 

@@ -139,6 +139,9 @@ def experiment(
     if shards is not None and batch_size % shards:
         raise UserError(f"experiment.batch_size {batch_size} is not divisible by experiment.shards {shards}")
     _check_parts(prior, posterior, encoder, objectives, latent_size, data)
+    for score in scores or []:
+        if sum(type(score) is type(other) for other in scores or []) > 1:
+            raise UserError(f"experiment.scores lists {score.display_name()} more than once; its numbers have one key")
     splits = data.splits()
     if "train" not in splits:
         raise UserError(f"{data.display_name()} has no split named 'train'")
