@@ -24,6 +24,39 @@ class StudentT(Prior):
 '''
 
 
+SCORES = '''
+import numpy as np
+
+from tfdgm import Quantity, Score
+
+
+class Closeness(Score):
+    """The root mean square of differences between examples and samples of the same rank in a random order."""
+
+    in_validation = True
+    quantities = {
+        "closeness": Quantity("units of x", "E[(x - y)^2]^(1/2)", "smaller", main=True),
+        "closeness_pairs": Quantity("", "number of pairs", count=True),
+    }
+
+    def compute(self, run):
+        examples, generated = run.comparison.flat()
+        run.note("the pairs are arbitrary")
+        gap = np.sqrt(np.mean((examples - generated) ** 2))
+        return {"closeness": gap, "closeness_pairs": np.int64(len(generated))}
+
+
+class Failing(Score):
+    """Divides by zero."""
+
+    in_validation = True
+    quantities = {"nothing": Quantity("", "1 / 0")}
+
+    def compute(self, run):
+        return {"nothing": 1 / 0}
+'''
+
+
 def install(folder, distribution, group, entries, source):
     """Writes a distribution of one module, named after it.
 

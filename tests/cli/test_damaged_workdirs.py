@@ -118,7 +118,10 @@ def assault(folder, names, times, capsys):
     return found
 
 
-NAMES = ["config.gin", "run.json", "metrics.jsonl", "eval.json", "report.html", ".lock", "operative_config-40.gin"]
+NAMES = [
+    "config.gin", "run.json", "metrics.jsonl", "eval.json", "scores.json", "report.html", ".lock",
+    "operative_config-40.gin",
+]  # fmt: skip
 
 
 def test_a_damaged_file_has_no_effect_or_is_reported_in_one_message(run, capsys):
@@ -139,7 +142,7 @@ def test_five_hundred_damages(run, capsys):
 
 @pytest.mark.parametrize("make", [as_folder, as_pipe, as_link_to_nothing])
 def test_paths_that_are_not_files_are_skipped_or_reported(run, capsys, make):
-    for name in ("config.gin", "run.json", "metrics.jsonl", "eval.json", "report.html", ".lock"):
+    for name in ("config.gin", "run.json", "metrics.jsonl", "eval.json", "scores.json", "report.html", ".lock"):
         kept = run.with_name("kept")
         shutil.copytree(run, kept)
         make(run / name)

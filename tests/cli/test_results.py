@@ -12,7 +12,8 @@ from tfdgm_posteriors.categorical import Categorical
 from tfdgm_priors.uniform import Uniform
 
 from tfdgm.cli.results import finish, print_scores, score
-from tfdgm.evaluation.scores import _UNITS, unit, units_of
+from tfdgm.evaluation.score_set import ScoreSet
+from tfdgm.evaluation.units import units_of
 from tfdgm.reporting.run_page import curves
 from tfdgm.runs.workdir import Workdir
 
@@ -37,9 +38,9 @@ def test_samples_that_vary_too_little_are_reported_in_one_line_and_on_the_page(
     tmp_path, capsys, monkeypatch, share, reported
 ):
     scores = {"high_quality": share, "mode_samples": 2_500, "step": 0, "data_split": "test", "num_examples": 40}
-    monkeypatch.setattr("tfdgm.evaluation.evaluate.evaluate", lambda *arguments: scores)
+    monkeypatch.setattr("tfdgm.evaluation.evaluate.score_split", lambda *arguments: scores)
     monkeypatch.setattr("tfdgm.cli.results.draw_pictures", lambda *arguments: {})
-    monkeypatch.setattr("tfdgm.reporting.run_page.draw_curves", lambda lines, units: b"")
+    monkeypatch.setattr("tfdgm.reporting.run_page.draw_curves", lambda *arguments: b"")
     workdir = Workdir(tmp_path)
     workdir.write_json("run.json", {})
     finish(workdir, gan_experiment(data=Ring(num_train=40, num_validation=0, num_test=40)).build())
@@ -50,13 +51,15 @@ def test_samples_that_vary_too_little_are_reported_in_one_line_and_on_the_page(
 
 def test_no_line_of_the_table_of_scores_is_wrapped(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
-    scores = dict.fromkeys(("latent_wasserstein_estimate", *_UNITS), 1000.0)
+    quantities = ScoreSet(gan_experiment()).quantities
+    scores = dict.fromkeys(("latent_wasserstein_estimate", *quantities), 1000.0)
     about = {"step": 40, "data_split": "test", "num_examples": 300, "binarization": "static: " + "x" * 60}
-    print_scores({**scores, **about}, {})
+    print_scores({**scores, **about}, quantities)
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if "1000.0000" in line]) == len(scores)
-    for name in scores:
-        assert any(name in line and unit(name, 1000.0, {}) in line for line in lines)
+    for name, quantity in quantities.items():
+        (line,) = (line for line in lines if f" {name} " in line)
+        assert quantity.unit in line and quantity.arrow in line
     assert lines[-1] == f"binarization: {about['binarization']}"
 
 
@@ -65,7 +68,8 @@ def test_every_logged_quantity_has_a_panel_with_its_unit():
         {"step": 10, "loss": 3.0, "elbo": -2.0, "jsd/discriminator_real": 0.6, "steps_per_second": 9.0},
         {"step": 20, "loss": 2.0, "elbo": -1.0, "validation_elbo": -1.5, "validation_jsd_estimate": 0.1},
     ]
-    axes = {each.get_ylabel(): each for each in curves(lines, units_of([JSD(network=MLP(hidden=()))])).axes}
+    units = units_of([JSD(network=MLP(hidden=()))])
+    axes = {each.get_ylabel(): each for each in curves(lines, ScoreSet(gan_experiment()).quantities, units).axes}
     assert set(axes) == {
         "loss", "elbo (nats per example)", "jsd/discriminator_real (probability)", "jsd_estimate (nats)",
     }  # fmt: skip

@@ -45,7 +45,7 @@ def scores(copied):
 def test_a_run_writes_the_documented_files(trained_workdir):
     names = {path.name for path in trained_workdir.iterdir()}
     assert {"config.gin", "operative_config-40.gin", "run.json", "checkpoints", "metrics.jsonl", "samples", "eval.json",
-            "report.html"} <= names  # fmt: skip
+            "scores.json", "report.html"} <= names  # fmt: skip
     assert not list(trained_workdir.rglob("*.tmp"))
 
 
@@ -108,6 +108,28 @@ def test_eval_json_is_flat_finite_and_complete(scores):
     assert scores["elbo"] <= -scores["nll_iwae"]  # more samples, tighter bound; the gap is some nats here
 
 
+def test_chosen_scores_are_the_only_ones_and_have_the_same_values(trained_workdir, tmp_path, scores, capsys):
+    chosen = tmp_path / "run"
+    shutil.copytree(trained_workdir, chosen)
+    flags = ["--scores=wasserstein", "--scores=codes"]
+    assert command("eval", f"--workdir={chosen}", "--num_samples=50", *flags) == 0
+    found = json.loads((chosen / "eval.json").read_text())
+    note = found.pop("codes_note")
+    assert note.startswith("score.codes of tfdgm") and note.endswith("does not apply: the latent is not discrete")
+    about = {"step", "seed", "data_split", "num_examples", "binarization"}
+    assert set(found) == {"wasserstein", "wasserstein_samples"} | about
+    assert found == {name: scores[name] for name in found}
+    assert "wasserstein_samples" in capsys.readouterr().out
+
+
+def test_the_meaning_of_every_number_stands_beside_the_scores(trained_workdir, scores):
+    meanings = json.loads((trained_workdir / "scores.json").read_text())
+    numbers = [name for name, value in scores.items() if not isinstance(value, str)]
+    described = [name for name in meanings if name in numbers]
+    assert described == [name for name in numbers if name not in ("step", "seed", "num_examples")]
+    assert meanings["elbo"]["unit"] == "nats per example" and meanings["elbo"]["better"] == "larger"
+
+
 def test_the_report_is_self_contained(trained_workdir):
     page = (trained_workdir / "report.html").read_text()
     sources = re.findall(r"(?:src|href)\s*=\s*['\"]([^'\"]*)", page)
@@ -158,6 +180,7 @@ def test_a_png_of_samples_has_one_tile_per_sample(trained_workdir, tmp_path):
         (["sample", "--output=a.png", "--num=0"], "--num must be at least 1"),
         (["eval", "--split=tset"], "no split 'tset'"),
         (["eval", "--num_samples=0"], "at least 1"),
+        (["eval", "--scores=mdm"], "no score named 'mdm'. Did you mean 'mmd'"),
         (["eval", "--num_samples=many"], "num_samples"),
         (["export"], "--output is required"),
         (["eval", "stray"], "takes no argument 'stray'"),

@@ -171,6 +171,7 @@ USES = {
     "data": "experiment.data = @{}()",
     "network": "experiment.encoder = @{}()",
     "objective": "experiment.objectives = [@{}()]",
+    "score": "experiment.scores = [@{}()]",
     "callback": "experiment.callbacks = [@{}()]",
 }
 

@@ -13,11 +13,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import command, points_experiment, silent
+from small import command, gan_experiment, points_experiment, silent
 from tensorflow_probability import distributions as tfd
 from tfdgm_callbacks.early_stopping import EarlyStopping
 
 import tfdgm
+from tfdgm.evaluation.score_set import ScoreSet
+from tfdgm.evaluation.split_evaluation import SplitEvaluation
 from tfdgm.training.trainer import Trainer
 
 PAGE = (Path(tfdgm.__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -52,12 +54,27 @@ def trained(tmp_path, **parts):
         "Affine": "decoder",
         "Circle": "data",
         "RateCrossing": "callbacks",
+        "Brightness": "scores",
         "Moments": "prior",
     }.items(),
 )
 def test_the_example_trains(name, setting, tmp_path):
     example = instance(name)
-    trained(tmp_path, **{setting: [example] if setting in ("objectives", "callbacks") else example})
+    trained(tmp_path, **{setting: [example] if setting in ("objectives", "callbacks", "scores") else example})
+
+
+def test_the_example_of_a_score_is_reported(tmp_path):
+    built = gan_experiment(scores=[instance("Brightness")]).build()
+    run = SplitEvaluation(built, "test")
+    scores = ScoreSet(built.experiment)
+    scores.scores = scores.scores[-1:]
+    examples, generated = run.comparison.flat()
+    assert scores.compute(run) == {"brightness_gap": abs(generated.mean() - examples.mean())}
+
+
+def test_the_example_of_a_listed_score_resolves():
+    (block,) = (block for block in BLOCKS if block.startswith("experiment.scores"))
+    assert command("train", "--dry_run", f"--gin_bindings={block}") == 0
 
 
 def test_no_example_is_left_out():

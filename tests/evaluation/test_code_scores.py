@@ -15,10 +15,11 @@ from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 from tfdgm_priors.autoregressive import Autoregressive
 from tfdgm_priors.gaussian import Gaussian
 from tfdgm_priors.uniform import Uniform
+from tfdgm_scores.codes import code_scores
 
 from tfdgm.evaluation import bounds
 from tfdgm.evaluation.bounds import Draws
-from tfdgm.evaluation.code_scores import aggregated_codes, code_scores
+from tfdgm.evaluation.code_distributions import aggregated_codes
 from tfdgm.evaluation.evaluate import evaluate
 from tfdgm.evaluation.surgery import AggregatedPosterior as Mixture
 from tfdgm.evaluation.surgery import elbo_surgery

@@ -1,23 +1,29 @@
 """Which scores of samples apply to a run, and which examples and draws they use."""
 
+import functools
+
 import numpy as np
 import pytest
 from linear_gaussian import linear_gaussian, rows
 from small import Points, digits_experiment, gan_experiment, points_experiment
+from tfdgm_scores.wasserstein import ExactWasserstein
 
 from tfdgm import Modes
-from tfdgm.evaluation import generation
+from tfdgm.contracts.data import evenly
+from tfdgm.evaluation import comparison, split_evaluation
 from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.chosen import examples
+from tfdgm.evaluation.comparison import SampleComparison
 from tfdgm.evaluation.evaluate import evaluate
 from tfdgm.evaluation.frechet import frechet_distance
-from tfdgm.evaluation.generation import evenly, examples, generation_scores, sample_scores
 from tfdgm.evaluation.mmd import median_distance, mmd
 from tfdgm.evaluation.modes import mode_scores
 from tfdgm.evaluation.precision_recall import precision_recall
-from tfdgm.evaluation.scores import unit
+from tfdgm.evaluation.score_set import ScoreSet
+from tfdgm.evaluation.split_evaluation import SplitEvaluation
 from tfdgm.evaluation.transport import sliced_wasserstein, wasserstein
 from tfdgm.numerics.randomness import integer_seed
-from tfdgm.trained.sampling import draw
+from tfdgm.trained.sampling import Sampler, draw
 
 NEIGHBOURS = {"precision", "recall", "density", "coverage"}
 TRANSPORT = {"wasserstein", "sliced_wasserstein"}
@@ -35,6 +41,29 @@ class Known(Points):
 
     def features(self):
         return lambda x: np.stack([x.sum(axis=1), x[:, 0] ** 2], axis=1)
+
+
+#: The plugins of these scores.
+NAMES = ["modes", "precision_recall", "frechet_distance", "mmd", "wasserstein", "sliced_wasserstein", "sample_counts"]
+
+
+def generation_scores(built, run=None):
+    """The scores of samples against the test split."""
+    scores = ScoreSet(built.experiment)
+    scores.scores = [each for each in scores.scores if each.name in NAMES]
+    return scores.compute(run or SplitEvaluation(built, "test"))
+
+
+@functools.cache
+def untrained():
+    return points_experiment().build()
+
+
+def sample_scores(real, fake, features):
+    """The scores of made-up samples against as many made-up examples."""
+    run = SplitEvaluation(untrained(), "test")
+    run._results["comparison"] = SampleComparison(lambda: fake, lambda: real, len(real), features)
+    return generation_scores(untrained(), run)
 
 
 def random_rows(count: int, size: int, seed: int = 0) -> np.ndarray:
@@ -63,7 +92,7 @@ def test_data_with_modes_and_features_has_every_score_from_the_same_draws(known)
 
 def test_other_data_has_the_scores_that_need_neither_modes_nor_features():
     built = linear_gaussian()
-    assert set(generation_scores(Draws(built, built.experiment.splits["test"]))) == ALWAYS
+    assert set(generation_scores(built)) == ALWAYS
 
 
 def test_a_model_without_a_posterior_has_them_too():
@@ -73,7 +102,7 @@ def test_a_model_without_a_posterior_has_them_too():
 
 def test_the_true_model_scores_as_a_perfect_sampler():
     built = linear_gaussian(data=rows(5_000))
-    scores = generation_scores(Draws(built, built.experiment.splits["test"]))
+    scores = generation_scores(built)
     assert scores["generation_samples"] == 2_000
     # Naeem et al. 2020, section 3. Ten pairs of samples of this size had deviations of 0.016, 0.006 and 0.0003;
     # five of them
@@ -99,13 +128,12 @@ def test_fewer_examples_are_spread_evenly_over_the_split():
 @pytest.mark.slow
 def test_large_examples_are_compared_in_smaller_numbers(monkeypatch):
     built = linear_gaussian()
-    source = built.experiment.splits["test"]
-    monkeypatch.setattr(generation, "_TRANSPORT_SAMPLES", 9)
-    monkeypatch.setattr(generation, "_SAMPLES", 20)
-    counts = generation_scores(Draws(built, source))
+    built.experiment.scores.append(ExactWasserstein(samples=9))
+    monkeypatch.setattr(comparison, "_SAMPLES", 20)
+    counts = generation_scores(built)
     assert (counts["generation_samples"], counts["wasserstein_samples"]) == (20, 9)
-    monkeypatch.setattr(generation, "_VALUES", 7 * 5 + 4)  # of R^5
-    counts = generation_scores(Draws(built, source))
+    monkeypatch.setattr(comparison, "_VALUES", 7 * 5 + 4)  # of R^5
+    counts = generation_scores(built)
     assert (counts["generation_samples"], counts["wasserstein_samples"]) == (7, 7)
 
 
@@ -176,20 +204,21 @@ def test_a_transport_that_was_not_solved_is_left_out(monkeypatch):
     def unsolved(*arguments):
         raise ArithmeticError("no optimal transport plan found: too many steps")
 
-    monkeypatch.setattr(generation, "wasserstein", unsolved)
+    monkeypatch.setattr("tfdgm_scores.wasserstein.wasserstein", unsolved)
     scores = sample_scores(random_rows(20, 3), random_rows(20, 3, 1), None)
     assert set(scores) == (ALWAYS - {"wasserstein", "wasserstein_samples"}) | {"generation_note"}
     assert scores["generation_note"].startswith("wasserstein does not apply: no optimal transport plan")
 
 
 def test_draws_that_are_not_finite_are_counted_and_not_scored(monkeypatch, known):
-    def broken(*arguments):
-        samples = draw(*arguments)
-        samples.x[7, 1] = np.inf
-        return samples
+    class Broken(Sampler):
+        def __call__(self, seed):
+            samples = super().__call__(seed)
+            samples.x[7, 1] = np.inf
+            return samples
 
-    monkeypatch.setattr(generation, "draw", broken)
-    scores = generation_scores(Draws(known, known.experiment.splits["test"]))
+    monkeypatch.setattr(split_evaluation, "Sampler", Broken)
+    scores = generation_scores(known)
     assert scores == {"generation_samples": 2_500, "finite_samples": 2_499}
 
 
@@ -206,7 +235,8 @@ def test_features_are_computed_a_block_at_a_time():
 
 def test_scores_of_samples_have_units_of_their_own_and_numbers_of_samples_have_none():
     counts = COUNTS | {"mode_samples"}
-    assert {unit(name, 2_500, {}) for name in counts} == {""}
-    units = {unit(name, 0.5, {}) for name in (ALWAYS | MODES | {"frechet_distance"}) - counts}
+    quantities = ScoreSet(untrained().experiment).quantities
+    assert {(quantities[name].unit, quantities[name].count) for name in counts} == {("", True)}
+    units = {quantities[name].unit for name in (ALWAYS | MODES | {"frechet_distance"}) - counts}
     assert not units & {"", "nats per example"}
-    assert unit("reverse_kl", 0.5, {}) == "nats"
+    assert quantities["reverse_kl"].unit == "nats"

@@ -1,5 +1,7 @@
 """ELBO surgery against its identities and against TFP's own mixture."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,14 +10,15 @@ from linear_gaussian import VARIANCES, linear_gaussian, posterior_mean
 from small import Points, context, normal_rows, points_experiment
 from tfdgm_objectives.elbo import ELBO
 from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
+from tfdgm_scores.active_units import ActiveUnits
 
 from tfdgm import Prior
 from tfdgm.evaluation import aggregated, bounds
-from tfdgm.evaluation.active_units import active_units
 from tfdgm.evaluation.aggregated import AggregatedPosterior, gaussian_parameters
 from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.chosen import Chosen
 from tfdgm.evaluation.evaluate import evaluate
-from tfdgm.evaluation.generation import Chosen
+from tfdgm.evaluation.posterior_means import posterior_means
 from tfdgm.evaluation.surgery import elbo_surgery
 
 tfb, tfd = tfp.bijectors, tfp.distributions
@@ -167,6 +170,13 @@ def test_posteriors_all_alike_tell_nothing():
     built = linear_gaussian(shrink=0.0)
     scores = elbo_surgery(Draws(built, built.experiment.splits["test"]), 2)
     assert scores["mutual_information"] == pytest.approx(0, abs=1e-5)  # float32
+
+
+def active_units(draws):
+    """The score of the draws' split, or None."""
+    run = SimpleNamespace(built=draws.built, source=draws.source, means=posterior_means(draws))
+    score = ActiveUnits()
+    return None if score.obstacle(run) else score.compute(run).get("active_units")
 
 
 def test_active_units_counts_dimensions_whose_mean_moves(draws):

@@ -4,12 +4,16 @@ import sys
 
 import pytest
 
+from tfdgm import Quantity
 from tfdgm.studies.cells import Cell
 from tfdgm.studies.folder import Result
 from tfdgm.studies.study_progress import StudyProgress, counted, score_line, step_of
 
 #: The escape sequence that erases a line of a terminal.
 ERASE_LINE = "\x1b[2K"
+QUANTITIES = {name: Quantity("nats", "", main=True) for name in ("elbo", "rate", "nll_iwae")} | {
+    name: Quantity("nats", "") for name in ("marginal_kl", "reconstruction")
+}
 CELLS = [Cell("q", prior, ("o",), 0) for prior in "abcd"]
 
 
@@ -18,12 +22,12 @@ def test_the_time_left_is_estimated_from_the_cells_that_ended(capsys):
     progress = StudyProgress(total=4, jobs=2)
     assert progress.seconds_left([3.0]) is None
     results[CELLS[0]] = Result(CELLS[0], "done", scores={"elbo": -22.5, "oddity": 1.0, "nll_iwae": 22.25})
-    progress.end(results[CELLS[0]], 100.0, results.values(), {CELLS[1]: 40.0})
+    progress.end(results[CELLS[0]], 100.0, results.values(), {CELLS[1]: 40.0}, QUANTITIES)
     # two wait, 100 s each; one has run for 40 s; two at a time
     assert progress.seconds_left([40.0]) == pytest.approx((2 * 100 + 60) / 2)
     assert progress.seconds_left([140.0]) == pytest.approx(2 * 100 / 2)  # longer than the mean: it may end any time
     assert capsys.readouterr().out == (
-        "[1/4] q a o seed 0: done after 100 s; nll_iwae 22.25, elbo -22.50"
+        "[1/4] q a o seed 0: done after 100 s; elbo -22.50, nll_iwae 22.25"
         "  (1 done, 1 running, 2 waiting, about 2 min left)\n"
     )
 
@@ -31,7 +35,7 @@ def test_the_time_left_is_estimated_from_the_cells_that_ended(capsys):
 def test_a_refusal_does_not_count_for_the_time_left(capsys):
     progress = StudyProgress(total=2, jobs=1)
     refused = Result(CELLS[0], "refused", "no meaning\nat all")
-    progress.end(refused, 9.0, [refused, Result(CELLS[1])], {})
+    progress.end(refused, 9.0, [refused, Result(CELLS[1])], {}, {})
     assert progress.seconds_left([]) is None
     assert (
         capsys.readouterr().out
@@ -91,7 +95,9 @@ def test_the_step_of_a_run_is_read_from_the_last_complete_line_of_its_metrics(tm
     assert step_of(tmp_path) == "at step 4999"
 
 
-def test_a_line_has_the_first_scores_in_the_order_of_tables():
+def test_a_line_has_the_first_main_scores_in_the_order_of_tables():
     scores = {"rate": 1.0, "oddity": 2.0, "elbo": -3.0, "nll_iwae": 3.5, "marginal_kl": 0.5, "reconstruction": -2.0}
-    assert score_line(scores) == "nll_iwae 3.50, elbo -3.00, reconstruction -2.00, rate 1.00"
-    assert score_line({}) == ""
+    assert score_line(scores, QUANTITIES) == "elbo -3.00, rate 1.00, nll_iwae 3.50"
+    many = dict.fromkeys("abcdef", Quantity("", "", main=True))
+    assert score_line(dict.fromkeys(many, 1.0), many) == "a 1.00, b 1.00, c 1.00, d 1.00"
+    assert score_line({}, QUANTITIES) == ""

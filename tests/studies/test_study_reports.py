@@ -1,6 +1,7 @@
 """The record, the tables and the page of made-up results."""
 
 import csv
+import dataclasses
 import html.parser
 import io
 import json
@@ -9,12 +10,12 @@ import re
 
 import pytest
 
-from tfdgm import UserError
+from tfdgm import Quantity, UserError
 from tfdgm.configuration.config_files import DEFAULT_CONFIG, find_file
 from tfdgm.studies.cells import Cell
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.study_page import newest_samples
-from tfdgm.studies.table import BETTER, MAIN_SCORES, SCORES, csv_text, markdown, number, spread
+from tfdgm.studies.table import csv_text, markdown, number, spread
 from tfdgm.studies.write_reports import write_reports
 
 NASTY = "<script>alert(\"1\")</script> & 'x' | y,\nsecond line"
@@ -23,6 +24,17 @@ NASTY = "<script>alert(\"1\")</script> & 'x' | y,\nsecond line"
 def result(posterior="q", prior="p", objectives=("elbo",), seed=0, status="done", reason="", **scores):
     return Result(Cell(posterior, prior, objectives, seed), status, reason, 61.0, scores, "tfdgm train '--x=<y>'")
 
+
+NATS = "nats per example"
+QUANTITIES = {
+    "elbo": Quantity(NATS, "", "larger", main=True),
+    "nll_iwae": Quantity(NATS, "", "smaller", main=True),
+    "code_usage": Quantity("share of the codes", "", "larger", main=True),
+    "active_units": Quantity("dimensions", "", main=True),
+    "frechet_distance": Quantity("squared units of the features", "", "smaller", main=True),
+    "mmd": Quantity("squared, at most 2", "", "smaller"),
+    "samples": Quantity("", "", count=True),
+}
 
 RESULTS = [
     result("none", "p", ("jsd",), status="refused", reason=NASTY),
@@ -41,10 +53,17 @@ def folder(tmp_path):
         yield made
 
 
+def give_meanings(folder, result):
+    """Write the meanings of the scores of a cell."""
+    folder.workdir(result.cell).mkdir(exist_ok=True)
+    meanings = {name: dataclasses.asdict(quantity) for name, quantity in QUANTITIES.items()}
+    (folder.workdir(result.cell) / "scores.json").write_text(json.dumps(meanings))
+
+
 def test_the_csv_has_a_row_for_each_cell_with_all_its_numbers():
-    rows = list(csv.DictReader(io.StringIO(csv_text(RESULTS))))
-    assert list(rows[0]) == ["posterior", "prior", "objectives", "seed", "status", "reason", "seconds", "nll_iwae",
-                             "elbo", "active_units", "code_usage", "oddity"]  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(csv_text(RESULTS, QUANTITIES))))
+    assert list(rows[0]) == ["posterior", "prior", "objectives", "seed", "status", "reason", "seconds", "elbo",
+                             "nll_iwae", "code_usage", "active_units", "oddity"]  # fmt: skip
     assert [row["status"] for row in rows] == ["refused", "done", "done", "failed", "done", "unfinished"]
     assert rows[0]["reason"] == NASTY
     assert (rows[1]["elbo"], rows[1]["active_units"], rows[1]["oddity"], rows[2]["oddity"]) == (
@@ -56,10 +75,10 @@ def test_the_csv_has_a_row_for_each_cell_with_all_its_numbers():
 
 
 def test_the_markdown_has_means_and_deviations_over_seeds_and_leaves_missing_scores_blank():
-    lines = markdown(RESULTS).splitlines()
-    assert lines[0] == "| posterior | prior | objectives | seeds | nll_iwae | elbo | active_units | code_usage |"
-    assert lines[2] == "| `q` | `p` | `elbo` | 2 | 21.25 ± 0.35 | -22.50 ± 0.71 | 7.50 ± 0.71 |  |"
-    assert lines[3] == "| `q` | `r` | `elbo` | 1 |  |  |  | 0.50 |"
+    lines = markdown(RESULTS, QUANTITIES).splitlines()
+    assert lines[0] == "| posterior | prior | objectives | seeds | elbo | nll_iwae | code_usage | active_units |"
+    assert lines[2] == "| `q` | `p` | `elbo` | 2 | -22.50 ± 0.71 | 21.25 ± 0.35 |  | 7.50 ± 0.71 |"
+    assert lines[3] == "| `q` | `r` | `elbo` | 1 |  |  | 0.50 |  |"
     assert "- `q`, `p`, `elbo`, seed 2: failed: NaN" in lines and "- `q`, `s`, `elbo`, seed 0: unfinished" in lines
     assert "\\| y, second line" in lines[5] and len(lines) == 8
 
@@ -121,6 +140,7 @@ def test_the_page_is_well_formed_self_contained_and_escaped(folder):
         (workdir / "samples" / name).write_bytes(name.encode())
     (workdir / "report.html").touch()
     folder.log(done.cell).touch()
+    give_meanings(folder, done)
     write_reports(folder, RESULTS)
     page = (folder.path / "index.html").read_text()
     parsed = Parsed(page)
@@ -137,13 +157,25 @@ def test_the_page_is_well_formed_self_contained_and_escaped(folder):
 
 
 def test_the_page_begins_with_main_scores_and_folds_the_rest(folder):
-    write_reports(folder, [result(elbo=-22.0, nll_iwae=21.5, frechet_distance=1.5, mmd=0.001)])
+    scored = result(elbo=-22.0, nll_iwae=21.5, frechet_distance=1.5, mmd=0.001, samples=300, oddity=1.0)
+    give_meanings(folder, scored)
+    write_reports(folder, [scored])
     page = (folder.path / "index.html").read_text()
     first, folded = page.split("<details><summary>all scores</summary>")
     assert "elbo&nbsp;↑<br><small>nats per example</small>" in first
     assert "frechet_<wbr>distance&nbsp;↓<br><small>squared units" in first
     assert "mmd" not in first and "mmd&nbsp;↓" in folded
-    assert set(MAIN_SCORES) < set(SCORES) and set(BETTER) < set(SCORES)
+    assert '<th class="number">samples' not in page and "oddity" not in page
+
+
+def test_the_meanings_are_those_of_the_finished_cells_in_the_order_of_the_first(folder):
+    for entry in RESULTS[1:3]:
+        give_meanings(folder, entry)
+    mine = {"unit": "codes", "formula": "f"}
+    path = folder.workdir(RESULTS[2].cell) / "scores.json"
+    path.write_text(json.dumps({"mine": mine, "elbo": {"unit": "other", "formula": ""}, "bad": {"unit": 3}}))
+    assert folder.quantities(RESULTS) == {**QUANTITIES, "mine": Quantity("codes", "f")}
+    assert folder.quantities(RESULTS[3:]) == {}
 
 
 def test_the_page_shows_data_sizes_and_shared_settings(folder):

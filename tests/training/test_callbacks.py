@@ -130,6 +130,12 @@ def test_a_resumed_run_may_change_its_callbacks():
     assert differences(saved, requested) == []
 
 
+def test_a_resumed_run_may_change_its_scores():
+    saved = "experiment.seed = 3\n"
+    requested = "experiment.scores = [@score.wasserstein()]\nscore.wasserstein.samples = 5\n" + saved
+    assert differences(saved, requested) == []
+
+
 def test_only_callbacks_that_started_are_ended_and_one_that_fails_keeps_no_other_from_it(tmp_path):
     class Failing(Diary):
         def on_end(self, step):

@@ -16,9 +16,10 @@ def define_flags(values: flags.FlagValues) -> None:
         "draws of z per example for nll_iwae; the other scores use at most 100,000 draws over the split",
         flag_values=values,
     )
+    flags.DEFINE_multi_string("scores", [], "names of score plugins to compute, by default all", flag_values=values)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     with open_trained(values.workdir, values.replicas, values.checkpoint, values.trust_workdir) as (workdir, built):
-        score(workdir, built, values.split, values.num_samples)
+        score(workdir, built, values.split, values.num_samples, values.scores)
     return 0

@@ -6,11 +6,12 @@ tfdgm plugins new KIND.NAME    create a package for a new plugin, ready to insta
 import inspect
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
 
+from tfdgm.contracts.quantity import Quantity
 from tfdgm.contracts.registry import KINDS, find, load, select
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.system.console import print_table
@@ -57,7 +58,7 @@ def list_plugins(check: bool) -> int:
 
 
 def show(name: str) -> int:
-    """Print the documentation and the parameters of one plugin."""
+    """Print the documentation and the parameters of one plugin, and the numbers that a score reports."""
     plugin = select(name)
     import_tensorflow()
     loaded = load(plugin)
@@ -71,6 +72,10 @@ def show(name: str) -> int:
         default = "required" if parameter.default is parameter.empty else repr(parameter.default)
         rows.append((f"{plugin.gin_name}.{parameter.name}", hint, default))
     print_table(("binding", "type", "default"), rows, "gin parameters")
+    if plugin.kind == "score":
+        quantities: Mapping[str, Quantity] = getattr(loaded, "quantities", {})
+        facts = [(key, q.unit, q.better or "", q.formula, q.samples, q.bias) for key, q in quantities.items()]
+        print_table(("key", "unit", "better", "formula", "samples", "bias"), facts, "numbers")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from tfdgm.cli.folder_flags import define_trust_flag
+from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
 from tfdgm.system.console import print_table, say
@@ -75,40 +76,45 @@ def define_trained_flags(values: flags.FlagValues, shared: bool = True) -> None:
         flags.DEFINE_integer("replicas", 1, "number of devices of this machine that share the work", flag_values=values)
 
 
-def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dict[str, Any]:
-    """Evaluate the model; on the chief, print the table and write `eval.json` and, for codes, `codes.npz`.
+def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Evaluate the model; on the chief, print the table and write `eval.json`, `scores.json` and for codes `codes.npz`.
 
     Args:
       workdir: to write to.
       built: the model.
       split: of the data.
       num_samples: draws of z per example.
+      names: of the score plugins to compute; all by default.
 
     Returns:
       The scores by name.
 
     Raises:
-      UserError: the files could not be written.
+      UserError: a score is unknown, or the files could not be written.
     """
     import numpy as np
 
-    from tfdgm.evaluation.code_scores import code_tables
-    from tfdgm.evaluation.evaluate import evaluate
+    from tfdgm.evaluation.evaluate import score_split
     from tfdgm.evaluation.modes import too_narrow
-    from tfdgm.evaluation.scores import units_of
+    from tfdgm.evaluation.score_set import ScoreSet
+    from tfdgm.evaluation.split_evaluation import SplitEvaluation
 
-    scores = evaluate(built, split, num_samples)
-    tables = code_tables(built, split) if built.model.latent.discrete else {}
+    run, chosen = SplitEvaluation(built, split, num_samples), ScoreSet(built.experiment, names)
+    scores = score_split(run, chosen)
+    tables: Mapping[str, Any] = {}
+    if built.model.latent.discrete:
+        with built.state.averaged():
+            tables = run.codes
     if not built.devices.is_chief:
         return scores
-    units = units_of(built.experiment.objectives.values())
-    print_scores(scores, units)  # before they are written: a full disk must not lose them
+    print_scores(scores, chosen.quantities)  # before they are written: a full disk must not lose them
     if remark := too_narrow(scores, built.experiment.data.modes()):
         say(remark)
     try:
         if tables:
             with replacing(workdir.path / "codes.npz") as file:
                 np.savez(file, **tables)  # type: ignore[arg-type]
+        workdir.write_json("scores.json", chosen.meanings())
         path = workdir.write_json("eval.json", scores)
     except OSError as error:
         raise UserError(f"the scores above could not be written to {workdir.path}: {error.strerror or error}") from None
@@ -116,23 +122,22 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int) -> dic
     return scores
 
 
-def print_scores(scores: Mapping[str, Any], units: Mapping[str, str]) -> None:
-    """Print a table of scores, and notes below it.
+def print_scores(scores: Mapping[str, Any], quantities: Mapping[str, Quantity]) -> None:
+    """Print a table of scores with the direction in which each is better, and notes below it.
 
     Args:
       scores: by name.
-      units: of the scores that the objectives estimate.
+      quantities: their meanings.
     """
-    from tfdgm.evaluation.scores import unit
-
     notes = {name: value for name, value in scores.items() if isinstance(value, str) and name != "data_split"}
-    rows = [
-        (name, f"{value:.4f}" if isinstance(value, float) else value, unit(name, value, units))
-        for name, value in scores.items()
-        if name not in ("step", "num_examples", "data_split", *notes)
-    ]
+    rows = []
+    for name, value in scores.items():
+        if name not in ("step", "num_examples", "data_split", *notes):
+            quantity = quantities.get(name, Quantity("", ""))
+            number = f"{value:.4f}" if isinstance(value, float) else value
+            rows.append((name, number, quantity.arrow, quantity.unit))
     title = f"step {scores['step']}, {scores['num_examples']} examples of the {scores['data_split']} split"
-    print_table(("score", "value", "unit"), rows, title, right="value", wrap=False)
+    print_table(("score", "value", "", "unit"), rows, title, right="value", wrap=False)
     for name, value in notes.items():  # sentences, too long for a column
         say(f"{name}: {value}")
 

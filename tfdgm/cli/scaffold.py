@@ -18,6 +18,7 @@ _USES = {
     "likelihood": "experiment.likelihood = {}",
     "network": "experiment.encoder = {}",
     "data": "experiment.data = {}\nexperiment.likelihood = @likelihood.gaussian()",
+    "score": "experiment.scores = [{}]",
     "callback": "experiment.callbacks = [{}]",
 }
 

@@ -135,7 +135,7 @@ def _as_arguments(values: flags.FlagValues) -> list[str]:
 def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
     """Train or resume, then score, draw pictures and write the report; only the chief writes and prints."""
     from tfdgm.cli.results import finish
-    from tfdgm.evaluation.scores import units_of
+    from tfdgm.evaluation.units import units_of
     from tfdgm.runs.data_scale import data_scale_warnings
     from tfdgm.training.trainer import Trainer
 

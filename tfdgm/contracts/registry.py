@@ -25,6 +25,7 @@ KINDS = {
     "likelihood": "Likelihood",
     "network": "Network",
     "data": "Data",
+    "score": "Score",
     "callback": "Callback",
 }
 

@@ -54,7 +54,6 @@ class Draws:
         self.seed = root_seed(built.experiment.seed, "evaluation")
         self.decodings = max(1, _VALUES_AT_ONCE // built.experiment.data.spec.size)
         self.chunk = min(_EXAMPLES_AT_ONCE, self.decodings, len(source))
-        self.step = built.state.step.read_value()
         self._terms: dict[int, Callable[[Iterable[tuple]], Iterator[Any]]] = {}
         self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
 
@@ -100,7 +99,7 @@ class Draws:
 
         Programs receive it as an argument, so that the same program serves every seed and step.
         """
-        numbers = tf.constant([*self.seed.numpy(), number, self.step.numpy()], tf.int64)
+        numbers = tf.constant([*self.seed.numpy(), number, self.built.state.step.numpy()], tf.int64)
         if self.built.model.condition is None:
             return (numbers,)
         return numbers, tf.constant(self.source.conditions(self._positions(number)[:size]))

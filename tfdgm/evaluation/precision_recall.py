@@ -1,5 +1,7 @@
 """Precision, recall, density and coverage of samples, from nearest-neighbour balls."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tfdgm.evaluation.distances import squared_distances
@@ -8,15 +10,26 @@ from tfdgm.evaluation.distances import squared_distances
 NEIGHBOURS = 5
 
 
-def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) -> dict[str, float]:
+def precision_recall(
+    real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS, note: Callable[[str], None] = lambda text: None
+) -> dict[str, float]:
     """Return `ball_scores` of examples `[n, d]` and samples `[m, d]`, with balls that reach the k-th neighbour.
+
+    Args:
+      real: examples.
+      fake: samples.
+      k: which neighbour.
+      note: called with a sentence about balls of radius 0, if there are any; see `radius_notes`.
 
     Raises:
       ValueError: a set has k points or fewer.
     """
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"{k} neighbours need more than {k} points, got {len(real)} and {len(fake)}")
-    return ball_scores(real, fake, neighbour_radii(real, k), neighbour_radii(fake, k), k)
+    radii = neighbour_radii(real, k), neighbour_radii(fake, k)
+    for text in radius_notes(*radii, k):
+        note(text)
+    return ball_scores(real, fake, *radii, k)
 
 
 def ball_scores(

@@ -5,13 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfdgm.evaluation.scores import logged_unit, unit
+from tfdgm.contracts.quantity import Quantity
+from tfdgm.evaluation.units import logged_unit
 from tfdgm.reporting.html import render
 from tfdgm.reporting.pictures import plain_style
 from tfdgm.runs.workdir import Workdir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+#: The meaning of a number without one.
+_UNKNOWN = Quantity("", "")
 
 
 def write_report(
@@ -26,7 +30,7 @@ def write_report(
       remark: a sentence below the scores.
     """
     record = workdir.run_record()
-    units = record.get("units", {})
+    units, quantities = record.get("units", {}), workdir.quantities()
     page = render(
         "run.html",
         title=workdir.path.name,
@@ -34,10 +38,10 @@ def write_report(
         seed=record.get("seed"),
         commits=_commits(record),
         versions=", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()),
-        scores=[(name, _number(value), unit(name, value, units)) for name, value in scores.items()],
+        scores=[(name, _number(value), quantities.get(name, _UNKNOWN)) for name, value in scores.items()],
         remark=remark,
         pictures=[(path.stem, path.read_bytes(), caption) for path, caption in pictures.items()],
-        curves=draw_curves(workdir.metrics(), units),
+        curves=draw_curves(workdir.metrics(), quantities, units),
         plugins=[(name, " ".join(package.values())) for name, package in record.get("plugins", {}).items()],
         config=workdir.saved_config() or "",
     )
@@ -54,16 +58,26 @@ def _number(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def draw_curves(lines: Sequence[Mapping[str, float]], units: Mapping[str, str]) -> bytes:
+def draw_curves(
+    lines: Sequence[Mapping[str, float]], quantities: Mapping[str, Quantity], units: Mapping[str, str]
+) -> bytes:
     """Return a PNG of every metric against the step."""
     buffer = io.BytesIO()
     with plain_style():
-        curves(lines, units).savefig(buffer)
+        curves(lines, quantities, units).savefig(buffer)
     return buffer.getvalue()
 
 
-def curves(lines: Sequence[Mapping[str, float]], units: Mapping[str, str]) -> "Figure":
-    """Return a figure with a panel for each quantity that the training or the validation loops logged."""
+def curves(
+    lines: Sequence[Mapping[str, float]], quantities: Mapping[str, Quantity], units: Mapping[str, str]
+) -> "Figure":
+    """Return a figure with a panel for each quantity that the training or the validation loops logged.
+
+    Args:
+      lines: of `metrics.jsonl`.
+      quantities: meanings of the scores, by key.
+      units: of what the objectives log, by name.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -78,7 +92,7 @@ def curves(lines: Sequence[Mapping[str, float]], units: Mapping[str, str]) -> "F
             points = [(line["step"], line[key]) for line in lines if key in line]
             if points:
                 axes.plot(*zip(*points, strict=True), style, markersize=3, linewidth=1, label=key)
-        axes.set(xlabel="step", ylabel=f"{name} ({logged_unit(name, units)})".removesuffix(" ()"))
+        axes.set(xlabel="step", ylabel=f"{name} ({logged_unit(name, quantities, units)})".removesuffix(" ()"))
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
     return figure

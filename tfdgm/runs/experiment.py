@@ -16,6 +16,7 @@ from tfdgm.contracts.network import Network
 from tfdgm.contracts.objective import Objective
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
+from tfdgm.contracts.score import Score
 from tfdgm.contracts.specs import BuildContext
 from tfdgm.model.model import Model
 from tfdgm.model.packing import Conditioned
@@ -60,6 +61,7 @@ class Experiment:
     recoveries: int
     resident_bytes: int
     callbacks: list[Callback]
+    scores: list[Score]
     placement: Placement
     splits: dict[str, Source]
 

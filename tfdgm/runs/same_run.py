@@ -35,7 +35,7 @@ def check_config(checkpoint: "Checkpoint", config: str | None) -> None:
 
 def _fixed(config: str) -> list[str]:
     """Return the lines of a configuration that a resumed run must not change."""
-    free = re.compile(rf"experiment\.({'|'.join(free_arguments())}) = |([\w./]+/)?callback\.")
+    free = re.compile(rf"experiment\.({'|'.join(free_arguments())}) = |([\w./]+/)?(callback|score)\.")
     statements = re.split(r"\n(?=\S)", config)  # lines that continue a statement are indented
     fixed = [text for text in statements if not free.match(text)]
     while unread := [text for text in fixed if _is_unread_macro(text, fixed)]:  # a macro may be read by another

@@ -14,6 +14,7 @@ from tfdgm.contracts.network import Network
 from tfdgm.contracts.objective import Objective
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
+from tfdgm.contracts.score import Score
 from tfdgm.errors import UserError
 from tfdgm.model.packing import Conditioned
 from tfdgm.parallel.clusters import Cluster
@@ -58,6 +59,7 @@ def experiment(
     recoveries: int = 0,
     resident_bytes: int = 1 << 30,
     callbacks: Free[list[Callback] | None] = None,
+    scores: Free[list[Score] | None] = None,
     strategy: Free[Strategy] = "one_device",
     replicas: Free[int | None] = None,
     cluster: Free[Cluster] = "tf_config",
@@ -105,6 +107,8 @@ def experiment(
         learning rates; 0 ends the run instead.
       resident_bytes: training data up to this size is kept on the device; larger data is streamed.
       callbacks: further actions between loops, such as early stopping; they do not affect the steps.
+      scores: scores with other settings than their defaults; each replaces the installed one of its class. All other
+        installed scores are computed with their defaults.
       strategy: "one_device"; "mirrored", several devices of this machine; "multi_worker", one process on each of
         several machines; "tpu".
       replicas: for "mirrored", the number of GPUs, None for all; without a GPU, the number of logical CPU devices.
@@ -139,6 +143,9 @@ def experiment(
     if shards is not None and batch_size % shards:
         raise UserError(f"experiment.batch_size {batch_size} is not divisible by experiment.shards {shards}")
     _check_parts(prior, posterior, encoder, objectives, latent_size, data)
+    for score in scores or []:
+        if sum(type(score) is type(other) for other in scores or []) > 1:
+            raise UserError(f"experiment.scores lists {score.display_name()} more than once; its numbers have one key")
     splits = data.splits()
     if "train" not in splits:
         raise UserError(f"{data.display_name()} has no split named 'train'")
@@ -151,13 +158,14 @@ def experiment(
         splits = _conditioned(data, splits, prior, decoder)
     optimizer = optimizer or keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
     _check_optimizer("experiment.optimizer", optimizer)
-    changed = ("objectives", "optimizer", "callbacks", "condition", *PLACEMENT)
+    changed = ("objectives", "optimizer", "callbacks", "scores", "condition", *PLACEMENT)
     return Experiment(
         **{name: given[name] for name in given if name not in changed},
         placement=Placement(**{name: given[name] for name in PLACEMENT}),
         objectives=_name_objectives(objectives),
         optimizer=optimizer,
         callbacks=list(callbacks or []),
+        scores=list(scores or []),
         splits=splits,
     )
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.metrics_file import read_lines
 from tfdgm.runs.record import checked_record
@@ -170,6 +171,17 @@ class Workdir:
                 continue
             scores[name] = value if found is None else found
         return scores
+
+    def quantities(self) -> dict[str, Quantity]:
+        """Return the meaning of the keys of `eval.json` from `scores.json`; invalid ones are ignored with a warning."""
+        quantities = {}
+        for key, value in self.read_json("scores.json").items():
+            quantity = Quantity.parsed(value)
+            if quantity is None:
+                self.warn(f"{self.path / 'scores.json'}: {key!r} is not the meaning of a score; it is ignored")
+                continue
+            quantities[key] = quantity
+        return quantities
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the valid lines of `metrics.jsonl`; see `tfdgm.runs.metrics_file`."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
 from tfdgm.studies.cells import Cell
@@ -58,10 +59,14 @@ class Folder:
         """Return the workdir of a cell."""
         return self.path / "cells" / cell.name
 
-    def units(self, results: Iterable[Result]) -> dict[str, str]:
-        """Return the units of the scores that objectives of finished cells estimate, by name."""
-        records = (Workdir(self.workdir(result.cell)).run_record() for result in results if result.status == DONE)
-        return {name: unit for record in records for name, unit in record.get("units", {}).items()}
+    def quantities(self, results: Iterable[Result]) -> dict[str, Quantity]:
+        """Return the meanings of the scores of finished cells, by key, in the order of the first cell that has each."""
+        found: dict[str, Quantity] = {}
+        for result in results:
+            if result.status == DONE:
+                for key, quantity in Workdir(self.workdir(result.cell)).quantities().items():
+                    found.setdefault(key, quantity)
+        return found
 
     def log(self, cell: Cell) -> Path:
         """Return the log file of a cell."""

@@ -128,7 +128,8 @@ class Runner:
         result.seconds += job.seconds()
         result.scores = numeric_scores(workdir) if result.status == DONE else {}
         write_reports(self.folder, self.results.values(), self.running)
-        self.progress.end(result, job.seconds(), self.results.values(), self._elapsed())
+        quantities = self.folder.quantities([result])
+        self.progress.end(result, job.seconds(), self.results.values(), self._elapsed(), quantities)
 
     def _show(self) -> None:
         workdirs = {cell: self.folder.workdir(cell) for cell in self.running}

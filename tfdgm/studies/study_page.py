@@ -3,19 +3,18 @@
 import re
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tfdgm.evaluation.scores import unit
 from tfdgm.reporting.html import render
 from tfdgm.studies.exit_status import DONE, FAILED, REFUSED, RUNNING, UNFINISHED
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.shared_settings import data_and_sizes, shared_settings
 from tfdgm.studies.table import (
-    BETTER,
     Groups,
+    Quantities,
     by_combination,
     counts,
     main_scores,
@@ -29,22 +28,21 @@ from tfdgm.studies.table import (
 _MOST_URGENT = (FAILED, RUNNING, UNFINISHED, DONE, REFUSED)
 
 
-def page(folder: Folder, results: Sequence[Result]) -> str:
+def page(folder: Folder, results: Sequence[Result], quantities: Quantities) -> str:
     """Return the page; its links are relative to the folder."""
     groups = by_combination(results)
     tried = {key: group for key, group in groups.items() if any(result.status != REFUSED for result in group)}
     found = counts(results)
     order = (DONE, RUNNING, FAILED, UNFINISHED, REFUSED)
-    units = folder.units(results)
     return render(
         "study.html",
         title=folder.path.resolve().name,
         subtitles=_subtitles(folder, results),
         counts=", ".join(f"{found[status]} {status}" for status in order if status in found),
         time=time.strftime("%Y-%m-%d %H:%M:%S"),
-        main=_summary(tried, main_scores(results), units),
-        all=_summary(tried, shown_scores(results), units),
-        sections=_sections(folder, tried),
+        main=_summary(tried, main_scores(results, quantities), quantities),
+        all=_summary(tried, shown_scores(results, quantities), quantities),
+        sections=_sections(folder, tried, quantities),
         refusals=_refusals(groups),
     )
 
@@ -55,10 +53,9 @@ def _subtitles(folder: Folder, results: Sequence[Result]) -> list[str]:
     return [line[0].upper() + line[1:] for line in lines if line]
 
 
-def _summary(groups: Groups, scores: Sequence[str], units: Mapping[str, str]) -> dict[str, list[Any]]:
+def _summary(groups: Groups, scores: Sequence[str], quantities: Quantities) -> dict[str, list[Any]]:
     """Return columns as (score, direction in which it is better, unit) and rows as (combination, seeds, values)."""
-    known = {"active_units": "dimensions", "modes": ""}
-    columns = [(name, BETTER.get(name, ""), known.get(name, unit(name, 1.0, units))) for name in scores]
+    columns = [(name, quantities[name].arrow, quantities[name].unit) for name in scores]
     rows = []
     for combination, group in groups.items():
         done = [result for result in group if result.status == DONE]
@@ -71,25 +68,25 @@ def _spread(done: Sequence[Result], score: str) -> str:
     return spread([result.scores[score] for result in done if score in result.scores])
 
 
-def _sections(folder: Folder, groups: Groups) -> dict[str, list[dict[str, Any]]]:
+def _sections(folder: Folder, groups: Groups, quantities: Quantities) -> dict[str, list[dict[str, Any]]]:
     """Return a section for each posterior and list of objectives, with a card for each prior."""
     sections: dict[str, list[dict[str, Any]]] = {}
     for (posterior, prior, objectives), group in groups.items():
-        sections.setdefault(f"posterior {posterior}, {objectives}", []).append(_card(folder, prior, group))
+        sections.setdefault(f"posterior {posterior}, {objectives}", []).append(_card(folder, prior, group, quantities))
     return sections
 
 
-def _card(folder: Folder, prior: str, group: Sequence[Result]) -> dict[str, Any]:
+def _card(folder: Folder, prior: str, group: Sequence[Result], quantities: Quantities) -> dict[str, Any]:
     statuses = {result.status for result in group}
     done = [result for result in group if result.status == DONE]
-    main = main_scores(done)
+    main = main_scores(done, quantities)
     return {
         "prior": prior,
         "status": next(status for status in _MOST_URGENT if status in statuses),
         "pictures": [picture for result in done for picture in _picture(folder, result)],
         "missing": without_scores(group),
         "main_scores": [(name, _spread(done, name)) for name in main],
-        "other_scores": [(name, _spread(done, name)) for name in shown_scores(done) if name not in main],
+        "other_scores": [(name, _spread(done, name)) for name in shown_scores(done, quantities) if name not in main],
         "runs": [_run(folder, result) for result in group if result.status != REFUSED],
         "commands": [result.command for result in group],
     }

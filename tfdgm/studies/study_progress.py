@@ -11,7 +11,7 @@ from tfdgm.runs.metrics_file import last_step
 from tfdgm.studies.cells import Cell
 from tfdgm.studies.exit_status import DONE, FAILED, REFUSED
 from tfdgm.studies.folder import Result
-from tfdgm.studies.table import SCORES, number
+from tfdgm.studies.table import Quantities, number, scores_in_order
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -76,7 +76,14 @@ class StudyProgress:
         self.status.clear()
         print(line, flush=True)
 
-    def end(self, result: Result, seconds: float, results: Iterable[Result], running: Mapping[Cell, float]) -> None:
+    def end(
+        self,
+        result: Result,
+        seconds: float,
+        results: Iterable[Result],
+        running: Mapping[Cell, float],
+        quantities: Quantities,
+    ) -> None:
         """Report that a cell has ended.
 
         Args:
@@ -84,11 +91,12 @@ class StudyProgress:
           seconds: duration of its process.
           results: of all cells.
           running: seconds since the start of each running cell.
+          quantities: meanings of the cell's scores.
         """
         self.ended += 1
         if result.status in (DONE, FAILED):
             self.durations.append(seconds)
-        details = score_line(result.scores) if result.status == DONE else result.reason.partition("\n")[0]
+        details = score_line(result.scores, quantities) if result.status == DONE else result.reason.partition("\n")[0]
         self.say(
             f"[{self.ended}/{self.total}] {result.cell}: {result.status} after {seconds:.0f} s"
             + (f"; {details}" if details else "")
@@ -123,9 +131,9 @@ class StudyProgress:
         return (waiting * mean + sum(max(mean - seconds, 0.0) for seconds in elapsed)) / self.jobs
 
 
-def score_line(scores: Mapping[str, float]) -> str:
-    """Return the first of the scores in the order of tables, as text."""
-    names = [name for name in SCORES if name in scores][:_SCORES_IN_A_LINE]
+def score_line(scores: Mapping[str, float], quantities: Quantities) -> str:
+    """Return the first of the main scores, as text."""
+    names = [name for name in scores_in_order(scores, quantities) if quantities[name].main][:_SCORES_IN_A_LINE]
     return ", ".join(f"{name} {number(scores[name])}" for name in names)
 
 

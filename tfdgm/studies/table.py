@@ -3,61 +3,24 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
+from tfdgm.contracts.quantity import Quantity
 from tfdgm.studies.exit_status import DONE
 from tfdgm.studies.folder import Result
 
-#: The scores of the short tables.
-MAIN_SCORES = (
-    "nll_iwae",
-    "elbo",
-    "rate",
-    "active_units",
-    "code_usage",
-    "modes",
-    "high_quality",
-    "precision",
-    "recall",
-    "frechet_distance",
-)
-#: Scores in the order of the tables; scores that objectives estimate follow them.
-SCORES = (
-    "nll_iwae",
-    "elbo",
-    "reconstruction",
-    "rate",
-    "mutual_information",
-    "marginal_kl",
-    "active_units",
-    "code_perplexity",
-    "code_usage",
-    "code_bits",
-    "modes",
-    "high_quality",
-    "reverse_kl",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "frechet_distance",
-    "mmd",
-    "wasserstein",
-    "sliced_wasserstein",
-)
-#: The direction in which a score is better; not every score has one.
-BETTER = {
-    **dict.fromkeys(("elbo", "code_usage", "modes", "precision", "recall", "coverage"), "↑"),
-    **dict.fromkeys(("nll_iwae", "reverse_kl", "frechet_distance", "mmd", "wasserstein", "sliced_wasserstein"), "↓"),
-}
 _FIXED_FIELDS = ("posterior", "prior", "objectives", "seed", "status", "reason", "seconds")
 
+#: Meanings of scores by key, in the order of the tables.
+Quantities = Mapping[str, Quantity]
 Groups = dict[tuple[str, str, str], list[Result]]
 
 
-def csv_text(results: Sequence[Result]) -> str:
+def csv_text(results: Sequence[Result], quantities: Quantities) -> str:
     """Return CSV with a row for each cell and a column for every score that any cell has."""
-    scores = list(dict.fromkeys([*shown_scores(results), *(name for result in results for name in result.scores)]))
+    scores = list(
+        dict.fromkeys([*shown_scores(results, quantities), *(name for result in results for name in result.scores)])
+    )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_FIXED_FIELDS, *scores])
@@ -67,9 +30,9 @@ def csv_text(results: Sequence[Result]) -> str:
     return text.getvalue()
 
 
-def markdown(results: Sequence[Result]) -> str:
+def markdown(results: Sequence[Result], quantities: Quantities) -> str:
     """Return a table of mean ± standard deviation over seeds, then the combinations without scores and the reasons."""
-    scores = main_scores(results)
+    scores = main_scores(results, quantities)
     rows = [["posterior", "prior", "objectives", "seeds", *scores], ["---"] * 3 + ["---:"] * (1 + len(scores))]
     missing = []
     for combination, group in by_combination(results).items():
@@ -102,15 +65,19 @@ def without_scores(group: Iterable[Result]) -> list[tuple[str, str, str]]:
     return [(status, reason, ", ".join(seeds)) for (status, reason), seeds in shared.items()]
 
 
-def shown_scores(results: Iterable[Result]) -> list[str]:
-    """Return the scores that any result has: those of `SCORES`, then the estimates of objectives."""
-    found = {name for result in results for name in result.scores}
-    return [*(name for name in SCORES if name in found), *sorted(name for name in found if name.endswith("_estimate"))]
+def shown_scores(results: Iterable[Result], quantities: Quantities) -> list[str]:
+    """Return the scores with a meaning that any result has, in the order of the meanings, without counts."""
+    return scores_in_order({name for result in results for name in result.scores}, quantities)
 
 
-def main_scores(results: Iterable[Result]) -> list[str]:
+def scores_in_order(names: Container[str], quantities: Quantities) -> list[str]:
+    """Return those of the names that have a meaning, in the order of the meanings, without counts."""
+    return [name for name, quantity in quantities.items() if name in names and not quantity.count]
+
+
+def main_scores(results: Iterable[Result], quantities: Quantities) -> list[str]:
     """Return the main scores that any result has."""
-    return [name for name in shown_scores(results) if name in MAIN_SCORES]
+    return [name for name in shown_scores(results, quantities) if quantities[name].main]
 
 
 def spread(values: Sequence[float]) -> str:

@@ -25,9 +25,10 @@ def write_reports(folder: Folder, results: Iterable[Result], running: Collection
     results = list(results)
     try:
         folder.write_results(results)
-        folder.write("matrix.csv", csv_text(results))
-        folder.write("matrix.md", markdown(results))
+        quantities = folder.quantities(results)
+        folder.write("matrix.csv", csv_text(results, quantities))
+        folder.write("matrix.md", markdown(results, quantities))
         shown = [dataclasses.replace(r, status=RUNNING, reason="") if r.cell in running else r for r in results]
-        folder.write("index.html", page(folder, shown))
+        folder.write("index.html", page(folder, shown, quantities))
     except OSError as error:
         raise UserError(f"the reports could not be written to {folder.path}: {error.strerror or error}") from None

@@ -17,6 +17,7 @@ class ValidationScores(Callback):
         self.experiment = built.experiment
         self.score = Validation(built)
         self.known: dict[str, float] | None = None
+        self.shown: set[str] = set()
 
     def on_start(self, training: Training) -> None:
         """Raise `UserError` if a callback reads a score that the run does not have."""
@@ -27,6 +28,7 @@ class ValidationScores(Callback):
             return
         if self.known is None:
             self.known = self.score()
+            self._show_notes()
         for name in sorted(map(str, required)):
             if name not in self.known:
                 listed = ", ".join(self.known) or "none: the data has no validation split"
@@ -36,4 +38,12 @@ class ValidationScores(Callback):
         every = self.experiment.validate_every
         if step // every > self.last // every or step == self.experiment.steps:
             self.training.report(self.score())
+            self._show_notes()
         self.last = step
+
+    def _show_notes(self) -> None:
+        """Print each note once, since validations repeat them."""
+        for key, note in self.score.notes.items():
+            if note not in self.shown:
+                self.shown.add(note)
+                self.training.say(f"validation: {key}: {note}")

@@ -1,4 +1,4 @@
-"""Scores of a discrete latent: exact sums over the codes at every position.
+"""Distributions over the codes of a discrete latent at every position, by exact sums.
 
 With L codes per position, from codebooks of their own, L is the last axis of the positions, and tables over the codes
 are `[L, K]` in place of `[K]`.
@@ -8,17 +8,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy.special import xlogy
 
 from tfdgm.evaluation.bounds import Draws, Place
 from tfdgm.model.code_densities import code_log_probabilities, independent_over_positions
-from tfdgm.runs.experiment import Built
-
-
-def code_tables(built: Built, split: str) -> dict[str, np.ndarray]:
-    """Return `aggregated_codes` of a trained model on one split, with moving averages of the weights if any."""
-    with built.state.averaged():
-        return aggregated_codes(Draws(built, built.experiment.splits[split]))
 
 
 def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
@@ -58,27 +50,3 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
     if independent_over_positions(prior):
         found["prior"] = np.exp(code_log_probabilities(prior, categories).numpy().astype(np.float64))
     return found
-
-
-def code_scores(codes: dict[str, np.ndarray]) -> dict[str, float]:
-    """Compute scores from the result of `aggregated_codes`.
-
-    Returns:
-      `code_perplexity`: exp of the entropy of the mean of q_agg over positions, at most K; with L codebooks, of the
-        mean of their entropies.
-      `code_usage`: share of the codes of all codebooks that occur in one draw per example.
-      `code_mutual_information`: sum over positions of H(q_agg(c_i)) - E H(q(c_i|x)), nats.
-      `code_marginal_kl`: sum over positions of KL(q_agg(c_i) || p(c_i)), nats; only for an independent prior.
-    """
-    aggregated = codes["aggregated"]
-    pooled = aggregated.reshape(-1, *codes["used"].shape).mean(axis=0)
-    entropies = -np.sum(xlogy(pooled, pooled), axis=-1)
-    scores = {
-        "code_perplexity": float(np.exp(np.mean(entropies))),
-        "code_usage": float(np.mean(codes["used"])),
-        "code_mutual_information": float(-np.sum(xlogy(aggregated, aggregated)) - np.sum(codes["conditional_entropy"])),
-    }
-    if "prior" in codes:
-        divergence = xlogy(aggregated, aggregated) - xlogy(aggregated, codes["prior"])
-        scores["code_marginal_kl"] = float(np.sum(divergence))
-    return scores
