@@ -62,7 +62,7 @@ def untrained():
 def sample_scores(real, fake, features):
     """The scores of made-up samples against as many made-up examples."""
     run = SplitEvaluation(untrained(), "test")
-    run._results["comparison"] = SampleComparison(lambda: fake, lambda: real, len(real), features)
+    run._results["comparison"] = SampleComparison(lambda: (fake, None), lambda: real, len(real), features)
     return generation_scores(untrained(), run)
 
 

@@ -66,7 +66,7 @@ def test_statistics_of_posterior_and_prior_are_those_of_a_single_pass():
         points_experiment(posterior=VQ(positions=(2,), num_codes=4), prior=AggregatedPosterior()),
         lambda forward, many: (forward.latent, forward.prior, many.latent, many.prior),
     )
-    for name in ("VQ", "AggregatedPosterior"):
+    for name in ("Codebook", "AggregatedPosterior"):
         assert float(tf.reduce_sum(found[name]["counts"].tensor)) == 2 * ROWS
 
 

@@ -120,6 +120,10 @@ class Data(Component):
         """
         return None
 
+    def classifier(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Return a function from x `[n, *spec.shape]` to labels `[n]`, or None; it judges draws asked for by label."""
+        return None
+
     def describe(self) -> dict[str, Any]:
         """Return facts about the data for `run.json`: source, protocol of the split, binarisation."""
         return {}

@@ -40,9 +40,11 @@ class Comparison(Protocol):
 
     Attributes:
       x: all draws x ~ p(x), at least as many as there are examples, `[m, *shape]`, m >= n.
+      y: the conditions of all draws, `[m, *condition.shape]`; None in a model without a condition.
       finite: number of these draws that are finite.
       problem: why the draws cannot be compared, such as values that are not finite, or None.
       examples: `[n, *shape]`.
+      examples_y: their conditions; None if the data has none.
       generated: the first n of the draws, `[n, *shape]`.
       mode_draws: the first of the draws, 2,500 or 26 for each mode, if the data has modes; else none.
       has_features: whether the data defines features.
@@ -54,6 +56,9 @@ class Comparison(Protocol):
     def x(self) -> np.ndarray: ...
 
     @property
+    def y(self) -> np.ndarray | None: ...
+
+    @property
     def finite(self) -> int: ...
 
     @property
@@ -61,6 +66,9 @@ class Comparison(Protocol):
 
     @property
     def examples(self) -> np.ndarray: ...
+
+    @property
+    def examples_y(self) -> np.ndarray | None: ...
 
     @property
     def generated(self) -> np.ndarray: ...

@@ -58,8 +58,9 @@ class Draws:
         self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
 
     def over(self, source: Source) -> "Draws":
-        """Return draws for another source of the same data, with the same compiled observation."""
+        """Return draws for another source of the same data, with the same compiled observation, in chunks as large."""
         other = Draws(self.built, source)
+        other.chunk = min(self.chunk, len(source))
         other._observed = self._observed
         return other
 

@@ -30,30 +30,41 @@ class SampleComparison:
     """Samples and examples, and what scores derive from them; see `tfdgm.contracts.score.Comparison`.
 
     Args:
-      draw: draws all samples x of the model, `[m, *shape]`.
+      draw: draws all samples of the model: x `[m, *shape]`, and their conditions, if it has any.
       observe: returns the n <= m examples, `[n, *shape]`.
       count: n.
       features: from x `[n, *shape]` to features `[n, f]`; None to compare x itself.
       mode_samples: number of the samples that are assigned to modes, at most m.
+      examples_y: the conditions of the examples, if the data has any.
     """
 
     def __init__(
         self,
-        draw: Callable[[], np.ndarray],
+        draw: Callable[[], tuple[np.ndarray, np.ndarray | None]],
         observe: Callable[[], np.ndarray],
         count: int,
         features: Callable[[np.ndarray], np.ndarray] | None,
         mode_samples: int = 0,
+        examples_y: np.ndarray | None = None,
     ) -> None:
         self._draw = draw
         self._observe = observe
         self._count = count
         self._features = features
         self._mode_samples = mode_samples
+        self.examples_y = examples_y
 
     @cached_property
-    def x(self) -> np.ndarray:
+    def _drawn(self) -> tuple[np.ndarray, np.ndarray | None]:
         return self._draw()
+
+    @property
+    def x(self) -> np.ndarray:
+        return self._drawn[0]
+
+    @property
+    def y(self) -> np.ndarray | None:
+        return self._drawn[1]
 
     @cached_property
     def finite(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfdgm.contracts.data import Source
+from tfdgm.contracts.data import Source, evenly
 from tfdgm.errors import UserError
 from tfdgm.evaluation.aggregated import AggregatedPosterior
 from tfdgm.evaluation.bounds import Draws
@@ -106,12 +106,19 @@ class SplitEvaluation:
     def _compare(self) -> SampleComparison:
         data, seed = self.built.experiment.data, integer_seed(self.built.experiment.seed, "generation")
         count = self._num_examples
+
+        def draw() -> tuple[np.ndarray, np.ndarray | None]:
+            samples = self._sampler(seed)
+            return samples.x, samples.y
+
+        labelled = data.spec.condition is not None
         return SampleComparison(
-            draw=lambda: self._sampler(seed).x,
+            draw=draw,
             observe=lambda: examples(self.draws, count),
             count=count,
             features=data.features(),
             mode_samples=self._num_mode_samples,
+            examples_y=self.source.conditions(evenly(len(self.source), count)) if labelled else None,
         )
 
     @cached_property
@@ -139,7 +146,9 @@ class SplitEvaluation:
         if split == self.split:
             return self
         if split not in self._others:
-            self._others[split] = SplitEvaluation(self.built, split, self._samples_per_example, self._purpose)
+            other = SplitEvaluation(self.built, split, self._samples_per_example, self._purpose)
+            other.draws = self.draws.over(other.source)  # in chunks of the same size, so that programs are shared
+            self._others[split] = other
         return self._others[split]
 
     def note(self, text: str) -> None:
