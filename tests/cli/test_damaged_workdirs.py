@@ -80,9 +80,9 @@ def run(trained_workdir, tmp_path, monkeypatch):
         return built[0]
 
     monkeypatch.setattr(Experiment, "build", once)
-    monkeypatch.setattr("tfdgm.evaluation.evaluate.evaluate", lambda *arguments: scores)
+    monkeypatch.setattr("tfdgm.evaluation.evaluate.score_split", lambda *arguments: scores)
     monkeypatch.setattr("tfdgm.cli.results.draw_pictures", lambda *arguments: {})
-    monkeypatch.setattr("tfdgm.reporting.run_page.draw_curves", lambda lines, units: b"")
+    monkeypatch.setattr("tfdgm.reporting.run_page.draw_curves", lambda *arguments: b"")
     monkeypatch.setattr("tfdgm.runs.data_scale.data_scale_warnings", lambda built: [])
     monkeypatch.setattr("tfdgm.runs.record.describe_commit", lambda folder: None)
     monkeypatch.setattr("tfdgm_data.digits.load_digits", functools.cache(load_digits))

@@ -18,7 +18,7 @@ def run(trained_workdir, tmp_path, monkeypatch):
     scores = Workdir(trained_workdir).scores()
     for name in ("eval.json", "report.html"):
         (folder / name).unlink()
-    monkeypatch.setattr("tfdgm.evaluation.evaluate.evaluate", lambda *arguments: scores)
+    monkeypatch.setattr("tfdgm.evaluation.evaluate.score_split", lambda *arguments: scores)
     return folder
 
 

@@ -30,12 +30,15 @@ def test_texts_are_escaped_and_pictures_are_inline():
 
 
 def test_a_report_names_the_commit_of_each_start_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfdgm.reporting.run_page.draw_curves", lambda lines, units: b"")
+    monkeypatch.setattr("tfdgm.reporting.run_page.draw_curves", lambda *arguments: b"")
     record = {"seed": 3, "starts": [{"git_commit": commit} for commit in ("abc", "abc", None, "def-dirty")]}
     monkeypatch.setattr(Workdir, "run_record", lambda workdir: record)
-    text = write_report(Workdir(tmp_path), {"elbo": -22.123456}, {}).read_text()
+    workdir = Workdir(tmp_path)
+    workdir.write_json("scores.json", {"elbo": {"unit": "nats per example", "formula": "a < b", "better": "larger"}})
+    text = write_report(workdir, {"elbo": -22.123456, "other": 3}, {}).read_text()
     assert "seed 3, git commit abc, then def-dirty." in text
-    assert '<td>elbo</td><td class="number">-22.1235</td><td>nats per example</td>' in text
+    row = '<td title="a &lt; b">elbo&nbsp;↑</td><td class="number">-22.1235</td><td>nats per example</td>'
+    assert row in text and '<td>other</td><td class="number">3</td><td></td>' in text
 
 
 def test_the_template_engine_is_imported_only_to_write_a_page():
