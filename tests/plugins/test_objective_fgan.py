@@ -19,10 +19,9 @@ from small_critics import (
     tanh_scores,
     weights_of,
 )
+from tfdgm.evaluation.scores import unit
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.fgan import BOUNDS, FGAN
-
-from tfdgm.evaluation.scores import unit
 
 #: Pearson's divergence is finite because the fake law is the wider one.
 REAL, FAKE = norm(0.4, 0.8), norm(-0.3, 1.1)

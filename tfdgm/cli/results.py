@@ -55,7 +55,7 @@ def open_trained(
     found = Checkpoints(workdir.checkpoints).named(checkpoint)
     devices = mirrored(replicas)
     with devices.scope():
-        config = read_config([], base=text)
+        config = read_config([], base=text, prefer=workdir.recorded_package)
         check_config(found, config.text)
         built = config.experiment().build(devices)
         built.state.assign(found.tensors)

@@ -70,7 +70,8 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     from tfdgm.configuration.gin_parser import read_statements  # not at the top: `--help` loads no gin
 
     # before TensorFlow is imported, which takes seconds: this finds most errors
-    statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base)
+    prefer = workdir.recorded_package if workdir else lambda name: None
+    statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base, prefer)
     import_tensorflow()
     from tfdgm.configuration.resolve import resolve
     from tfdgm.parallel.devices import check_shards

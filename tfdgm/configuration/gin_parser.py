@@ -4,14 +4,14 @@ names of plugins.
 
 import os
 import pprint
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfdgm.configuration.call_graph import ConfigGraph
-from tfdgm.configuration.config_files import find_file, read_file
+from tfdgm.configuration.config_files import config_root, find_file, read_file
 from tfdgm.configuration.gin_grammar import DEEPEST, LONGEST_TEXT, Binding, Include, Macro, Reference, parse
-from tfdgm.contracts.registry import KINDS, find, select
+from tfdgm.contracts.registry import KINDS, OWN_PACKAGE, Plugin, find, select
 from tfdgm.errors import UserError, did_you_mean, nearest
 from tfdgm.runs.experiment_arguments import experiment_arguments
 
@@ -22,19 +22,35 @@ MOST_CHARACTERS = 400_000
 _RESERVED = "REQUIRED"
 
 
-def read_statements(files: Sequence[str], bindings: Sequence[str] = (), base: str | None = None) -> "Statements":
+#: Returns the package to choose for the name `KIND.NAME` of a plugin if several provide it, or None.
+Preference = Callable[[str], str | None]
+
+
+def own(name: str) -> str | None:
+    """Prefer first-party plugins: the `Preference` of configs that tfdgm itself writes."""
+    return OWN_PACKAGE
+
+
+def read_statements(
+    files: Sequence[str],
+    bindings: Sequence[str] = (),
+    base: str | None = None,
+    prefer: Preference = lambda name: None,
+) -> "Statements":
     """Read files in order, then bindings; later statements override earlier ones.
 
     Args:
       files: paths, or short paths of packaged configs.
       bindings: gin statements, one or more lines each.
       base: the text of a resolved configuration, read first.
+      prefer: the package to choose for a name that several provide. Names that stand in packaged configs only are
+        those of tfdgm's own plugins in any case.
 
     Raises:
       UserError: a file, macro or plugin is unknown, a macro of the bindings or of the last file is unused, or the
         syntax is invalid.
     """
-    statements = Statements()
+    statements = Statements(prefer)
     if base is not None:
         statements.read(base, "the saved configuration", None)
     for number, name in enumerate(files):
@@ -49,6 +65,9 @@ def read_statements(files: Sequence[str], bindings: Sequence[str] = (), base: st
 class Statements:
     """The last statement of each key.
 
+    Args:
+      prefer: the package to choose for a name that several provide.
+
     Attributes:
       macros: (value, where) by name.
       bindings: (value, where) by scope, selector and parameter.
@@ -56,7 +75,8 @@ class Statements:
       once_read: the macros that some statement reads, including overridden statements.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefer: Preference = lambda name: None) -> None:
+        self.prefer = prefer
         self.macros: dict[str, tuple[Any, str]] = {}
         self.bindings: dict[tuple[str, str, str], tuple[Any, str]] = {}
         self.must_be_used: set[str] = set()
@@ -126,7 +146,7 @@ class Statements:
         """
         for (scope, selector, parameter), (_, where) in self.bindings.items():
             with located(where):
-                _check_name(selector)
+                self._check_name(selector)
                 if selector == "experiment" and scope:
                     raise UserError(f"experiment has no scope; write experiment.{parameter}")
                 if selector == "experiment" and parameter not in experiment_arguments():
@@ -142,7 +162,7 @@ class Statements:
                         self._check_macro(item)
                         read.add(item.name)
                     if isinstance(item, Reference):
-                        _check_reference(item)
+                        self._check_reference(item)
         for name in sorted(self.must_be_used - self.once_read):
             with located(self.macros[name][1]):
                 raise UserError(f"unused macro {name!r}. {_suggest_for_macro(name, read)}")
@@ -155,6 +175,40 @@ class Statements:
         if macro.name not in self.macros:
             known = did_you_mean(macro.name, self.macros) if self.macros else "The configuration defines no macros."
             raise UserError(f"unknown macro {macro}. {known}")
+
+    def plugin(self, selector: str) -> Plugin:
+        """Return the plugin of a name.
+
+        Raises:
+          UserError: there is none, or several packages provide it and none is preferred.
+        """
+        return select(selector, prefer=self.prefer(selector) or (OWN_PACKAGE if self._is_packaged(selector) else None))
+
+    def _is_packaged(self, selector: str) -> bool:
+        """Return whether a name stands in packaged configs only."""
+        places = [where for (_, bound, _), (_, where) in self.bindings.items() if bound == selector]
+        places += [
+            where
+            for value, where in self.values()
+            for item in flatten(value)
+            if isinstance(item, Reference) and item.selector == selector
+        ]
+        return all(where.startswith(f"{config_root()}{os.sep}") for where in places)
+
+    def _check_name(self, selector: str) -> None:
+        head = selector.partition(".")[0]
+        if head in KINDS:
+            self.plugin(selector)
+        elif selector != "experiment" and head != "keras":
+            known = ["experiment", *(plugin.gin_name for plugin in find())]
+            raise UserError(f"{selector!r} is not configurable. {did_you_mean(selector, known)}")
+
+    def _check_reference(self, reference: Reference) -> None:
+        self._check_name(reference.selector)
+        if reference.selector == "experiment":
+            raise UserError("a value cannot be a reference to experiment, which is the run itself")
+        if not reference.evaluate:
+            raise UserError(f"{reference} is a class; write @{reference.name}() for an instance")
 
     def values(self) -> list[tuple[Any, str]]:
         """Return (value, where) of every statement."""
@@ -229,23 +283,6 @@ class located:
 def no_parameter(selector: str, name: str, known: Iterable[str]) -> UserError:
     """Return the error about an unknown parameter."""
     return UserError(f"{selector} has no parameter {name!r}. {did_you_mean(name, known)}")
-
-
-def _check_name(selector: str) -> None:
-    head = selector.partition(".")[0]
-    if head in KINDS:
-        select(selector)
-    elif selector != "experiment" and head != "keras":
-        known = ["experiment", *(plugin.gin_name for plugin in find())]
-        raise UserError(f"{selector!r} is not configurable. {did_you_mean(selector, known)}")
-
-
-def _check_reference(reference: Reference) -> None:
-    _check_name(reference.selector)
-    if reference.selector == "experiment":
-        raise UserError("a value cannot be a reference to experiment, which is the run itself")
-    if not reference.evaluate:
-        raise UserError(f"{reference} is a class; write @{reference.name}() for an instance")
 
 
 def _suggest_for_macro(name: str, read: Iterable[str]) -> str:

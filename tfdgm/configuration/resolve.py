@@ -17,9 +17,16 @@ import gin
 from tfdgm.configuration import keras_objects
 from tfdgm.configuration.config_files import DEFAULT_CONFIG
 from tfdgm.configuration.gin_grammar import Reference, parse_value
-from tfdgm.configuration.gin_parser import Statements, flatten, located, no_parameter, read_statements
+from tfdgm.configuration.gin_parser import (
+    Preference,
+    Statements,
+    flatten,
+    located,
+    no_parameter,
+    read_statements,
+)
 from tfdgm.contracts.component import check_type
-from tfdgm.contracts.registry import Plugin, load, select
+from tfdgm.contracts.registry import Plugin, load
 from tfdgm.errors import UserError
 from tfdgm.parallel.strategies import Placement
 from tfdgm.runs.experiment import Experiment
@@ -75,18 +82,24 @@ class Config:
         return statements.text()
 
 
-def read_config(files: Sequence[str], bindings: Sequence[str] = (), base: str | None = None) -> Config:
+def read_config(
+    files: Sequence[str],
+    bindings: Sequence[str] = (),
+    base: str | None = None,
+    prefer: Preference = lambda name: None,
+) -> Config:
     """Read and resolve files in order, then bindings; later statements override earlier ones.
 
     Args:
       files: paths, or short paths of packaged configs.
       bindings: gin statements, one or more lines each.
       base: the text of a resolved configuration, read first.
+      prefer: the package to choose for the name of a plugin that several provide.
 
     Raises:
       UserError: a name, parameter, macro or file is unknown, a macro is unused, or the syntax is invalid.
     """
-    return resolve(read_statements(files, bindings, base))
+    return resolve(read_statements(files, bindings, base, prefer))
 
 
 def resolve(statements: Statements) -> Config:
@@ -98,12 +111,12 @@ def resolve(statements: Statements) -> Config:
     plugins: dict[str, Plugin] = {}
     for (_, selector, parameter), (_, where) in statements.bindings.items():
         with located(where):
-            _check_parameter(selector, _resolve(selector, plugins), parameter)
+            _check_parameter(selector, _resolve(selector, plugins, statements), parameter)
     for value, where in statements.values():
         with located(where):
             for item in flatten(value):
                 if isinstance(item, Reference):
-                    _resolve(item.selector, plugins)
+                    _resolve(item.selector, plugins, statements)
     _register("experiment", experiment)
     bound = {parameter for _, selector, parameter in statements.bindings if selector == "experiment"}
     for name, argument in inspect.signature(experiment).parameters.items():
@@ -126,14 +139,14 @@ def _placement(statements: Statements) -> Placement:
     return Placement(**chosen)
 
 
-def _resolve(selector: str, plugins: dict[str, Plugin]) -> Any:
+def _resolve(selector: str, plugins: dict[str, Plugin], statements: Statements) -> Any:
     """Return `experiment`, the class of a plugin, or the constructor of a Keras object for a selector."""
     if selector == "experiment":
         return experiment
     if selector.startswith("keras."):
         configurable = keras_objects.find_configurable(selector)
     else:
-        plugins.setdefault(selector, select(selector))
+        plugins.setdefault(selector, statements.plugin(selector))
         configurable = load(plugins[selector])
     _register(selector, configurable)
     return configurable

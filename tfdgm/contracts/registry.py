@@ -17,6 +17,9 @@ from typing import Any
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.version import PLUGIN_API
 
+#: The package of the first-party plugins.
+OWN_PACKAGE = "tfdgm"
+
 #: The contract of each plugin kind, by its public name.
 KINDS = {
     "prior": "Prior",
@@ -87,14 +90,21 @@ def find() -> tuple[Plugin, ...]:
     return tuple(sorted(found, key=lambda p: (list(KINDS).index(p.kind), p.name, p.package)))
 
 
-def select(gin_name: str, plugins: Iterable[Plugin] | None = None) -> Plugin:
+def select(gin_name: str, plugins: Iterable[Plugin] | None = None, prefer: str | None = None) -> Plugin:
     """Return the plugin that a config names `KIND.NAME` or `KIND.PACKAGE.NAME`.
 
+    Args:
+      gin_name: the name.
+      plugins: to select from; all installed ones by default.
+      prefer: the package to choose if several provide the name.
+
     Raises:
-      UserError: there is none, or several packages provide the name.
+      UserError: there is none, or several packages provide the name, none of them the preferred one.
     """
     plugins = find() if plugins is None else tuple(plugins)
     matches = [p for p in plugins if gin_name in (p.gin_name, p.qualified_name)]
+    if len(matches) > 1:
+        matches = [plugin for plugin in matches if plugin.package == prefer] or matches
     if len(matches) == 1:
         return matches[0]
     if matches:

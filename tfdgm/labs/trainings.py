@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfdgm.configuration.config_files import Packaged
+from tfdgm.configuration.gin_parser import own
 from tfdgm.configuration.resolve import read_config
 from tfdgm.contracts.callback import Callback, Training
 from tfdgm.labs.lab import LabSettings
@@ -40,7 +41,7 @@ def read_experiment(settings: LabSettings, file: str, *bindings: str) -> Experim
     """
     seed = f"experiment.seed = {settings.seed}"
     files = [Packaged(f"lecture/{file}")]
-    return read_config(files, [*bindings, seed, *settings.bindings]).experiment()
+    return read_config(files, [*bindings, seed, *settings.bindings], prefer=own).experiment()
 
 
 def build(settings: LabSettings, file: str, *bindings: str) -> Built:

@@ -161,6 +161,10 @@ class Workdir:
         """Return the valid parts of `run.json`; see `tfdgm.runs.record`."""
         return checked_record(self.read_json("run.json"), lambda text: self.warn(f"{self.path / 'run.json'}: {text}"))
 
+    def recorded_package(self, name: str) -> str | None:
+        """Return the package whose plugin `KIND.NAME` this run uses, as its record says; None if it does not say."""
+        return self.run_record().get("plugins", {}).get(name, {}).get("distribution")
+
     def scores(self) -> dict[str, Any]:
         """Return the numbers and remarks of `eval.json` by name; other values are ignored with a warning."""
         scores = {}

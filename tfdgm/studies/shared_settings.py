@@ -23,10 +23,10 @@ def data_and_sizes(folder: Folder, results: Sequence[Result]) -> str:
 @functools.cache
 def _describe(config: str) -> str:
     """Return data and sizes of one configuration; empty if it is damaged or its plugins are not installed."""
-    from tfdgm.configuration.gin_parser import Reference, read_statements  # not at the top: `--help` loads no gin
+    from tfdgm.configuration.gin_parser import Reference, own, read_statements  # not at the top: `--help` loads no gin
 
     try:
-        statements = read_statements([], base=config)
+        statements = read_statements([], base=config, prefer=own)
         data = statements.value("data")
     except (UserError, KeyError):
         return ""

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm.configuration.config_files import Packaged
+from tfdgm.configuration.gin_parser import own
 from tfdgm.configuration.resolve import read_config
 from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Context
@@ -21,7 +22,7 @@ from tfdgm.training.trainer import Trainer
 
 def experiment(name: str, *bindings: str) -> Experiment:
     """Return the experiment of `gin/verify/NAME.gin`, modified by bindings."""
-    return read_config([Packaged(f"verify/{name}.gin")], bindings).experiment()
+    return read_config([Packaged(f"verify/{name}.gin")], bindings, prefer=own).experiment()
 
 
 def build(name: str, *bindings: str) -> Built:
