@@ -62,7 +62,7 @@ class Callback(Component):
       reports: names of the scores that it reports.
     """
 
-    results = {}  # noqa: RUF012
+    _results = {}  # noqa: RUF012
 
     everywhere: ClassVar[bool] = False
     reads_score: str | None = None

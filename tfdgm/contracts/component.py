@@ -29,14 +29,14 @@ class Component(ABC):  # noqa: B024  (each contract has its own abstract methods
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         contracts = [base for base in cls.__mro__[1:] if Component in base.__bases__]
-        if contracts and "results" in vars(contracts[-1]):
-            guard_methods(cls, contracts[-1], vars(contracts[-1])["results"])
+        if contracts and "_results" in vars(contracts[-1]):
+            guard_methods(cls, contracts[-1], vars(contracts[-1])["_results"])
         if "__init__" in cls.__dict__:
             cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
 
     #: Defined by a contract whose methods are guarded: by method, a function that returns what its result should be if
     #: it is something else.
-    results: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {}
+    _results: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {}
 
     #: `KIND.NAME`, set when the registry loads the class; messages use it.
     plugin_name: ClassVar[str | None] = None

@@ -92,7 +92,7 @@ class Data(Component):
       spec: describes x as the model sees it, after `observe`.
     """
 
-    results = {"splits": kind_of_result(lambda: dict, "a dict of sources by name"), "observe": is_tensor}  # noqa: RUF012
+    _results = {"splits": kind_of_result(lambda: dict, "a dict of sources by name"), "observe": is_tensor}  # noqa: RUF012
 
     spec: DataSpec
 

@@ -21,7 +21,7 @@ class Likelihood(Component):
         p = likelihood.distribution(draws)        # draws [50, 128, 28, 28, 1] -> batch shape [50, 128]
     """
 
-    results = {"distribution": is_distribution}  # noqa: RUF012
+    _results = {"distribution": is_distribution}  # noqa: RUF012
 
     def check(self, data: DataSpec) -> None:
         """Raise `tfdgm.UserError` if x is outside this likelihood's support."""

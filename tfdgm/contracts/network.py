@@ -40,7 +40,7 @@ class Network(Component):
       conditional: whether the network reads the condition `context.y`, if `build` received `context.condition`.
     """
 
-    results = {"__call__": is_tensor}  # noqa: RUF012
+    _results = {"__call__": is_tensor}  # noqa: RUF012
 
     mixes_examples: bool = False
     conditional: bool = False

@@ -57,7 +57,7 @@ class Objective(Component):
       optimizer: the adversary's Keras optimizer.
     """
 
-    results = {name: kind_of_result(lambda: Loss, "a tfdgm.Loss") for name in ("model_loss", "adversary_loss")}  # noqa: RUF012
+    _results = {name: kind_of_result(lambda: Loss, "a tfdgm.Loss") for name in ("model_loss", "adversary_loss")}  # noqa: RUF012
 
     adversarial: ClassVar[bool] = False
     units: ClassVar[Mapping[str, str]] = {}

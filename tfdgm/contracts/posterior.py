@@ -59,7 +59,7 @@ class Posterior(Component):
     64]`; the other shapes are the same, since the embedding is the sum over the three.
     """
 
-    results = {"distribution": is_distribution, "__call__": kind_of_result(lambda: Latent, "a tfdgm.Latent")}  # noqa: RUF012
+    _results = {"distribution": is_distribution, "__call__": kind_of_result(lambda: Latent, "a tfdgm.Latent")}  # noqa: RUF012
 
     @abstractmethod
     def latent_spec(self, latent_size: int, data: DataSpec) -> LatentSpec:

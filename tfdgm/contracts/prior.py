@@ -34,7 +34,7 @@ class Prior(Component):
         has the batch shape `[batch]`.
     """
 
-    results = {"distribution": is_distribution}  # noqa: RUF012
+    _results = {"distribution": is_distribution}  # noqa: RUF012
 
     over: ClassVar[str] = "vectors"
     needs_posterior: ClassVar[bool] = False
