@@ -15,8 +15,9 @@ import tensorflow as tf
 
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.guard import guard_methods, guarded
+from tfdgm.contracts.made_variables import Made, variables_made
 from tfdgm.contracts.schedule import Schedule, scheduled
-from tfdgm.errors import UserError
+from tfdgm.errors import PluginFault, UserError
 
 
 class Component(ABC):  # noqa: B024  (each contract has its own abstract methods)
@@ -117,11 +118,23 @@ def _checked(init: Any) -> Any:
         for name, value in list(bound.arguments.items())[1:]:
             if name in hints:
                 check_type(f"{self.display_name()}.{name}", value, hints[name])
-        guarded(init, "__init__")(self, *args, **kwargs)
+        with variables_made() as made:
+            guarded(init, "__init__")(self, *args, **kwargs)
+        if made and type(self).__init__ is checked_init:
+            _refuse_early_variables(self, made)
 
     # gin reads parameters and defaults from this signature; it does not unwrap.
     checked_init.__signature__ = signature  # type: ignore[attr-defined]
     return checked_init
+
+
+def _refuse_early_variables(component: Component, made: list[Made]) -> None:
+    """Refuse variables that a plugin's constructor made, other than an optimizer's: its devices are not known yet."""
+    optimizers = [each for each in vars(component).values() if isinstance(each, keras.optimizers.Optimizer)]
+    allowed = {id(raw(variable)) for optimizer in optimizers for variable in optimizer.variables}
+    early = [str(each) for each in made if id(each.variable) not in allowed]
+    if early and any("_results" in vars(base) for base in type(component).__mro__[1:]):
+        raise PluginFault(f"{component.display_name()}: __init__ makes {early[0]}; make it in build")
 
 
 #: The annotation of a float that may be NaN, infinite or outside the range of float32.

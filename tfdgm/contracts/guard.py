@@ -6,11 +6,16 @@ Every method of a contract that a plugin defines is wrapped when its class is cr
 import functools
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import tensorflow as tf
 
+from tfdgm.contracts.made_variables import no_variables
 from tfdgm.errors import NonFiniteError, PluginFault, UserError
+
+#: The methods that may make variables, and those that are not traced.
+_MAKE_VARIABLES = ("__init__", "build", "splits", "on_start", "on_loop_end", "on_validation", "on_checkpoint", "on_end")
 
 #: Exceptions that mean something to the caller, or that are not the plugin's fault.
 _PASSED = (UserError, NonFiniteError, MemoryError, OSError, ArithmeticError, tf.errors.OpError)
@@ -36,8 +41,15 @@ def guarded(method: Callable[..., Any], name: str, problem: Callable[[Any], str 
 
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def refused(place: str) -> PluginFault:
+            return PluginFault(
+                f"{self.display_name()}: {name} makes a variable ({place}); make it in build, where a Keras layer is "
+                "built by layer.build(shape)"
+            )
+
         try:
-            result = method(self, *args, **kwargs)
+            with nullcontext() if name in _MAKE_VARIABLES else no_variables(refused):
+                result = method(self, *args, **kwargs)
         except _PASSED:
             raise
         except Exception as error:

@@ -8,16 +8,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm.contracts.callback import Callback
-from tfdgm.contracts.component import name_layers, named_variables, trainable
+from tfdgm.contracts.component import name_layers, named_variables, raw, trainable
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import Data, Source
 from tfdgm.contracts.likelihood import Likelihood
+from tfdgm.contracts.made_variables import variables_made
 from tfdgm.contracts.network import Network
 from tfdgm.contracts.objective import Objective
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.score import Score
 from tfdgm.contracts.specs import BuildContext
+from tfdgm.errors import PluginFault
 from tfdgm.model.model import Model
 from tfdgm.model.packing import Conditioned
 from tfdgm.numerics.randomness import root_seed
@@ -75,8 +77,24 @@ class Experiment:
         return self.train.nbytes <= self.resident_bytes
 
     def build(self, devices: Devices | None = None) -> "Built":
-        """Create the variables and the players, for one device or within `devices.scope()`."""
-        devices = devices or Devices()
+        """Create the variables and the players, for one device or within `devices.scope()`.
+
+        Raises:
+          PluginFault: a plugin keeps a variable where it is not found, so that it would be neither trained nor saved.
+        """
+        with variables_made() as made:
+            built = self._build(devices or Devices())
+        found = {id(raw(variable)) for variable in built.state.variables.values()}
+        lost = [str(each) for each in made if id(each.variable) not in found]
+        if lost:
+            raise PluginFault(
+                f"{lost[0]} is not found below the component that made it, so it would be neither trained nor saved"
+                f"{f'; neither are {len(lost) - 1} others' if len(lost) > 1 else ''}: keep it as an attribute of the "
+                "component, in a list or dict of attributes, or in a Keras layer"
+            )
+        return built
+
+    def _build(self, devices: Devices) -> "Built":
         model = Model(
             prior=self.prior,
             likelihood=self.likelihood,
