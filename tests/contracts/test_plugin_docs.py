@@ -18,11 +18,14 @@ from tensorflow_probability import distributions as tfd
 from tfdgm_callbacks.early_stopping import EarlyStopping
 
 import tfdgm
+from tfdgm.testing import PriorTests
 from tfdgm.training.trainer import Trainer
 
 PAGE = (Path(tfdgm.__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
 BLOCKS = [textwrap.dedent(block).strip() for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", PAGE, re.MULTILINE)]
-CLASSES = {re.search(r"class (\w+)", block)[1]: block for block in BLOCKS if "class " in block}
+CLASSES = {
+    re.search(r"class (\w+)", block)[1]: block for block in BLOCKS if "class " in block and "Tests)" not in block
+}
 MODULES = {"Any": Any, "Mapping": Mapping, "keras": keras, "math": math, "np": np, "tf": tf, "tfd": tfd}
 NAMES = {**MODULES, **{name: getattr(tfdgm, name) for name in tfdgm.__all__}}
 
@@ -58,6 +61,15 @@ def trained(tmp_path, **parts):
 def test_the_example_trains(name, setting, tmp_path):
     example = instance(name)
     trained(tmp_path, **{setting: [example] if setting in ("objectives", "callbacks") else example})
+
+
+def test_the_examples_of_tests_make_classes_of_the_kit():
+    blocks = [block for block in BLOCKS if "Tests)" in block]
+    names = {**NAMES, "pytest": pytest, "StudentT": defined(CLASSES["StudentT"])["StudentT"]}
+    for block in blocks:
+        exec(block, names)
+    assert issubclass(names["TestStudentT"], PriorTests) and issubclass(names["TestPlain"], PriorTests)
+    assert len(blocks) == 2
 
 
 def test_no_example_is_left_out():
