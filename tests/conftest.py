@@ -44,7 +44,7 @@ LONGEST_FIRST = [
     "test_workers", "test_device_count", "test_config_fuzz", "test_objective_combinations", "test_resume",
     "test_config", "test_trained", "test_parallel_lines", "test_recovery", "test_program_cache", "test_shared_work",
     "test_training_labs", "test_faults", "test_combinations", "test_mutations", "test_matrix", "test_verify_command",
-    "test_processes", "test_xla_gate", "test_code_scores", "test_bounds",
+    "test_processes", "test_xla_gate", "test_code_scores", "test_bounds", "test_first_party", "test_plugins_command",
 ]  # fmt: skip
 
 

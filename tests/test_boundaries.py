@@ -11,6 +11,7 @@ import pytest
 from source_files import CORE, PLUGINS, ROOT, name
 
 import tfdgm
+import tfdgm.testing
 
 
 def imported(path):
@@ -26,7 +27,7 @@ def imported(path):
 #: The folders of the core, lowest first: each imports only from itself and from those before it.
 LAYERS = [
     "version", "errors", "numerics", "system", "contracts", "model", "parallel", "runs", "configuration", "trained",
-    "evaluation", "training", "reporting", "studies", "labs", "verification", "cli", "__main__",
+    "evaluation", "training", "reporting", "studies", "labs", "verification", "testing", "cli", "__main__",
 ]  # fmt: skip
 
 
@@ -127,7 +128,8 @@ def test_only_the_config_module_imports_gin_and_the_parser_its_parser(path):
 @pytest.mark.parametrize("path", PLUGINS, ids=name)
 def test_plugins_use_only_public_names(path):
     used = {(module, attribute) for module, attribute in imported(path) if module.partition(".")[0] == "tfdgm"}
-    assert used <= {("tfdgm", public) for public in tfdgm.__all__}
+    kit = {("tfdgm.testing", public) for public in tfdgm.testing.__all__}
+    assert used <= {("tfdgm", public) for public in tfdgm.__all__} | kit
 
 
 def test_every_public_name_is_defined_in_its_module_and_no_other_name_resolves():

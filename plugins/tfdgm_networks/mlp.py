@@ -40,7 +40,7 @@ class MLP(Network):
         self.require(0 <= dropout < 1, f"dropout must be in [0, 1), got {dropout}")
         for kind, name, get in (
             ("activation", activation, keras.activations.get),
-            ("initializer", initializer, keras.initializers.get),
+            ("initializer", initializer, lambda name: initializer_named(name, 0)),
         ):
             try:
                 get(name)
@@ -62,17 +62,13 @@ class MLP(Network):
         self.norms: list[BatchNormalization] = []
         activation = None if self.normalization else self.activation  # applied after normalisation instead
         for number, units in enumerate([*self.hidden, math.prod(output_shape)]):
-            initializer = keras.initializers.get(self.initializer)
-            config = initializer.get_config()
-            if "seed" in config:  # not in "identity" and "zeros"
-                config["seed"] = context.seed_for(f"layer {number}")
             last = number == len(self.hidden)
             gated = self.activation == "glu" and not last
             layer = keras.layers.Dense(
                 2 * units if gated else units,
                 activation=None if last else activation,
                 use_bias=last or not self.normalization,  # normalisation removes a bias
-                kernel_initializer=type(initializer).from_config(config),
+                kernel_initializer=initializer_named(self.initializer, context.seed_for(f"layer {number}")),
             )
             layer.build((None, width))
             self.layers.append(layer)
@@ -94,3 +90,17 @@ class MLP(Network):
             if number < len(self.norms):
                 hidden = keras.activations.get(self.activation)(self.norms[number](hidden, context))
         return tf.reshape(hidden, [-1, *self.output_shape])
+
+
+def initializer_named(name: str, seed: int) -> keras.initializers.Initializer:
+    """Return the Keras initializer of a name, with a seed if it is random.
+
+    Keras would draw a default seed from Python's generator, and so change the numbers of a program that uses both.
+
+    Raises:
+      ValueError: there is none.
+    """
+    try:
+        return keras.initializers.get({"class_name": name, "config": {"seed": seed}})
+    except TypeError:  # "zeros" and "identity" have no seed
+        return keras.initializers.get(name)

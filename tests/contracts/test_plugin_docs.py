@@ -20,11 +20,14 @@ from tfdgm_callbacks.early_stopping import EarlyStopping
 import tfdgm
 from tfdgm.evaluation.score_set import ScoreSet
 from tfdgm.evaluation.split_evaluation import SplitEvaluation
+from tfdgm.testing import PriorTests
 from tfdgm.training.trainer import Trainer
 
 PAGE = (Path(tfdgm.__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
 BLOCKS = [textwrap.dedent(block).strip() for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", PAGE, re.MULTILINE)]
-CLASSES = {re.search(r"class (\w+)", block)[1]: block for block in BLOCKS if "class " in block}
+CLASSES = {
+    re.search(r"class (\w+)", block)[1]: block for block in BLOCKS if "class " in block and "Tests)" not in block
+}
 MODULES = {"Any": Any, "Mapping": Mapping, "keras": keras, "math": math, "np": np, "tf": tf, "tfd": tfd}
 NAMES = {**MODULES, **{name: getattr(tfdgm, name) for name in tfdgm.__all__}}
 
@@ -75,6 +78,15 @@ def test_the_example_of_a_score_is_reported(tmp_path):
 def test_the_example_of_a_listed_score_resolves():
     (block,) = (block for block in BLOCKS if block.startswith("experiment.scores"))
     assert command("train", "--dry_run", f"--gin_bindings={block}") == 0
+
+
+def test_the_examples_of_tests_make_classes_of_the_kit():
+    blocks = [block for block in BLOCKS if "Tests)" in block]
+    names = {**NAMES, "pytest": pytest, "StudentT": defined(CLASSES["StudentT"])["StudentT"]}
+    for block in blocks:
+        exec(block, names)
+    assert issubclass(names["TestStudentT"], PriorTests) and issubclass(names["TestPlain"], PriorTests)
+    assert len(blocks) == 2
 
 
 def test_no_example_is_left_out():

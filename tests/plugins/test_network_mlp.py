@@ -1,5 +1,7 @@
 """The multilayer perceptron against NumPy."""
 
+import random
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -78,3 +80,10 @@ def test_an_initialiser_that_draws_nothing_is_taken_as_it_is():
 def test_settings_out_of_range_are_refused(settings, expected):
     with pytest.raises(UserError, match=expected):
         MLP(**settings)
+
+
+def test_initializers_draw_nothing_from_pythons_generator():
+    before = random.getstate()
+    for initializer in ("glorot_uniform", "he_normal", "zeros"):
+        built(hidden=(7,), initializer=initializer)
+    assert random.getstate() == before

@@ -22,7 +22,7 @@ COMMANDS = {
     "eval": "score a trained model and write eval.json",
     "sample": "draw from a trained model into a .png or .npz file",
     "export": "write a trained model as a self-contained SavedModel",
-    "plugins": "list, show or create plugins",
+    "plugins": "list, show, check or create plugins",
     "matrix": "train and score every valid combination of the installed plugins",
     "verify": "compare results of tfdgm with exactly known numbers",
     "lab": "run a classic demonstration, with a table and a picture",

@@ -1,11 +1,13 @@
 """tfdgm plugins [list]          list the installed plugins with package and version
 tfdgm plugins show KIND.NAME   show the documentation and gin parameters of a plugin
+tfdgm plugins check KIND.NAME  run the conformance checks of tfdgm.testing on one plugin; exit code 1 if one fails
 tfdgm plugins new KIND.NAME    create a package for a new plugin, ready to install
 """
 
 import inspect
 import keyword
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,23 +20,32 @@ from tfdgm.system.console import print_table
 from tfdgm.system.runtime import import_tensorflow
 
 POSITIONAL = True
+_ACTIONS = ("list", "show", "check", "new")
 
 
 def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool("check", False, "with list: check that every plugin can be imported", flag_values=values)
+    flags.DEFINE_multi_string(
+        "gin_bindings",
+        [],
+        "with check: gin statement with hyperparameters, such as prior.maf.num_bijectors = 2; may be repeated",
+        flag_values=values,
+    )
     flags.DEFINE_string("output", ".", "with new: the folder in which to create the package", flag_values=values)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     action, *names = positional or ["list"]
-    if action not in ("list", "show", "new"):
-        raise UserError(
-            f"there is no command 'tfdgm plugins {action}'. {did_you_mean(action, ('list', 'show', 'new'))}"
-        )
+    if action not in _ACTIONS:
+        raise UserError(f"there is no command 'tfdgm plugins {action}'. {did_you_mean(action, _ACTIONS)}")
     if len(names) != (0 if action == "list" else 1):
         raise UserError(f"tfdgm plugins {action} takes {'no argument' if action == 'list' else 'one KIND.NAME'}")
+    if values.gin_bindings and action != "check":
+        raise UserError(f"--gin_bindings has no effect on tfdgm plugins {action}; tfdgm plugins check takes it")
     if action == "list":
         return list_plugins(values.check)
+    if action == "check":
+        return check(names[0], values.gin_bindings)
     return show(names[0]) if action == "show" else new(names[0], Path(values.output))
 
 
@@ -77,6 +88,33 @@ def show(name: str) -> int:
         facts = [(key, q.unit, q.better or "", q.formula, q.samples, q.bias) for key, q in quantities.items()]
         print_table(("key", "unit", "better", "formula", "samples", "bias"), facts, "numbers")
     return 0
+
+
+def check(name: str, bindings: Sequence[str]) -> int:
+    """Print the outcome of every conformance check of one plugin; return 1 if one fails."""
+    plugin = select(name)
+    import_tensorflow()
+    from tfdgm.configuration.resolve import plugin_factory
+    from tfdgm.parallel.strategies import logical_cpus
+    from tfdgm.testing.catalogue_of_checks import checks_of
+    from tfdgm.testing.checks import Outcome, Subject, run
+
+    logical_cpus(2)  # for the check of two devices
+    load(plugin)
+    subject = Subject(plugin.kind, plugin_factory(name, bindings))
+    subject.make()  # a value that it refuses ends the command
+    print(f"{plugin}  ({plugin.target})")
+    outcomes: list[Outcome] = []
+    for each in checks_of(plugin.kind):
+        outcome = run(each, subject)
+        outcomes.append(outcome)
+        print(f"{outcome.status:<4}  {each.name}: {outcome.reason or each.demand}", flush=True)
+        if outcome.status == "fail":
+            print(f"      demand: {each.demand}\n      cure: {each.cure}", flush=True)
+    counts = Counter(outcome.status for outcome in outcomes)
+    ran = counts["pass"] + counts["fail"]
+    print(f"{ran} checks ran: {counts['pass']} passed, {counts['fail']} failed; {counts['skip']} skipped")
+    return 1 if counts["fail"] else 0
 
 
 def _readable(annotation: str) -> str:

@@ -38,17 +38,16 @@ def write_package(folder: Path, kind: str, name: str) -> None:
         "NAME": name,
         "VERSION": __version__,
         "example_module": module,
-        "BINDINGS": _USES[kind].format(f"@{kind}.{name}()"),
+        "BINDINGS": _USES[kind].format(f"@{kind}.{name}()").replace("\n", "\n    "),
         r"Example\w+": class_name(name),
     }
     (folder / module).mkdir(parents=True)
     (folder / "tests").mkdir()
-    readme = f"# {folder.name}\n\nThe {kind} `{name}` for tfdgm: `{kind}.{name}` in a config.\n"
     for path, text in {
         "pyproject.toml": _filled("pyproject.template", names),
-        "README.md": readme,
+        "README.md": _filled("readme.template", names),
         f"{module}/__init__.py": _filled(f"{kind}.py", names),
-        f"tests/test_{name}.py": _filled("test_plugin.py", names),
+        f"tests/test_{name}.py": _filled(f"test_{kind}.py", names),
     }.items():
         (folder / path).write_text(text, encoding="utf-8")
 

@@ -9,7 +9,7 @@ import dataclasses
 import inspect
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,59 @@ def resolve(statements: Statements) -> Config:
     Raises:
       UserError: a plugin does not load, a name or parameter is unknown, or a required argument is not set.
     """
+    plugins = _load_all(statements)
+    bound = {parameter for _, selector, parameter in statements.bindings if selector == "experiment"}
+    for name, argument in inspect.signature(experiment).parameters.items():
+        if argument.default is argument.empty and name not in bound:
+            raise UserError(f"experiment.{name} is not set; {DEFAULT_CONFIG} is an example of a complete config")
+    if len(set(plugins.values())) < len(plugins):
+        raise UserError("the same plugin is used under two names: " + ", ".join(sorted(plugins)))
+    reachable = statements.reachable()
+    used = [plugin for selector, plugin in plugins.items() if selector in reachable]
+    return Config(statements.text(), used, _placement(statements))
+
+
+def plugin_factory(selector: str, bindings: Sequence[str] = ()) -> Callable[[], Any]:
+    """Return a function that creates instances of one plugin with the hyperparameters that gin statements bind.
+
+    Args:
+      selector: `KIND.NAME` or `KIND.PACKAGE.NAME`.
+      bindings: gin statements, one or more lines each.
+
+    Raises:
+      UserError: a statement is invalid or binds nothing that the plugin uses; or, from the function, the plugin refuses
+        a value.
+    """
+    statements = read_statements([], bindings)
+    for name in statements.bindings:
+        if name[1] == "experiment":
+            raise UserError(f"experiment.{name[2]} has no effect on {selector} alone; bind its own parameters")
+    kind = selector.partition(".")[0]
+    parameter, value = {"objective": ("objectives", "[@{}()]"), "callback": ("callbacks", "[@{}()]")}.get(
+        kind, ("encoder" if kind == "network" else kind, "@{}()")
+    )
+    statements.read(f"experiment.{parameter} = {value.format(selector)}", "the command", None)
+    _load_all(statements)
+    unused = sorted({name for _, name, _ in statements.bindings} - statements.reachable())
+    if unused:
+        raise UserError(f"{', '.join(unused)}: bound, but {selector} does not use it")
+    text = statements.text()
+
+    def make() -> Any:
+        gin.clear_config()
+        try:
+            gin.parse_config(text)
+            return gin.get_configurable(selector)()
+        except UserError as error:
+            raise UserError(_without_gin_trace(error)) from None
+        except Exception as error:
+            raise UserError(_refusal(error)) from error
+
+    return make
+
+
+def _load_all(statements: Statements) -> dict[str, Plugin]:
+    """Load and register everything that the statements name, check the parameters, and return the plugins by name."""
     plugins: dict[str, Plugin] = {}
     for (_, selector, parameter), (_, where) in statements.bindings.items():
         with located(where):
@@ -118,15 +171,7 @@ def resolve(statements: Statements) -> Config:
                 if isinstance(item, Reference):
                     _resolve(item.selector, plugins, statements)
     _register("experiment", experiment)
-    bound = {parameter for _, selector, parameter in statements.bindings if selector == "experiment"}
-    for name, argument in inspect.signature(experiment).parameters.items():
-        if argument.default is argument.empty and name not in bound:
-            raise UserError(f"experiment.{name} is not set; {DEFAULT_CONFIG} is an example of a complete config")
-    if len(set(plugins.values())) < len(plugins):
-        raise UserError("the same plugin is used under two names: " + ", ".join(sorted(plugins)))
-    reachable = statements.reachable()
-    used = [plugin for selector, plugin in plugins.items() if selector in reachable]
-    return Config(statements.text(), used, _placement(statements))
+    return plugins
 
 
 def _placement(statements: Statements) -> Placement:

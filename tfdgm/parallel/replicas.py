@@ -29,12 +29,18 @@ class Replicas(Devices):
 
     A pass is one XLA program with the weights as arguments: a program that captures variables cannot run on a second
     device.
+
+    Args:
+      strategy: the strategy.
+      is_chief: whether this process writes the run's files.
+      compiled: whether passes are compiled; eager ones give the same numbers, sooner if there are few of them.
     """
 
     one_program = False
 
-    def __init__(self, strategy: tf.distribute.Strategy, is_chief: bool = True) -> None:
+    def __init__(self, strategy: tf.distribute.Strategy, is_chief: bool = True, compiled: bool = True) -> None:
         self.strategy = strategy
+        self.compiled = compiled
         self.num_replicas = strategy.num_replicas_in_sync
         self.is_chief = is_chief
         self.local_replicas = len(strategy.extended.worker_devices)
@@ -80,7 +86,7 @@ class Replicas(Devices):
         clip_norm: float | None,
         norm: tf.Tensor,
     ) -> Total:
-        program = self._programs.setdefault(name, _Program(shard_pass, self.variables))
+        program = self._programs.setdefault(name, _Program(shard_pass, self.variables, self.compiled))
         own_shards = shards // self.num_replicas
         size = draw.positions.shape[0] // shards
         update_seed = seed.tensor
@@ -210,13 +216,13 @@ class _Program:
     The vector holds the gradients, then the `Summed` statistics, then the metrics. Tracing the program sets the layout.
     """
 
-    def __init__(self, shard_pass: ShardPass, variables: Sequence[keras.Variable]) -> None:
+    def __init__(self, shard_pass: ShardPass, variables: Sequence[keras.Variable], compiled: bool) -> None:
         self.shard_pass = shard_pass
         self.variables = variables
-        self._compiled = tf.function(self._flat, jit_compile=True, autograph=False)
+        self._run = tf.function(self._flat, jit_compile=True, autograph=False) if compiled else self._flat
 
     def __call__(self, values: list[tf.Tensor], *arguments: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        return self._compiled(values, *arguments)
+        return self._run(values, *arguments)
 
     def _flat(self, values: list[tf.Tensor], *arguments: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with substituted(self.variables, values):

@@ -1,0 +1,48 @@
+"""All installed plugins pass the kit, as a third party's would: with defaults, or what a plugin requires."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfdgm.contracts import registry
+from tfdgm.testing.catalogue_of_checks import checks_of
+from tfdgm.testing.checks import Subject, run
+
+pytestmark = pytest.mark.slow
+
+
+def npz(folder):
+    np.savez(folder / "rows.npz", train=np.random.RandomState(0).rand(20, 3).astype(np.float32))
+    return {"path": str(folder / "rows.npz")}
+
+
+def images(folder):
+    for number in range(20):
+        pixels = np.random.RandomState(number).randint(256, size=(8, 8, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return {"path": str(folder), "size": 4}
+
+
+#: What the plugins without a default need, made in a folder.
+REQUIRED = {"data.npz": npz, "data.image_folder": images}
+#: Requires data that TensorFlow Datasets has prepared; its own tests prepare some.
+LEFT_OUT = {"data.tfds"}
+PLUGINS = [plugin for plugin in registry.find() if plugin.gin_name not in LEFT_OUT]
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.gin_name)
+def test_an_installed_plugin_passes_every_check_that_applies(plugin, tmp_path):
+    settings = REQUIRED.get(plugin.gin_name, lambda folder: {})(tmp_path)
+    loaded = registry.load(plugin)
+    subject = Subject(plugin.kind, lambda: loaded(**settings))
+    outcomes = [run(check, subject) for check in checks_of(plugin.kind)]
+    assert [f"{each.check.name}: {each.reason}" for each in outcomes if each.status == "fail"] == []
+    passed = sum(each.status == "pass" for each in outcomes)
+    assert passed >= 0.7 * len(outcomes)  # what is skipped says so with a reason, and is the smaller part
+
+
+def test_only_a_plugin_without_a_default_is_given_settings():
+    for name in REQUIRED:
+        plugin = registry.select(name)
+        with pytest.raises(Exception, match="path"):
+            registry.load(plugin)()
