@@ -93,7 +93,8 @@ class AggregatedPosterior(Prior):
         rows = context.train_rows(chosen)
         self.conditions: Any = None
         if context.train_conditions is not None:
-            self.conditions = tf.Variable(context.train_conditions(chosen), trainable=False, name="conditions")
+            y = context.train_conditions(chosen)
+            self.conditions = keras.Variable(y, trainable=False, dtype=str(y.dtype), name="conditions")
         self.inputs = keras.Variable(rows, trainable=self.kind == "pseudo_inputs", name="inputs")
 
     def distribution(self, context: Context) -> tfd.Distribution:
@@ -118,7 +119,7 @@ class AggregatedPosterior(Prior):
             exclude = context.index if self.leave_one_out and context.training else None
             memory = {name: variable.value for name, variable in self.memory.items()}
             return self._mixture(memory, learned=False, exclude=exclude)
-        y = None if self.conditions is None else tf.convert_to_tensor(self.conditions)
+        y = None if self.conditions is None else self.conditions.value
         components = context.infer(self.inputs.value, y)
         parameters = _parameters(components, self.latent.categories)
         if parameters is None:

@@ -181,7 +181,7 @@ class PythonsGenerator(PartnerNetwork):
 
 
 @breaks("variables_are_of_keras", "prior", "offset is a tf.Variable")
-class PlainVariable(Shifted):
+class PlainVariable(PartnerPrior):
     def build(self, context):
         super().build(context)
         self.offset = tf.Variable(0.5)

@@ -104,7 +104,7 @@ class Model(Component):
         restricted = self.latent.discrete and self.prior.over == "vectors"
         event, expected = tuple(prior.event_shape), (self.latent.size,) if restricted else self.latent.event_shape
         if prior.batch_shape.rank and not (self.prior.conditional and context.y is not None):
-            raise UserError(
+            raise PluginFault(
                 f"{self.prior.display_name()}: the distribution has batch shape {tuple(prior.batch_shape)}, but only a "
                 "prior with conditional = True may have one, in a run with experiment.condition"
             )

@@ -68,4 +68,4 @@ class Conditioned(Source):
         return self.packing.pack(self.source.gather(indices), self.source.conditions(indices))
 
     def conditions(self, indices: np.ndarray) -> np.ndarray:
-        return self.source.conditions(indices)
+        return np.asarray(self.source.conditions(indices), self.packing.condition.dtype)

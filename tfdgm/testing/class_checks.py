@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import tfdgm
 from tfdgm.contracts.component import fits, named_variables
+from tfdgm.contracts.made_variables import variables_made
 from tfdgm.contracts.registry import KINDS
 from tfdgm.testing.checks import Subject, check
-from tfdgm.testing.watching import variables_made
 from tfdgm.version import PLUGIN_API
 
 EVERY = tuple(KINDS)

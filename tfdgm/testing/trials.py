@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfdgm.contracts.component import Variable, named_variables, raw, trainable
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import evenly
+from tfdgm.contracts.made_variables import Made, variables_made
 from tfdgm.contracts.specs import BuildContext, DataSpec
 from tfdgm.errors import UserError
 from tfdgm.model.forward_pass import ForwardPass
@@ -21,7 +22,6 @@ from tfdgm.runs.experiment import Built
 from tfdgm.runs.settings import experiment
 from tfdgm.testing import partners
 from tfdgm.testing.checks import NotApplicable, Subject
-from tfdgm.testing.watching import Made, variables_made
 
 #: Number of examples in a batch: odd, and larger than 1.
 BATCH = 3

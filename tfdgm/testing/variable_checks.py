@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Collector
+from tfdgm.contracts.made_variables import variables_made
 from tfdgm.numerics.seeds import Seed
 from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.runs.checkpoint_files import Checkpoint, path_of, read, write
 from tfdgm.testing.checks import NotApplicable, Subject, check
 from tfdgm.testing.trials import BATCH, Trial, stream, trials
-from tfdgm.testing.watching import variables_made
 from tfdgm.training.step import training_step
 
 BUILT = ("prior", "posterior", "likelihood", "network", "objective")

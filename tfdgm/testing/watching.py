@@ -1,41 +1,12 @@
-"""What a block of code does behind its arguments and results: variables, graphs, generators."""
+"""What a block of code does behind its arguments and results: graphs, generators."""
 
-import dataclasses
 import random
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-
-from tfdgm.testing.checks import place_of
-
-
-@dataclasses.dataclass(frozen=True)
-class Made:
-    """A variable, with the file and line where it was made."""
-
-    variable: Any
-    place: str
-
-    def __str__(self) -> str:
-        return f"{self.variable.name!r} of shape {tuple(self.variable.shape)}, made in {self.place}"
-
-
-@contextmanager
-def variables_made() -> Iterator[list[Made]]:
-    """Collect the variables that the block creates, those of Keras included."""
-    made: list[Made] = []
-
-    def creator(create: Any, **arguments: Any) -> Any:
-        variable = create(**arguments)
-        made.append(Made(variable, place_of(traceback.extract_stack()) or "tfdgm"))
-        return variable
-
-    with tf.variable_creator_scope(creator):
-        yield made
 
 
 @contextmanager
