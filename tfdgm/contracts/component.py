@@ -133,7 +133,8 @@ def _refuse_early_variables(component: Component, made: list[Made]) -> None:
     optimizers = [each for each in vars(component).values() if isinstance(each, keras.optimizers.Optimizer)]
     allowed = {id(raw(variable)) for optimizer in optimizers for variable in optimizer.variables}
     early = [str(each) for each in made if id(each.variable) not in allowed]
-    if early and any("_results" in vars(base) for base in type(component).__mro__[1:]):
+    guarded_bases = [base for base in type(component).__mro__[1:] if base is not Component and "_results" in vars(base)]
+    if early and guarded_bases:
         raise PluginFault(f"{component.display_name()}: __init__ makes {early[0]}; make it in build")
 
 
