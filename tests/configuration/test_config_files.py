@@ -129,7 +129,7 @@ def test_a_flag_names_a_packaged_config_by_its_short_path_unless_that_finds_anot
             "Packaged configs are in cifar10, digits, lecture, mnist, photos, toy, uci, verify; --gin_file=cifar10",
         ),
         ("uci/zzzzzzzzzzzzzzzzzzzz", "uci contains uci/bsds300.gin, uci/gas.gin"),
-        ("digits", "'digits' is a folder of packaged configs: digits/aae.gin, digits/fsq.gin, digits/gan.gin"),
+        ("digits", "'digits' is a folder of packaged configs: digits/aae.gin, digits/fgan.gin, digits/fsq.gin"),
         ("a\0b.gin", "config file 'a\\x00b.gin' not found"),
         ("a\udcff.gin", "config file 'a\\udcff.gin' not found"),
         ("x" * 300 + ".gin", "File name too long"),

@@ -16,9 +16,9 @@ from tfdgm.evaluation.split_evaluation import SplitEvaluation
 OWN = [
     "elbo", "reconstruction", "rate", "mutual_information", "marginal_kl", "nll_iwae", "nll_iwae_samples",
     "code_perplexity", "code_usage", "code_mutual_information", "code_marginal_kl", "code_bits", "active_units",
-    "modes", "high_quality", "reverse_kl", "mode_samples", "precision", "recall", "density", "coverage",
-    "frechet_distance", "mmd", "wasserstein", "wasserstein_samples", "sliced_wasserstein", "generation_samples",
-    "finite_samples",
+    "linear_probe", "modes", "high_quality", "reverse_kl", "mode_samples", "precision", "recall", "density", "coverage",
+    "frechet_distance", "label_accuracy", "label_frechet_distance", "mmd", "wasserstein", "wasserstein_samples",
+    "sliced_wasserstein", "generation_samples", "finite_samples",
 ]  # fmt: skip
 
 

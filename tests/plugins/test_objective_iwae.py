@@ -320,7 +320,7 @@ def test_losses_and_statistics_of_the_posterior_count_once_whatever_the_draws(po
     assert np.abs(commitment).max() > 0
     np.testing.assert_allclose(total.value, term.value + commitment, rtol=1e-6)  # float32
     np.testing.assert_array_equal(total.metrics["commitment"], commitment)
-    counts = collector.statistics[posterior]
+    (counts,) = collector.statistics.values()  # of the posterior, or of its codebook
     assert float(tf.reduce_sum((counts.get("count") or counts["counts"]).tensor)) == (20 if "count" in counts else 40)
 
 

@@ -10,6 +10,7 @@ from small import Points, SignalAt, assert_same_tensors, normal_rows, points_exp
 from tfdgm_callbacks.early_stopping import EarlyStopping
 
 from tfdgm import ArraySource, Callback, UserError
+from tfdgm.errors import PluginFault
 from tfdgm.runs.checkpoint_files import read
 from tfdgm.runs.same_run import differences
 from tfdgm.training.trainer import Trainer
@@ -119,7 +120,7 @@ def test_on_end_is_called_after_an_error_too(tmp_path):
             raise RuntimeError("no")
 
     failing = Failing()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(PluginFault, match=r"Failing: on_loop_end raised RuntimeError: no \(file"):
         trained(tmp_path, failing)
     assert failing.events[-1] == ("end", 10)
 
@@ -146,7 +147,7 @@ def test_only_callbacks_that_started_are_ended_and_one_that_fails_keeps_no_other
     with pytest.raises(UserError, match="validation_elob"):  # raised before any of them starts
         trained(tmp_path / "refused", first, refusing, last)
     assert last.events == []
-    with pytest.raises(RuntimeError, match="late"):
+    with pytest.raises(PluginFault, match="late"):
         trained(tmp_path / "ended", Failing(), last)
     assert last.events[-1] == ("end", 40)
 

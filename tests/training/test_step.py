@@ -10,6 +10,7 @@ from tfdgm_objectives.elbo import ELBO
 
 from tfdgm import Concatenated, Loss, Objective, Summed, UserError
 from tfdgm.contracts.component import named_variables, raw
+from tfdgm.errors import PluginFault
 from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.numerics.randomness import fold, root_seed
 from tfdgm.numerics.seeds import Seed
@@ -264,7 +265,7 @@ def test_a_statistic_collected_in_two_ways_is_an_error():
             context.collect(self, x=Concatenated(x))
             return super().__call__(x, context)
 
-    with pytest.raises(TypeError, match="both as Summed and as Concatenated"):
+    with pytest.raises(PluginFault, match="both as Summed and as Concatenated"):
         step_once(points_experiment(encoder=Muddled(hidden=())).build())
 
 

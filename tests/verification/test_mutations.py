@@ -115,7 +115,7 @@ MUTATIONS = [
     Mutation(
         "the aggregated posterior without log n",
         "tfdgm/evaluation/aggregated.py",
-        "total[: len(values)] - np.log(len(self.draws.source))",
+        "total[: len(values)] - np.log(np.sum(members))",
         "total[: len(values)]",
         "surgery.terms",
     ),

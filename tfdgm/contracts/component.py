@@ -45,7 +45,7 @@ class Component(ABC):  # noqa: B024  (each contract has its own abstract methods
     @classmethod
     def display_name(cls) -> str:
         """Return the name to use in messages: the plugin's name in a config, or else the class's."""
-        return cls.plugin_name or cls.__name__
+        return vars(cls).get("plugin_name") or cls.__name__
 
     def require(self, condition: bool, message: str) -> None:
         """Raise `tfdgm.UserError`, naming this plugin, unless `condition` holds."""
