@@ -12,8 +12,10 @@ from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_posteriors.categorical import Categorical
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
+from tfdgm_priors.gaussian import Gaussian
 from tfdgm_priors.maf import MAF
 
+from tfdgm import ArraySource, ConditionSpec, DataSpec
 from tfdgm.parallel.devices import Devices
 from tfdgm.parallel.strategies import mirrored
 from tfdgm.training.trainer import Trainer
@@ -39,6 +41,27 @@ def adversarial_autoencoder():
     return {"objectives": [ELBO(beta=0.0), critic]}
 
 
+class Labelled(Points):
+    """The points, with their positions modulo 3 as labels."""
+
+    def __init__(self, *, rows):
+        super().__init__(rows=rows)
+        self.spec = DataSpec(shape=self.rows.shape[1:], condition=ConditionSpec(categories=3))
+
+    def splits(self):
+        return {name: ArraySource(source.rows, np.arange(len(source)) % 3) for name, source in super().splits().items()}
+
+
+def labels():
+    critic = JSD(network=network(), optimizer=adam())
+    return {
+        "data": Labelled(rows=normal_rows()),
+        "condition": True,
+        "prior": Gaussian(learned_mean=True, per_condition=True),
+        "objectives": [ELBO(), critic],
+    }
+
+
 #: Changes to an affine VAE on 62 points with batches of 16, by name; created anew for every run.
 KINDS = {
     "vae": lambda: {
@@ -52,6 +75,7 @@ KINDS = {
     "vq": lambda: {"posterior": VQ(positions=(2,), num_codes=12, restart_below=0.3), "prior": AggregatedPosterior()},
     "iwae": lambda: {"objectives": [IWAE(draws=3, doubly_reparameterized=True), MMD()]},
     "wgan_gp": wgan_gp,
+    "labels": labels,
     "adversarial_autoencoder": adversarial_autoencoder,
 }
 

@@ -25,7 +25,9 @@ def alone(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind, replicas", [("vae", 2), ("vae", 4), ("vq", 2), ("iwae", 2), ("wgan_gp", 4)])
+@pytest.mark.parametrize(
+    "kind, replicas", [("vae", 2), ("vae", 4), ("vq", 2), ("iwae", 2), ("labels", 2), ("wgan_gp", 4)]
+)
 def test_devices_of_one_process_give_the_weights_of_one_device(kind, replicas, alone, tmp_path):
     difference, name = largest_difference(alone(kind), train(tmp_path, kind, replicas))
     assert difference < TOLERANCE, name
