@@ -9,8 +9,12 @@ from small import (
     GaussianLikelihood,
     GaussianPosterior,
     GaussianPrior,
+    MeanGame,
+    Points,
     command,
     context,
+    gan_experiment,
+    normal_rows,
     points_experiment,
     silent,
 )
@@ -190,3 +194,19 @@ def test_debug_prints_the_traceback_of_a_fault_and_only_it(monkeypatch, capsys):
     assert command("train", "--dry_run", "--debug") == 2
     shown = capsys.readouterr().err
     assert "Traceback" in shown and "splits raised KeyError" in shown
+
+
+def test_a_split_that_is_an_array_is_refused():
+    class Bare(Points):
+        def splits(self):
+            return {"train": self.rows}
+
+    with pytest.raises(PluginFault, match=r"Bare: the split 'train' is a ndarray, not a tfdgm.Source; ArraySource"):
+        points_experiment(data=Bare(rows=normal_rows()))
+
+
+def test_an_adversary_without_an_optimizer_is_refused():
+    objective = MeanGame(network=MLP(hidden=()))
+    objective.optimizer = None
+    with pytest.raises(UserError, match=r"MeanGame has an adversary \(critic_steps = 3\), but no optimizer"):
+        gan_experiment(objectives=[objective])

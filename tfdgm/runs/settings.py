@@ -15,7 +15,7 @@ from tfdgm.contracts.objective import Objective
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.score import Score
-from tfdgm.errors import UserError
+from tfdgm.errors import PluginFault, UserError
 from tfdgm.model.packing import Conditioned
 from tfdgm.parallel.clusters import Cluster
 from tfdgm.parallel.strategies import Placement, Strategy
@@ -149,6 +149,12 @@ def experiment(
     splits = data.splits()
     if "train" not in splits:
         raise UserError(f"{data.display_name()} has no split named 'train'")
+    for name, source in splits.items():
+        if not isinstance(source, Source):
+            raise PluginFault(
+                f"{data.display_name()}: the split {name!r} is a {type(source).__name__}, not a tfdgm.Source; "
+                "ArraySource(rows) makes one of an array"
+            )
     if batch_size > len(splits["train"]):
         raise UserError(
             f"experiment.batch_size {batch_size} is larger than the training split of {data.display_name()}, "
@@ -213,6 +219,11 @@ def _check_parts(
                 )
     reconstructs = any(objective.trains_decoder and not objective.critic_steps for objective in objectives)
     for objective in objectives:
+        if objective.critic_steps and objective.optimizer is None:
+            raise UserError(
+                f"{objective.display_name()} has an adversary (critic_steps = {objective.critic_steps}), but no "
+                "optimizer that trains it"
+            )
         if objective.balanced_for and not reconstructs:
             raise UserError(
                 f"{objective.display_name()}: {objective.balanced_for} weighs the term against one that minimises "
