@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from example_module import ExamplePlugin
-
 from tfdgm.testing import ScoreTests
+
+from example_module import ExamplePlugin
 
 
 class TestConformance(ScoreTests):
