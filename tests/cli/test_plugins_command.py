@@ -61,6 +61,7 @@ def test_a_scalar_that_may_follow_a_schedule_is_shown_as_one(capsys):
         (["check", "data.npz"], "missing a required argument: 'path'"),
         (["check", "prior.maf", "--gin_bindings=prior.maf.num_bijector = 1"], "Did you mean 'num_bijectors'"),
         (["check", "prior.maf", "--gin_bindings=prior.maf.num_bijectors = 0"], "prior.maf"),
+        (["check", "score.wasserstein", "--gin_bindings=score.wasserstein.samples = 0"], "samples must be at least 1"),
         (["check", "objective.jsd", "--gin_bindings=network.mlp.hidden = (3,)"], "objective.jsd does not use it"),
         (["check", "prior.maf", "--gin_bindings=experiment.seed = 3"], "no effect on prior.maf alone"),
         (["show", "prior.maf", "--gin_bindings=prior.maf.num_bijectors = 1"], "tfdgm plugins check takes it"),
