@@ -1,7 +1,9 @@
 """`tfdgm plugins`: list, show and new."""
 
 import ast
-import importlib
+import email
+import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -59,6 +61,7 @@ def test_a_scalar_that_may_follow_a_schedule_is_shown_as_one(capsys):
         (["check", "data.npz"], "missing a required argument: 'path'"),
         (["check", "prior.maf", "--gin_bindings=prior.maf.num_bijector = 1"], "Did you mean 'num_bijectors'"),
         (["check", "prior.maf", "--gin_bindings=prior.maf.num_bijectors = 0"], "prior.maf"),
+        (["check", "score.wasserstein", "--gin_bindings=score.wasserstein.samples = 0"], "samples must be at least 1"),
         (["check", "objective.jsd", "--gin_bindings=network.mlp.hidden = (3,)"], "objective.jsd does not use it"),
         (["check", "prior.maf", "--gin_bindings=experiment.seed = 3"], "no effect on prior.maf alone"),
         (["show", "prior.maf", "--gin_bindings=prior.maf.num_bijectors = 1"], "tfdgm plugins check takes it"),
@@ -126,18 +129,84 @@ def test_a_new_package_overwrites_nothing(tmp_path, capsys):
     assert "already exists" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_new_packages_pass_the_tests_that_are_written_with_them(tmp_path):
-    folders = []
+@pytest.fixture(scope="module")
+def new_packages(tmp_path_factory):
+    """The folder of a new package by kind."""
+    root = tmp_path_factory.mktemp("packages")
     for kind in KINDS:
-        assert command("plugins", "new", f"{kind}.brand_new_{kind}", f"--output={tmp_path}") == 0
-        folders.append(tmp_path / f"tfdgm-brand-new-{kind}")
-    assert all("experiment." in (folder / "README.md").read_text() for folder in folders)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
-    arguments = ["-p", "no:cacheprovider", "-q", *(str(folder / "tests") for folder in folders)]
+        assert command("plugins", "new", f"{kind}.brand_new_{kind}", f"--output={root}") == 0
+    return {kind: root / f"tfdgm-brand-new-{kind}" for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_placeholder_is_left_in_a_new_package(new_packages, kind):
+    files = [path for path in new_packages[kind].rglob("*") if path.is_file()]
+    assert len(files) == 8
+    for path in files:
+        left = re.findall(
+            r"\b(?:PACKAGE|NAME|VERSION|YEAR|STATEMENTS|BINDINGS|Example\w+|example_module)\b", path.read_text()
+        )
+        assert left == [], path
+    licence = (new_packages[kind] / "LICENSE").read_text()
+    assert f"the authors of tfdgm-brand-new-{kind}\n" in licence and "WARRANTY OF ANY KIND" in licence
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason="ruff is not installed")
+def test_new_packages_pass_the_linter_of_their_ci(new_packages):
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments], capture_output=True, text=True, cwd=tmp_path, env=environment
+        [sys.executable, "-m", "ruff", "check", "--no-cache", *map(str, new_packages.values())],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout
+
+
+PUBLISHED = """
+import json, sys
+import pytest
+from tfdgm.cli.main import main
+
+arguments, commands = json.loads(sys.argv[1])
+assert pytest.main(arguments) == 0
+for command in commands:
+    assert main(command) == 0, command
+"""
+
+
+@pytest.mark.slow
+def test_wheels_of_new_packages_pass_their_tests_and_train_with_their_examples(new_packages, tmp_path):
+    """A minute: eight wheels, then one process for all their tests and trainings."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-index"]
+    wheels = ["wheel", *offline, "--no-build-isolation", f"--wheel-dir={tmp_path}", *map(str, new_packages.values())]
+    subprocess.run([*pip, *wheels], check=True)
+    installed = tmp_path / "site"
+    files = [str(path) for path in tmp_path.glob("*.whl")]
+    subprocess.run([*pip, "install", *offline, f"--target={installed}", *files], check=True)
+    for kind in KINDS:
+        metadata = email.message_from_string(
+            (installed / f"tfdgm_brand_new_{kind}-0.1.0.dist-info" / "METADATA").read_text()
+        )
+        assert (metadata["License-Expression"], metadata["License-File"]) == ("MIT", "LICENSE")
+        assert metadata.get_all("Provides-Extra") == ["test"]
+
+    steps = "steps = 4\nexperiment.steps_per_loop = 2\nexperiment.batch_size = 8\nnetwork.mlp.hidden = (8,)"
+    trainings = [
+        ["train", f"--gin_file={next(folder.glob('examples/*.gin'))}", f"--workdir={tmp_path / 'runs' / kind}",
+         f"--gin_bindings={steps}"]
+        for kind, folder in new_packages.items()
+    ]  # fmt: skip
+    tests = ["-p", "no:cacheprovider", "-q", *(str(folder / "tests") for folder in new_packages.values())]
+    done = subprocess.run(
+        [sys.executable, "-c", PUBLISHED, json.dumps([tests, trainings])],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(installed)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
     passed = int(re.search(r"(\d+) passed", done.stdout)[1])
-    assert passed > 7 * 10
+    assert passed > 8 * 10
+    for kind in KINDS:
+        facts = json.loads((tmp_path / "runs" / kind / "run.json").read_text())
+        plugin = facts["plugins"][f"{kind}.brand_new_{kind}"]
+        assert plugin == {"distribution": f"tfdgm-brand-new-{kind}", "version": "0.1.0"}
+        scores = json.loads((tmp_path / "runs" / kind / "eval.json").read_text())
+        assert scores["step"] == 4 and scores["brand_new_score"] > 0  # an installed score is computed in every run

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import ArraySource, Callback, CustomDistribution, DataSpec, Latent, Loss, Modes, Source
+from tfdgm import ArraySource, Callback, CustomDistribution, DataSpec, Latent, Loss, Modes, Quantity, Score, Source
 from tfdgm.testing.partners import (
     PartnerData,
     PartnerLikelihood,
@@ -534,6 +534,56 @@ class TooManyModes(OtherSplits):
 class Undescribable(OtherSplits):
     def describe(self):
         return {"rows": self.rows}
+
+
+# Scores.
+
+
+class Spread(Score):
+    quantities = {"spread": Quantity("units of x", "standard deviation of the samples")}  # noqa: RUF012
+
+    def compute(self, run):
+        return {"spread": np.std(run.comparison.generated)}
+
+
+@breaks("quantities_are_described", "score", "its unit is ''")
+class NoUnit(Spread):
+    quantities = {"spread": Quantity("", "standard deviation of the samples")}  # noqa: RUF012
+
+
+@breaks("score_applies_or_says_why_not", "score", "for a GAN")
+class NeedsPosterior(Spread):
+    def compute(self, run):
+        return {"spread": run.surgery["rate"]}
+
+
+@breaks("numbers_have_a_meaning", "score", "'variance' for a VAE over vectors, which has no meaning")
+class UndeclaredNumber(Spread):
+    def compute(self, run):
+        return {"variance": np.var(run.comparison.generated)}
+
+
+@breaks("scores_repeat", "score", "spread computed a second time")
+class Counting(Spread):
+    calls = 0
+
+    def compute(self, run):
+        self.calls += 1
+        return {"spread": self.calls}
+
+
+@breaks("score_changes_no_variable", "score", "it assigns model/")
+class Adjusts(Spread):
+    def compute(self, run):
+        variable = next(iter(run.built.parameters().values()))
+        variable.assign(variable + 1.0)
+        return super().compute(run)
+
+
+@breaks("score_uses_no_global_generator", "score", "NumPy's")
+class Subsample(Spread):
+    def compute(self, run):
+        return {"spread": np.std(np.random.choice(run.comparison.generated.ravel(), 10))}
 
 
 # Callbacks.

@@ -123,7 +123,7 @@ def _readable(annotation: str) -> str:
 
 
 def new(name: str, parent: Path) -> int:
-    """Write a package with one plugin of the kind, its entry point and its test."""
+    """Write a package with one plugin of the kind, its entry point, its tests and an example of its use."""
     from tfdgm.cli.scaffold import class_name, write_package
 
     kind, _, plain = name.partition(".")
@@ -139,5 +139,6 @@ def new(name: str, parent: Path) -> int:
     if folder.exists():
         raise UserError(f"{folder} already exists")
     write_package(folder, kind, plain)
-    print(f"{folder} written; install it with: pip install -e {folder}\nthen: tfdgm plugins show {name}")
+    print(f"{folder} written; install it with: pip install -e {folder}\nthen: tfdgm plugins check {name}")
+    print(f"and: tfdgm train --gin_file={folder / 'examples' / plain}.gin")
     return 0

@@ -1,9 +1,11 @@
 """Write the package of a new plugin from the templates in the folder `templates`.
 
-Each template is a plugin that works as it stands. Placeholders in it are replaced by the names of the new plugin:
-PACKAGE, KIND, NAME, VERSION, `example_module` and the class `Example...`.
+Each template of a kind is a plugin that works as it stands. Placeholders are replaced by the names of the new plugin:
+PACKAGE, KIND, NAME, VERSION, YEAR, STATEMENTS (of gin), BINDINGS (the same, indented), `example_module` and the class
+`Example...`.
 """
 
+import datetime
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -15,16 +17,16 @@ _USES = {
     "prior": "experiment.prior = {}",
     "posterior": "experiment.posterior = {}",
     "objective": "experiment.objectives = [@objective.elbo(), {}]",
-    "likelihood": "experiment.likelihood = {}",
+    "likelihood": 'experiment.likelihood = {}\ndata.digits.binarization = "none"',
     "network": "experiment.encoder = {}",
     "data": "experiment.data = {}\nexperiment.likelihood = @likelihood.gaussian()",
     "score": "experiment.scores = [{}]",
-    "callback": "experiment.callbacks = [{}]",
+    "callback": "experiment.callbacks = [{}]\ncallback.NAME.bound = 30.0",
 }
 
 
 def write_package(folder: Path, kind: str, name: str) -> None:
-    """Write pyproject.toml, README.md, the package and its test below `folder`.
+    """Write a package that can be published: the plugin, its tests, an example, CI, licence and metadata.
 
     Args:
       folder: of the new package, which is named after it; it must not exist.
@@ -32,24 +34,31 @@ def write_package(folder: Path, kind: str, name: str) -> None:
       name: of the plugin.
     """
     module = f"tfdgm_{name}"
+    statements = _USES[kind].format(f"@{kind}.{name}()")
     names = {
+        "STATEMENTS": statements,
+        "BINDINGS": statements.replace("\n", "\n    "),
         "PACKAGE": folder.name,
         "KIND": kind,
         "NAME": name,
         "VERSION": __version__,
         "example_module": module,
-        "BINDINGS": _USES[kind].format(f"@{kind}.{name}()").replace("\n", "\n    "),
+        "YEAR": str(datetime.date.today().year),
         r"Example\w+": class_name(name),
     }
-    (folder / module).mkdir(parents=True)
-    (folder / "tests").mkdir()
-    for path, text in {
-        "pyproject.toml": _filled("pyproject.template", names),
-        "README.md": _filled("readme.template", names),
-        f"{module}/__init__.py": _filled(f"{kind}.py", names),
-        f"tests/test_{name}.py": _filled(f"test_{kind}.py", names),
+    for path, template in {
+        "pyproject.toml": "pyproject.template",
+        "README.md": "readme.template",
+        ".gitignore": "gitignore.template",
+        ".github/workflows/test.yml": "workflow.template",
+        f"examples/{name}.gin": "gin.template",
+        f"{module}/__init__.py": f"{kind}.py",
+        f"tests/test_{name}.py": f"test_{kind}.py",
     }.items():
-        (folder / path).write_text(text, encoding="utf-8")
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(_filled(template, names), encoding="utf-8")
+    holders = {name: names[name] for name in ("PACKAGE", "YEAR")}  # the licence has the word KIND
+    (folder / "LICENSE").write_text(_filled("licence.template", holders), encoding="utf-8")
 
 
 def class_name(name: str) -> str:

@@ -136,9 +136,10 @@ def plugin_factory(selector: str, bindings: Sequence[str] = ()) -> Callable[[], 
         if name[1] == "experiment":
             raise UserError(f"experiment.{name[2]} has no effect on {selector} alone; bind its own parameters")
     kind = selector.partition(".")[0]
-    parameter, value = {"objective": ("objectives", "[@{}()]"), "callback": ("callbacks", "[@{}()]")}.get(
-        kind, ("encoder" if kind == "network" else kind, "@{}()")
-    )
+    if kind in ("objective", "score", "callback"):
+        parameter, value = f"{kind}s", "[@{}()]"
+    else:
+        parameter, value = "encoder" if kind == "network" else kind, "@{}()"
     statements.read(f"experiment.{parameter} = {value.format(selector)}", "the command", None)
     _load_all(statements)
     unused = sorted({name for _, name, _ in statements.bindings} - statements.reachable())

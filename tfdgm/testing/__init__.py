@@ -20,7 +20,7 @@ from typing import Any
 _HOME = {
     **{
         f"{kind}Tests": "tfdgm.testing.pytest_classes"
-        for kind in ("Prior", "Posterior", "Objective", "Likelihood", "Network", "Data", "Callback")
+        for kind in ("Prior", "Posterior", "Objective", "Likelihood", "Network", "Data", "Score", "Callback")
     },
     "CheckFailed": "tfdgm.testing.checks",
     "checks_of": "tfdgm.testing.catalogue_of_checks",

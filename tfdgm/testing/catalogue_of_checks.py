@@ -13,6 +13,7 @@ from tfdgm.testing import (
     objective_checks,
     posterior_checks,
     prior_checks,
+    score_checks,
     variable_checks,
 )
 from tfdgm.testing.checks import REGISTERED, ConformanceCheck
@@ -29,6 +30,7 @@ MODULES = (
     network_checks,
     objective_checks,
     data_checks,
+    score_checks,
     callback_checks,
 )
 

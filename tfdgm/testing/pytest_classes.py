@@ -87,6 +87,12 @@ class DataTests(PluginTests):
     kind = "data"
 
 
+class ScoreTests(PluginTests):
+    """Checks of a score."""
+
+    kind = "score"
+
+
 class CallbackTests(PluginTests):
     """Checks of a callback."""
 

@@ -1,7 +1,6 @@
 """A data set for tfdgm."""
 
 import numpy as np
-
 from tfdgm import ArraySource, Data, DataSpec, Source
 
 
@@ -15,7 +14,7 @@ class ExampleData(Data):
     plugin_api = 2
 
     def __init__(self, *, noise: float = 0.05) -> None:
-        self.require(noise > 0, f"noise must be positive, got {noise}")
+        self.require_positive("noise", noise)
         self.noise = noise
         self.spec = DataSpec(shape=(2,))
 

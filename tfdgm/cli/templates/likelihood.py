@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
-
 from tfdgm import BuildContext, DataSpec, Likelihood
 
 
@@ -16,7 +15,7 @@ class ExampleLikelihood(Likelihood):
     plugin_api = 2
 
     def __init__(self, *, scale: float = 0.1) -> None:
-        self.require(scale > 0, f"scale must be positive, got {scale}")
+        self.require_positive("scale", scale)
         self.scale = scale
 
     def output_shape(self, data: DataSpec) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ import math
 
 import keras
 import tensorflow as tf
-
 from tfdgm import BuildContext, Context, Network
 
 

@@ -16,7 +16,7 @@ class ExampleObjective(Objective):
     needs_posterior = True
 
     def __init__(self, *, capacity: float = 5.0) -> None:
-        self.require(capacity >= 0, f"capacity must not be negative, got {capacity}")
+        self.require_not_negative("capacity", capacity)
         self.capacity = capacity
 
     def model_loss(self, forward: Forward, context: Context) -> Loss:

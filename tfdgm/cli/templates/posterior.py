@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
-
 from tfdgm import Context, DataSpec, Latent, LatentSpec, Posterior
 
 
@@ -16,7 +15,7 @@ class ExamplePosterior(Posterior):
     plugin_api = 2
 
     def __init__(self, *, min_scale: float = 1e-4) -> None:
-        self.require(min_scale > 0, f"min_scale must be positive, got {min_scale}")
+        self.require_positive("min_scale", min_scale)
         self.min_scale = min_scale
 
     def latent_spec(self, latent_size: int, data: DataSpec) -> LatentSpec:

@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
-
 from tfdgm import BuildContext, Context, Prior
 
 
@@ -16,7 +15,7 @@ class ExamplePrior(Prior):
     plugin_api = 2
 
     def __init__(self, *, df: float = 5.0) -> None:
-        self.require(df > 0, f"df must be positive, got {df}")
+        self.require_positive("df", df)
         self.df = df
 
     def build(self, context: BuildContext) -> None:

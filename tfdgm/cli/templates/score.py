@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-
 from tfdgm import Evaluation, Quantity, Score
 
 

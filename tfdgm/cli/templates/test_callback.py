@@ -3,9 +3,9 @@
 from types import SimpleNamespace
 
 import pytest
-from example_module import ExamplePlugin
-
 from tfdgm.testing import CallbackTests
+
+from example_module import ExamplePlugin
 
 
 class TestConformance(CallbackTests):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from example_module import ExamplePlugin
-
 from tfdgm.testing import DataTests
+
+from example_module import ExamplePlugin
 
 
 class TestConformance(DataTests):

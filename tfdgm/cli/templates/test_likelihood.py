@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from example_module import ExamplePlugin
 from scipy.stats import laplace
-
 from tfdgm import BuildContext, DataSpec, LatentSpec
 from tfdgm.testing import LikelihoodTests
+
+from example_module import ExamplePlugin
 
 BUILD = BuildContext(DataSpec(shape=(2,)), LatentSpec(size=2), num_train=10, train_rows=lambda rows: rows, seed=0)
 

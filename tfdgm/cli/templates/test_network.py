@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from example_module import ExamplePlugin
-
 from tfdgm import BuildContext, Context, DataSpec, LatentSpec
 from tfdgm.testing import NetworkTests
+
+from example_module import ExamplePlugin
 
 BUILD = BuildContext(DataSpec(shape=(2,)), LatentSpec(size=2), num_train=10, train_rows=lambda rows: rows, seed=0)
 CONTEXT = Context(tf.constant([1, 2]), tf.constant(0, tf.int64))

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from example_module import ExamplePlugin
-
 from tfdgm import Context
 from tfdgm.testing import ObjectiveTests
+
+from example_module import ExamplePlugin
 
 CONTEXT = Context(tf.constant([1, 2]), tf.constant(0, tf.int64))
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from example_module import ExamplePlugin
 from scipy.stats import logistic
-
 from tfdgm import Context
 from tfdgm.testing import PosteriorTests
+
+from example_module import ExamplePlugin
 
 CONTEXT = Context(tf.constant([1, 2]), tf.constant(0, tf.int64))
 
