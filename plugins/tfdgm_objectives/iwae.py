@@ -117,7 +117,8 @@ class IWAE(Objective):
     def _gradient_snr(self, variables: list[keras.Variable], forward: Forward, context: Context) -> tf.Tensor:
         """Return the ratio for the mean gradient of the first 128 examples, from 32 draws of all noise."""
         x = forward.x[:_SNR_EXAMPLES]
-        context = dataclasses.replace(context.within("gradient"), training=True)
+        y = None if context.y is None else context.y[:_SNR_EXAMPLES]
+        context = dataclasses.replace(context.within("gradient"), training=True, y=y)
         values = [tf.convert_to_tensor(variable.value) for variable in variables]
 
         def gradient(number: tf.Tensor) -> tf.Tensor:

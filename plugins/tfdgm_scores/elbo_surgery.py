@@ -30,7 +30,11 @@ class ELBOSurgery(Score):
         return None if run.built.model.posterior else "the model has no posterior"
 
     def compute(self, run: Evaluation) -> Mapping[str, float]:
-        return run.surgery
+        model = run.built.model
+        if model.condition is None or model.condition.categories is not None or not model.prior.conditional:
+            return run.surgery
+        run.note("mutual_information and marginal_kl are those of each y, which a condition vector does not repeat")
+        return {key: value for key, value in run.surgery.items() if key not in ("mutual_information", "marginal_kl")}
 
     def validate(self, run: Evaluation) -> Mapping[str, float]:
         return run.one_draw_bound()

@@ -2,6 +2,7 @@
 
 import re
 
+import keras
 import pytest
 import tensorflow as tf
 from small import (
@@ -210,3 +211,33 @@ def test_an_adversary_without_an_optimizer_is_refused():
     objective.optimizer = None
     with pytest.raises(UserError, match=r"MeanGame has an adversary \(critic_steps = 3\), but no optimizer"):
         gan_experiment(objectives=[objective])
+
+
+def test_a_static_method_of_a_contract_stays_one():
+    class Static(GaussianLikelihood):
+        @staticmethod
+        def output_shape(data):
+            return data.shape
+
+    assert (
+        points_experiment(likelihood=Static(scale=0.5)).build().model.outputs(tf.zeros([4, 2]), context()).shape[1] == 3
+    )
+
+
+def test_a_wrong_result_of_a_traced_method_is_named():
+    class Traced(GaussianLikelihood):
+        @tf.function
+        def distribution(self, outputs):
+            return outputs
+
+    with pytest.raises(PluginFault, match=r"Traced: distribution returned a .*Tensor of .*, not a tfd\.Distribution"):
+        points_experiment(likelihood=Traced(scale=0.5)).build().model.decode(tf.zeros([4, 2]), context())
+
+
+def test_data_may_make_a_classifier_of_keras():
+    class Classified(Points):
+        def features(self):
+            layer = keras.layers.Dense(2)
+            return lambda x: layer(x).numpy()
+
+    assert Classified(rows=normal_rows()).features()(normal_rows(4)).shape == (4, 2)

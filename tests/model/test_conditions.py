@@ -1,17 +1,21 @@
 """Conditions y: packed with the rows, read by networks, priors and critics, and given to every draw."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from small import Points, context, digits_experiment, normal_rows, points_experiment
+from tensorflow_probability import distributions as tfd
 from tfdgm_data.image_folder import ImageFolder
 from tfdgm_data.npz import Npz
 from tfdgm_likelihoods.gaussian import Gaussian as GaussianLikelihood
 from tfdgm_networks.conv import Conv
 from tfdgm_networks.mlp import MLP
+from tfdgm_objectives.iwae import IWAE
 from tfdgm_objectives.wasserstein import Wasserstein
+from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior as AggregatedPrior
 from tfdgm_priors.gaussian import Gaussian
 
@@ -19,6 +23,8 @@ from tfdgm import ArraySource, BuildContext, ConditionSpec, DataSpec, LatentSpec
 from tfdgm.contracts.data import Source
 from tfdgm.evaluation.aggregated import AggregatedPosterior
 from tfdgm.evaluation.bounds import Draws
+from tfdgm.evaluation.estimates import ObjectiveEstimates
+from tfdgm.evaluation.evaluate import evaluate
 from tfdgm.evaluation.surgery import elbo_surgery
 from tfdgm.model.forward_pass import ForwardPass
 from tfdgm.model.packing import Conditioned
@@ -153,7 +159,10 @@ def test_a_prior_per_label_has_the_mean_of_the_label_and_draws_one_z_a_label():
     samples = draw(built, 4, y=y)
     assert np.all(np.abs(samples.z - np.array([[400, 500], [0, 100], [200, 300], [200, 300]])) < 6)
     np.testing.assert_array_equal(samples.y, y)
-    np.testing.assert_array_equal(by_label(built, 7), [0, 0, 1, 1, 2, 2])
+    np.testing.assert_array_equal(by_label(built, 5), [0, 0, 1, 1, 2, 2])
+    np.testing.assert_array_equal(by_label(built, 2), [0, 1])
+    with pytest.raises(UserError, match="4 draws need as many conditions, got 2"):
+        draw(built, 4, y=y[:2])
     free = draw(built, 600)
     assert np.bincount(free.y) == pytest.approx([200, 200, 200], abs=60)  # five standard deviations
 
@@ -261,3 +270,44 @@ def test_repeated_passes_repeat_the_conditions():
     many = forward.repeated(3, context(y=y))
     np.testing.assert_allclose(many.prior.mean(), np.tile(forward.prior.mean(), [3, 1]))
     assert many.rate.shape == (12,) and many.reconstruction.shape == (12,)
+
+
+def test_labels_outside_of_the_declared_range_are_refused():
+    class Wrong(LabelledPoints):
+        def __init__(self, *, rows):
+            super().__init__(rows=rows)
+            self.y = self.y + 1
+
+    built = points_experiment(data=Wrong(rows=normal_rows()), condition=True)
+    with pytest.raises(UserError, match=r"labels must be in 0\.\.2, but the data has 1 to 3"):
+        built.train.gather(np.arange(10))
+
+
+def test_a_density_for_each_condition_is_not_restricted_to_codes():
+    class PerLabel(Gaussian):
+        def build(self, context):
+            self.means = keras.Variable(tf.zeros([3, context.latent.size]))
+            self.conditional = True
+
+        def distribution(self, context):
+            return tfd.Independent(tfd.Normal(tf.gather(self.means.value, context.y), 1.0), 1)
+
+    prior = PerLabel(learned_mean=True, per_condition=True)
+    with pytest.raises(UserError, match="is a density on vectors for each condition, which is not restricted to codes"):
+        labelled_experiment(prior=prior, posterior=VQ(positions=(2,), num_codes=4)).build()
+
+
+def test_the_terms_of_the_surgery_are_absent_for_a_prior_of_a_condition_vector():
+    prior = Gaussian(learned_mean=True, per_condition=True)
+    found = evaluate(labelled_experiment(vectors=True, prior=prior).build(), "test", 10, names=["elbo_surgery"])
+    assert {"elbo", "reconstruction", "rate"} <= set(found) and "marginal_kl" not in found
+    assert "those of each y" in found["elbo_surgery_note"]
+
+
+@pytest.mark.slow
+def test_estimates_of_the_first_examples_have_their_conditions():
+    rows = normal_rows(400)  # more than the 128 examples of the signal-to-noise ratio
+    data = LabelledPoints(rows=rows)
+    built = points_experiment(data=data, condition=True, objectives=[IWAE(draws=2)]).build()
+    found = ObjectiveEstimates(built, built.experiment.splits["test"], "x")()
+    assert set(found) == {"iwae_estimate", "gradient_snr"} and np.isfinite(list(found.values())).all()

@@ -108,3 +108,18 @@ def test_installing_again_changes_nothing():
     before = atomic_function.from_func_graph
     assert program_names.install()
     assert atomic_function.from_func_graph is before
+
+
+def test_functions_that_own_a_table_do_not_share_it():
+    def filled():
+        @tf.function(autograph=False)
+        def fill():
+            table = tf.lookup.experimental.MutableHashTable(tf.int32, tf.int32, 0)
+            with tf.control_dependencies([table.insert(1, 1)]):
+                return table.size()
+
+        return fill.get_concrete_function()
+
+    first, second = filled(), filled()
+    assert first.name != second.name
+    assert int(first()) == 1 and int(second()) == 1

@@ -101,10 +101,7 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names:
 
     run, chosen = SplitEvaluation(built, split, num_samples), ScoreSet(built.experiment, names)
     scores = score_split(run, chosen)
-    tables: Mapping[str, Any] = {}
-    if built.model.latent.discrete:
-        with built.state.averaged():
-            tables = run.codes
+    tables = run.computed_codes
     if not built.devices.is_chief:
         return scores
     print_scores(scores, chosen.quantities)  # before they are written: a full disk must not lose them

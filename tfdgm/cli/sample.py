@@ -1,5 +1,5 @@
 """Draws z from the prior and x from p(x|z). A .png file shows E[x|z] of images, or x of points in the plane; an .npz
-file holds the arrays x, mean (E[x|z]) and z.
+file holds the arrays x, mean (E[x|z]) and z, and y in a model of labels. A picture then has a row for each label.
 """
 
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def label_of(built: "Built", given: str, num: int) -> "np.ndarray":
     if condition is None or condition.categories is None:
         raise UserError("--label: the model is not conditioned on labels (experiment.condition)")
     names = condition.names or tuple(map(str, range(condition.categories)))
-    if given not in names and not (given.isdigit() and int(given) < condition.categories):
+    if given not in names and not (given.isdecimal() and int(given) < condition.categories):
         raise UserError(f"--label: there is no label {given!r}. {did_you_mean(given, names)}")
     number = names.index(given) if given in names else int(given)
     return np.full(num, number, np.int32)

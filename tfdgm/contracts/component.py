@@ -129,8 +129,14 @@ def _checked(init: Any) -> Any:
 
 
 def _refuse_early_variables(component: Component, made: list[Made]) -> None:
-    """Refuse variables that a plugin's constructor made, other than an optimizer's: its devices are not known yet."""
-    optimizers = [each for each in vars(component).values() if isinstance(each, keras.optimizers.Optimizer)]
+    """Refuse variables that a plugin's constructor made, other than an optimizer's: its devices are not known yet.
+
+    Data have no `build`: their constructors may make variables, of a classifier for example.
+    """
+    if hasattr(component, "splits"):
+        return
+    holders = (holder for _, holder in _holders(component, "", set()))
+    optimizers = (holder for holder in holders if isinstance(holder, keras.optimizers.Optimizer))
     allowed = {id(raw(variable)) for optimizer in optimizers for variable in optimizer.variables}
     early = [str(each) for each in made if id(each.variable) not in allowed]
     guarded_bases = [base for base in type(component).__mro__[1:] if base is not Component and "_results" in vars(base)]

@@ -4,6 +4,7 @@ Every method of a contract that a plugin defines is wrapped when its class is cr
 """
 
 import functools
+import inspect
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -14,11 +15,14 @@ import tensorflow as tf
 from tfdgm.contracts.made_variables import no_variables
 from tfdgm.errors import NonFiniteError, PluginFault, UserError
 
-#: The methods that may make variables, and those that are not traced.
-_MAKE_VARIABLES = ("__init__", "build", "splits", "on_start", "on_loop_end", "on_validation", "on_checkpoint", "on_end")
+#: The methods that may make variables: those that build, those of data on the host (a classifier), those of callbacks.
+_MAKE_VARIABLES = (
+    "__init__", "build", "splits", "density", "modes", "features", "classifier",
+    "on_start", "on_loop_end", "on_validation", "on_checkpoint", "on_end",
+)  # fmt: skip
 
 #: Exceptions that mean something to the caller, or that are not the plugin's fault.
-_PASSED = (UserError, NonFiniteError, MemoryError, OSError, ArithmeticError, tf.errors.OpError)
+_PASSED = (UserError, NonFiniteError, MemoryError, OSError, tf.errors.OpError)
 
 
 def guard_methods(cls: type, contract: type, results: Mapping[str, Callable[[Any], str | None]]) -> None:
@@ -32,7 +36,7 @@ def guard_methods(cls: type, contract: type, results: Mapping[str, Callable[[Any
     names = {name for base in contract.__mro__ for name in vars(base) if name == "__call__" or name[0] != "_"}
     for name in names & set(vars(cls)):
         method = vars(cls)[name]
-        if callable(method) and not isinstance(method, type):
+        if callable(method) and not isinstance(method, (type, staticmethod)):
             setattr(cls, name, guarded(method, name, results.get(name)))
 
 
@@ -58,9 +62,9 @@ def guarded(method: Callable[..., Any], name: str, problem: Callable[[Any], str 
             raise PluginFault(f"{self.display_name()}: {name} raised {described(error)}") from error
         wrong = None if problem is None else problem(result)
         if wrong is not None:
-            code = method.__code__
-            where = f'file "{code.co_filename}", line {code.co_firstlineno}'
-            raise PluginFault(f"{self.display_name()}: {name} returned {spelt(result)}, not {wrong} ({where})")
+            code = getattr(inspect.unwrap(getattr(method, "python_function", method)), "__code__", None)
+            where = f' (file "{code.co_filename}", line {code.co_firstlineno})' if code is not None else ""
+            raise PluginFault(f"{self.display_name()}: {name} returned {spelt(result)}, not {wrong}{where}")
         return result
 
     return call

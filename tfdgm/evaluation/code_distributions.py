@@ -47,6 +47,6 @@ def aggregated_codes(draws: Draws) -> dict[str, np.ndarray]:
         "used": drawn.reshape(-1, *tables).sum(axis=0) > 0,
     }
     prior = model.prior_distribution(model.with_inference(draws.context(draws.place(0, size=1))))
-    if independent_over_positions(prior):
+    if independent_over_positions(prior) and not prior.batch_shape.rank:
         found["prior"] = np.exp(code_log_probabilities(prior, categories).numpy().astype(np.float64))
     return found

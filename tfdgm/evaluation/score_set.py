@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm.contracts.quantity import Quantity
-from tfdgm.contracts.registry import find, load, select
+from tfdgm.contracts.registry import OWN_PACKAGE, find, load, select
 from tfdgm.contracts.score import Score
 from tfdgm.errors import UserError
 from tfdgm.evaluation.split_evaluation import SplitEvaluation
@@ -65,7 +65,7 @@ class ScoreSet:
         self.named = bool(names)
         self.broken: dict[str, str] = {}
         installed = [plugin for plugin in find() if plugin.kind == "score"]
-        chosen = [select(f"score.{name.removeprefix('score.')}") for name in names] or installed
+        chosen = [select(f"score.{name.removeprefix('score.')}", prefer=OWN_PACKAGE) for name in names] or installed
         listed = {type(score): score for score in experiment.scores}
         scores: list[NamedScore] = []
         for plugin in dict.fromkeys(chosen):

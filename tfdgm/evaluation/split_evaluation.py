@@ -35,7 +35,7 @@ class SplitEvaluation:
       built: the experiment with its trained weights.
       split: "train", "validation" or "test".
       num_samples: draws of z per example for importance weighting.
-      purpose: of the critics' noise.
+      purpose: of the noise of the objectives' estimates.
 
     Raises:
       UserError: `num_samples` is below 1, or the data has no such split.
@@ -98,6 +98,11 @@ class SplitEvaluation:
     @property
     def codes(self) -> dict[str, np.ndarray]:
         return self._once("codes", lambda: aggregated_codes(self.draws))
+
+    @property
+    def computed_codes(self) -> dict[str, np.ndarray]:
+        """The result of `codes` if some score has read it; else nothing."""
+        return self._results.get("codes", {})
 
     @property
     def comparison(self) -> SampleComparison:

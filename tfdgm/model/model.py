@@ -108,6 +108,11 @@ class Model(Component):
                 f"{self.prior.display_name()}: the distribution has batch shape {tuple(prior.batch_shape)}, but only a "
                 "prior with conditional = True may have one, in a run with experiment.condition"
             )
+        if prior.batch_shape.rank and restricted:
+            raise UserError(
+                f"{self.prior.display_name()} is a density on vectors for each condition, which is not restricted to "
+                "codes; choose a prior over codes, or a posterior over vectors"
+            )
         if event != expected:
             raise UserError(
                 f"{self.prior.display_name()} has event shape {event}, but the latent has {expected}: "

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdgm.contracts.condition import ConditionSpec
 from tfdgm.contracts.data import Source
+from tfdgm.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Packing:
     """The layout of a packed row: the bytes of the row, then those of its condition.
 
     Attributes:
-      shape, dtype: of a row of the source.
+      shape, dtype: of a row of the source; numbers of a fixed width.
       condition: specification of y.
     """
 
@@ -65,7 +66,13 @@ class Conditioned(Source):
         return len(self.source)
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
-        return self.packing.pack(self.source.gather(indices), self.source.conditions(indices))
+        return self.packing.pack(self.source.gather(indices), self.conditions(indices))
 
     def conditions(self, indices: np.ndarray) -> np.ndarray:
-        return np.asarray(self.source.conditions(indices), self.packing.condition.dtype)
+        spec = self.packing.condition
+        y = np.asarray(self.source.conditions(indices))
+        if spec.categories is not None and len(y) and not 0 <= y.min() <= y.max() < spec.categories:
+            raise UserError(f"labels must be in 0..{spec.categories - 1}, but the data has {y.min()} to {y.max()}")
+        if y.shape[1:] != spec.shape:
+            raise UserError(f"conditions must have shape {spec.shape}, but the data has {y.shape[1:]}")
+        return y.astype(spec.dtype)

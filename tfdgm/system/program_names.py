@@ -8,6 +8,7 @@ gets the next number.
 
 import hashlib
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -29,15 +30,19 @@ def install() -> bool:
         from tensorflow.python.ops import control_flow_util_v2
 
         original, count, context = atomic_function.from_func_graph, ops.uid, atomic_function.context.context
-        replaced = control_flow_util_v2.unique_fn_name, control_flow_util_v2.unique_grad_fn_name
+        _ = control_flow_util_v2.unique_fn_name, control_flow_util_v2.unique_grad_fn_name
         capture = func_graph.FuncGraph.capture
     except (ImportError, AttributeError):
         return False
     if getattr(original, "names_content", False):
         return True
-    names = _Names(context)
+    names, lock = _Names(context), threading.RLock()
 
     def from_func_graph(name: Any, graph: Any, attrs: Any, *args: Any, **options: Any) -> Any:
+        with lock:  # a name is free until it is registered
+            return named(name, graph, attrs, *args, **options)
+
+    def named(name: Any, graph: Any, attrs: Any, *args: Any, **options: Any) -> Any:
         branch = name == graph.name  # or the body of a loop: its caller refers to it by the name of its graph
         if branch or name.startswith(_INFERENCE):  # else one of a pair for gradients, which has the name of the other
             digest, gradients = _digest(graph, attrs)
@@ -56,7 +61,7 @@ def install() -> bool:
     control_flow_util_v2.unique_fn_name = lambda scope, name: f"{scope}{name}".replace("/", "_")
     control_flow_util_v2.unique_grad_fn_name = lambda forward: f"{forward}_grad"
     func_graph.FuncGraph.capture = capture_by_one_name
-    return len(replaced) == 2
+    return True
 
 
 class _Names:
@@ -71,21 +76,23 @@ class _Names:
 
         It ends in an integer, as TensorFlow's own names do: the fingerprint of a SavedModel expects that.
         """
-        while self.context().has_function(name := f"{stem}_{digest}") and self.references.get(name) != references:
+        while self.context().has_function(name := f"{stem}_{digest}") and self.references.get(name, []) != references:
             digest += 1
-        self.references[name] = references
+        self.references.pop(name, None)
+        if references:
+            self.references[name] = references
         return name
 
 
 def _digest(graph: Any, attrs: Any) -> tuple[int | None, list[str]]:
     """Return a digest of what a graph computes, and the numbered names of the gradients that it refers to.
 
-    The digest is None where operations keep a state of their own (a seed).
+    The digest is None where operations keep a state of their own: a seed, or a queue, table or iterator.
     """
     definition = graph.as_graph_def()
     gradients = []
     for node in definition.node:
-        if "seed2" in node.attr:
+        if "seed2" in node.attr or ("shared_name" in node.attr and node.op != "VarHandleOp"):
             return None, []
         if "_gradient_op_type" in node.attr:
             gradients.append(str(node.attr.pop("_gradient_op_type")))

@@ -71,7 +71,9 @@ class Sampler:
         number = -(-self.num // self.size)
         calls: Iterable[tuple] = ((tf.constant(block), root, step) for block in range(number))
         if self.built.model.condition is not None:
-            y = self._conditions(seed) if y is None else y
+            y = self._conditions(seed) if y is None else np.asarray(y, self.built.model.condition.dtype)
+            if len(y) != self.num:
+                raise UserError(f"{self.num} draws need as many conditions, got {len(y)}")
             blocks_of_y = np.resize(y, (number, self.size, *y.shape[1:]))
             calls = ((*call, tf.constant(own)) for call, own in zip(calls, blocks_of_y, strict=True))
         with self.built.state.averaged():
@@ -94,11 +96,15 @@ def draw(built: Built, num: int, seed: int = 0, y: np.ndarray | None = None) -> 
 
 
 def by_label(built: Built, num: int) -> np.ndarray | None:
-    """Return at most `num` labels for a picture, one row of equal ones after the other; None without labels."""
+    """Return labels for a picture, one row of equal ones after the other; None without labels.
+
+    There are `num`, rounded up to full rows; with more labels than `num`, the first `num`, one each.
+    """
     condition = built.model.condition
     if condition is None or condition.categories is None:
         return None
-    return np.repeat(np.arange(condition.categories, dtype=np.int32), max(1, num // condition.categories))[:num]
+    each = -(-num // condition.categories)
+    return np.repeat(np.arange(min(num, condition.categories), dtype=np.int32), each)
 
 
 def save_samples(path: Path, samples: Samples) -> None:
