@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import context, gan_experiment, points_experiment
+from small import Points, context, gan_experiment, points_experiment
 from tensorflow_probability import distributions as tfd
 from tfdgm_data.banana import Banana
 from tfdgm_data.digits import Digits
@@ -18,6 +18,8 @@ from tfdgm_data.ring import Ring
 from tfdgm_data.swiss_roll import SwissRoll
 from tfdgm_likelihoods.discretized_logistic import DiscretizedLogistic
 from tfdgm_likelihoods.gaussian import Gaussian as GaussianLikelihood
+from tfdgm_likelihoods.negative_binomial import NegativeBinomial
+from tfdgm_likelihoods.student_t import StudentT
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
 from tfdgm_objectives.fgan import FGAN
@@ -32,7 +34,7 @@ from tfdgm_posteriors.residual_vq import ResidualVQ
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 
-from tfdgm import Component, Prior, Schedule, UserError
+from tfdgm import Component, DataSpec, Prior, Schedule, UserError
 from tfdgm.numerics.seeds import Seed
 from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.step import training_step
@@ -56,6 +58,14 @@ def assert_a_finite_step(experiment):
         devices=Devices(), seed=Seed(tf.constant([1, 2])), shards=1, clip_norm=None, probe=probe,
     )  # fmt: skip
     assert not wrong
+
+
+class Counts(Points):
+    """Poisson counts."""
+
+    def __init__(self):
+        super().__init__(rows=np.random.RandomState(0).poisson(3.0, (100, 3)))
+        self.spec = DataSpec((3,), low=0.0, counts=True)
 
 
 def elbo(**settings):
@@ -124,6 +134,15 @@ BOUNDS = {
     "likelihood.scale": (lambda value: points_experiment(likelihood=GaussianLikelihood(scale=value)), 1e-6, 1e6),
     "likelihood.scale, learned": (
         lambda value: points_experiment(likelihood=GaussianLikelihood(scale=value, learned_scale=True)), 1e-6, 1e6,
+    ),
+    "student_t.df": (lambda value: points_experiment(likelihood=StudentT(df=value, learned_df=True)), 1.01, 1e6),
+    "student_t.scale": (
+        lambda value: points_experiment(likelihood=StudentT(scale=value, learned_scale=True)), 1e-6, 1e6,
+    ),
+    "negative_binomial.inverse_dispersion": (
+        lambda value: points_experiment(data=Counts(), likelihood=NegativeBinomial(inverse_dispersion=value)),
+        1e-6,
+        1e6,
     ),
     "logistic.scale": (lambda value: logistic(scale=value), 1e-6, 1e6),
     "logistic.scale, decoder": (lambda value: logistic(scale=value, scale_from="decoder"), 1e-6, 1e6),
