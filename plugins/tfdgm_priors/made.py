@@ -1,4 +1,4 @@
-"""The masked autoregressive network (Germain et al. 2015) of a flow's bijectors."""
+"""The masked autoregressive network (Germain et al. 2015) of a flow's bijectors, and what all flows' networks share."""
 
 import dataclasses
 import itertools
@@ -8,13 +8,32 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import BuildContext, Component
+from tfdgm import BuildContext, Component, Prior
 
 #: Masked kernel `[in, out]` and bias `[out]` of every layer; stacked networks have a leading axis of networks.
 Layers = list[tuple[tf.Tensor, tf.Tensor]]
 
 #: The last layer starts near zero, so that a flow starts near the identity.
-_LAST_LAYER_SCALE = 0.01
+LAST_LAYER_SCALE = 0.01
+
+#: Activations that are not elementwise, which would bypass masks or change widths, and one that needs parameters.
+_NOT_OF_ONE_UNIT = ("glu", "softmax", "log_softmax", "sparsemax", "threshold")
+
+
+def check_networks(prior: Prior, hidden: Sequence[int], activation: str, log_scale_bound: float) -> None:
+    """Refuse settings of a flow's networks out of range."""
+    prior.require(
+        len(hidden) > 0 and all(w > 0 for w in hidden), f"hidden must be positive widths, at least one, got {hidden}"
+    )
+    prior.require(log_scale_bound > 0, f"log_scale_bound must be positive, got {log_scale_bound}")
+    prior.require(
+        activation not in _NOT_OF_ONE_UNIT,
+        f'activation must be elementwise, since others bypass masks or change widths, got "{activation}"',
+    )
+    try:
+        keras.activations.get(activation)
+    except ValueError:
+        prior.require(False, f"activation must be the name of a Keras activation, got {activation!r}")
 
 
 def degrees(size: int, hidden: Sequence[int]) -> list[np.ndarray]:
@@ -78,7 +97,7 @@ class MADE(Component):
         self.kernels, self.biases = [], []
         for number, mask in enumerate(self.masks):
             initializer = keras.initializers.GlorotUniform(seed=context.seed_for(f"layer {number}"))
-            kernel = initializer(mask.shape) * (_LAST_LAYER_SCALE if mask is self.masks[-1] else 1.0)
+            kernel = initializer(mask.shape) * (LAST_LAYER_SCALE if mask is self.masks[-1] else 1.0)
             self.kernels.append(keras.Variable(kernel * mask, name="kernel"))
             self.biases.append(keras.Variable(tf.zeros(mask.shape[1]), name="bias"))
 

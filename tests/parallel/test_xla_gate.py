@@ -25,6 +25,7 @@ experiment.samples = "draws"
 SIZES = {
     "prior.aggregated_posterior": "prior.aggregated_posterior.num_components = 4",
     "prior.maf": "prior.maf.hidden = (4,)\nprior.maf.num_bijectors = 2",
+    "prior.real_nvp": "prior.real_nvp.hidden = (4,)\nprior.real_nvp.num_couplings = 2",
     "prior.autoregressive": "prior.autoregressive.width = 8\nprior.autoregressive.layers = 1",
     "posterior.categorical": "posterior.categorical.positions = (2,)\nposterior.categorical.num_categories = 3",
     "posterior.vq": "posterior.vq.positions = (2,)\nposterior.vq.num_codes = 4",

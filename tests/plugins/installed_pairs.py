@@ -15,6 +15,7 @@ SMALL = {
     "levels": (4, 3),
     "num_components": 20,
     "num_bijectors": 2,
+    "num_couplings": 2,
     "hidden": (16,),
     "width": 16,
     "layers": 1,
