@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
-
-from tfdgm_priors.made import Layers
+from tfdgm_flows.made import Layers
 
 #: For each bijector, how to reorder the dimensions before it: positions in its predecessor's output.
 Orders = Sequence[Sequence[int]]

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
+from tfdgm_flows.flow import Flow
+from tfdgm_flows.made import MADE, Architecture, StackedMADE, check_networks, stacked
 
 from tfdgm import BuildContext, Context, Prior
 from tfdgm_priors.bijector_loop import inverse_order
-from tfdgm_priors.flow import Flow
-from tfdgm_priors.made import MADE, Architecture, StackedMADE, check_networks, stacked
 from tfdgm_priors.maf_density import to_noise, to_noise_by_loop
 from tfdgm_priors.maf_sampling import from_noise
 
@@ -49,7 +49,8 @@ class MAF(Prior):
         stacked: bool | None = None,
     ) -> None:
         self.require(num_bijectors >= 1, f"num_bijectors must be at least 1, got {num_bijectors}")
-        check_networks(self, hidden, activation, log_scale_bound)
+        check_networks(self, hidden, activation)
+        self.require(log_scale_bound > 0, f"log_scale_bound must be positive, got {log_scale_bound}")
         self.num_bijectors = num_bijectors
         self.hidden = tuple(hidden)
         self.activation = activation

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+from tfdgm_flows.made import Architecture, Layers
 
 from tfdgm_priors.bijector_loop import Orders, by_loop, inverse_order
-from tfdgm_priors.made import Architecture, Layers
 
 
 def to_noise(

@@ -7,11 +7,11 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
+from tfdgm_flows.flow import Flow
+from tfdgm_flows.made import LAST_LAYER_SCALE, Architecture, Layers, check_networks
 
 from tfdgm import BuildContext, Component, Context, Prior
 from tfdgm_priors.bijector_loop import by_loop
-from tfdgm_priors.flow import Flow
-from tfdgm_priors.made import LAST_LAYER_SCALE, Architecture, Layers, check_networks
 
 
 class RealNVP(Prior):
@@ -42,7 +42,8 @@ class RealNVP(Prior):
         log_scale_bound: float = 3.0,
     ) -> None:
         self.require(num_couplings >= 1, f"num_couplings must be at least 1, got {num_couplings}")
-        check_networks(self, hidden, activation, log_scale_bound)
+        check_networks(self, hidden, activation)
+        self.require(log_scale_bound > 0, f"log_scale_bound must be positive, got {log_scale_bound}")
         self.num_couplings = num_couplings
         self.hidden = tuple(hidden)
         self.activation = activation

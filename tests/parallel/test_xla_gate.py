@@ -28,6 +28,7 @@ SIZES = {
     "prior.real_nvp": "prior.real_nvp.hidden = (4,)\nprior.real_nvp.num_couplings = 2",
     "prior.autoregressive": "prior.autoregressive.width = 8\nprior.autoregressive.layers = 1",
     "posterior.categorical": "posterior.categorical.positions = (2,)\nposterior.categorical.num_categories = 3",
+    "posterior.iaf": "posterior.iaf.hidden = (4,)\nposterior.iaf.context_size = 3",
     "posterior.vq": "posterior.vq.positions = (2,)\nposterior.vq.num_codes = 4",
     "posterior.residual_vq": "posterior.residual_vq.positions = (2,)\nposterior.residual_vq.num_codes = 4",
     "posterior.fsq": "posterior.fsq.positions = (2,)\nposterior.fsq.levels = (3, 2)",

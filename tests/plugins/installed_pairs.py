@@ -16,6 +16,7 @@ SMALL = {
     "num_components": 20,
     "num_bijectors": 2,
     "num_couplings": 2,
+    "context_size": 4,
     "hidden": (16,),
     "width": 16,
     "layers": 1,

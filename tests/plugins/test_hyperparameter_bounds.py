@@ -30,6 +30,7 @@ from tfdgm_objectives.mmd import MMD
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_posteriors.categorical import Categorical
 from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
+from tfdgm_posteriors.iaf import IAF
 from tfdgm_posteriors.residual_vq import ResidualVQ
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
@@ -131,6 +132,8 @@ BOUNDS = {
     "posterior.min_scale, full": (
         lambda value: points_experiment(posterior=GaussianPosterior(min_scale=value, covariance="full")), 1e-6, 1e6,
     ),
+    "iaf.min_scale": (lambda value: points_experiment(posterior=IAF(min_scale=value)), 1e-6, 1e6),
+    "iaf.gate_bound": (lambda value: points_experiment(posterior=IAF(gate_bound=value)), 0.01, 10.0),
     "likelihood.scale": (lambda value: points_experiment(likelihood=GaussianLikelihood(scale=value)), 1e-6, 1e6),
     "likelihood.scale, learned": (
         lambda value: points_experiment(likelihood=GaussianLikelihood(scale=value, learned_scale=True)), 1e-6, 1e6,

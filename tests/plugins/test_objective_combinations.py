@@ -88,7 +88,7 @@ def test_the_cells_are_all_that_are_installed():
     for objective, prior in itertools.product(("jsd", "wasserstein"), priors):
         assert ((objective, False, prior, "none") in names) == (prior != "aggregated_posterior")
         for elbo, posterior in itertools.product(
-            (False, True), ("gaussian", "categorical", "vq", "residual_vq", "fsq")
+            (False, True), ("gaussian", "iaf", "categorical", "vq", "residual_vq", "fsq")
         ):
             assert (objective, elbo, prior, posterior) in names
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import BuildContext, Component, Prior
+from tfdgm import BuildContext, Component
 
 #: Masked kernel `[in, out]` and bias `[out]` of every layer; stacked networks have a leading axis of networks.
 Layers = list[tuple[tf.Tensor, tf.Tensor]]
@@ -20,20 +20,19 @@ LAST_LAYER_SCALE = 0.01
 _NOT_OF_ONE_UNIT = ("glu", "softmax", "log_softmax", "sparsemax", "threshold")
 
 
-def check_networks(prior: Prior, hidden: Sequence[int], activation: str, log_scale_bound: float) -> None:
+def check_networks(plugin: Component, hidden: Sequence[int], activation: str) -> None:
     """Refuse settings of a flow's networks out of range."""
-    prior.require(
+    plugin.require(
         len(hidden) > 0 and all(w > 0 for w in hidden), f"hidden must be positive widths, at least one, got {hidden}"
     )
-    prior.require(log_scale_bound > 0, f"log_scale_bound must be positive, got {log_scale_bound}")
-    prior.require(
+    plugin.require(
         activation not in _NOT_OF_ONE_UNIT,
         f'activation must be elementwise, since others bypass masks or change widths, got "{activation}"',
     )
     try:
         keras.activations.get(activation)
     except ValueError:
-        prior.require(False, f"activation must be the name of a Keras activation, got {activation!r}")
+        plugin.require(False, f"activation must be the name of a Keras activation, got {activation!r}")
 
 
 def degrees(size: int, hidden: Sequence[int]) -> list[np.ndarray]:
@@ -75,11 +74,16 @@ class Architecture:
         """Return b tanh(a / b)."""
         return self.log_scale_bound * tf.tanh(raw / self.log_scale_bound)
 
-    def __call__(self, z: tf.Tensor, layers: Layers) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return shift and log scale, each `[n, d]`, for z `[n, d]`; element i depends on z_1..z_(i-1) only."""
+    def __call__(self, z: tf.Tensor, layers: Layers, context: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return shift and log scale, each `[n, d]`, for z `[n, d]`; element i depends on z_1..z_(i-1) only.
+
+        `context`, if given, is added to the first hidden layer before its activation.
+        """
         hidden = z
         for number, (kernel, bias) in enumerate(layers):
             hidden = (self.activate(hidden) if number else hidden) @ kernel + bias
+            if context is not None and number == 0:
+                hidden += context
         shift, raw = tf.split(hidden, 2, axis=-1)
         return shift, self.log_scale(raw)
 
