@@ -60,7 +60,7 @@ def programs(built):
         def run(*parts, player=player):
             return shard_pass(built.model, player, *parts)
 
-        program = _Program(run, variables)._compiled
+        program = _Program(run, variables, compiled=True)._run
         values = [tf.constant(variable.numpy()) for variable in variables]
         yield player.name, program.experimental_get_compiler_ir(values, *arguments)(stage="hlo")
 
