@@ -14,6 +14,8 @@ from tfdgm.contracts.component import named_variables, raw
 from tfdgm.evaluation.bounds import Draws
 from tfdgm.evaluation.posterior_means import posterior_means
 from tfdgm.evaluation.surgery import elbo_surgery
+from tfdgm.runs.workdir import Workdir
+from tfdgm.trained.export import export
 from tfdgm.training.trainer import Trainer
 
 DATA = DataSpec(shape=(3,))
@@ -181,6 +183,12 @@ def test_it_trains_under_the_mean_of_posteriors_and_is_evaluated(tmp_path):
     assert posterior_means(draws) is None
     # the bound with many draws is tighter, but for the noise of its estimate
     assert draws.importance_weighted_nll(100) < -terms["elbo"] + 0.5
+
+    export(built, Workdir(tmp_path), tmp_path / "exported", num_samples=2)
+    loaded, x = tf.saved_model.load(str(tmp_path / "exported")), tf.zeros([5, 3])
+    encoded = loaded.encode(x, tf.constant([0, 1]))
+    assert set(encoded) == {"z"} and encoded["z"].shape == (5, 2)  # no mean
+    assert np.all(np.isfinite(loaded.log_prob(x, tf.constant([0, 1]))["log_prob"]))
 
 
 def test_the_posterior_of_a_bent_model_is_closer_than_a_gaussian():
