@@ -13,6 +13,8 @@ from tfdgm_data.npz_file import load
 _SPLITS = ("train", "validation", "test")
 _CHECKED_AT_ONCE = 1 << 24
 _MOST_LABELS = 100_000
+#: The last whole number up to which float32 holds all.
+_LARGEST_COUNT = 1 << 24
 
 
 class Npz(Data):
@@ -29,25 +31,31 @@ class Npz(Data):
       path: the file.
       low: lower end of the range of x; None takes the smallest value of all splits.
       high: upper end of the range of x; None takes the largest. All values must lie in the range.
+      counts: whether x is counts, for `likelihood.negative_binomial`: whole numbers from 0 to 2^24, which float32 holds
+        exactly, stored as integers or as floats, and not scaled.
     """
 
-    def __init__(self, *, path: str, low: float | None = None, high: float | None = None) -> None:
+    def __init__(self, *, path: str, low: float | None = None, high: float | None = None, counts: bool = False) -> None:
         self.path = path
+        self.counts = counts
         arrays = load(Path(path), (*_SPLITS, *(f"{name}_labels" for name in _SPLITS)), needed="train")
         labels = {name: arrays.pop(f"{name}_labels") for name in _SPLITS if f"{name}_labels" in arrays}
         train = arrays["train"]
-        self._integer = np.issubdtype(train.dtype, np.integer)
+        self._integer = np.issubdtype(train.dtype, np.integer) and not counts
         for name, rows in arrays.items():
             self._check(name, rows, train)
         scale = 255.0 if self._integer else 1.0
         ranges = {name: tuple(end / scale for end in _range(rows)) for name, rows in arrays.items()}
         self.spec = DataSpec(
             shape=train.shape[1:],
-            low=(0.0 if self._integer else min(lowest for lowest, _ in ranges.values())) if low is None else low,
+            low=(0.0 if self._integer or counts else min(lowest for lowest, _ in ranges.values()))
+            if low is None
+            else low,
             high=(1.0 if self._integer else max(highest for _, highest in ranges.values())) if high is None else high,
             levels=256 if self._integer else None,
             image_shape=_image_shape(train.shape[1:]),
             condition=self._condition(labels, arrays),
+            counts=counts,
         )
         for name, (lowest, highest) in ranges.items():
             self.require(
@@ -104,6 +112,15 @@ class Npz(Data):
                 self.require(
                     piece.min() >= 0 and piece.max() <= 255, f"{where} has integers outside 0..255; store floats"
                 )
+                continue
+            if self.counts:
+                bad = np.argwhere(~((piece >= 0) & (piece <= _LARGEST_COUNT) & (piece == np.floor(piece))))
+                if len(bad):
+                    value, at = piece[tuple(bad[0])], [int(bad[0][0]) + start, *map(int, bad[0][1:])]
+                    raise UserError(
+                        f"{self.display_name()}: {where} must hold counts, whole numbers in 0..{_LARGEST_COUNT}, but "
+                        f"has {value}, the first at {at}"
+                    )
                 continue
             with np.errstate(over="ignore"):
                 bad = np.argwhere(~np.isfinite(piece.astype(np.float32)))  # as the model sees it

@@ -3,23 +3,20 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
+from tfdgm_flows.flow import Flow
+from tfdgm_flows.made import MADE, Architecture, StackedMADE, check_networks, stacked
 
 from tfdgm import BuildContext, Context, Prior
-from tfdgm_priors.flow import Flow
-from tfdgm_priors.made import MADE, Architecture, StackedMADE, stacked
-from tfdgm_priors.maf_density import inverse_order, to_noise, to_noise_by_loop
+from tfdgm_priors.bijector_loop import inverse_order
+from tfdgm_priors.maf_density import to_noise, to_noise_by_loop
 from tfdgm_priors.maf_sampling import from_noise
 
 #: Largest number of bijectors with separate variables by default: the deepest flows of Papamakarios et al. 2017.
 _MOST_SEPARATE = 10
-
-#: Activations that are not elementwise, which would bypass the masks, and one that needs parameters.
-_NOT_OF_ONE_UNIT = ("glu", "softmax", "log_softmax", "sparsemax", "threshold")
 
 
 class MAF(Prior):
@@ -52,19 +49,8 @@ class MAF(Prior):
         stacked: bool | None = None,
     ) -> None:
         self.require(num_bijectors >= 1, f"num_bijectors must be at least 1, got {num_bijectors}")
-        self.require(
-            len(hidden) > 0 and all(w > 0 for w in hidden),
-            f"hidden must be positive widths, at least one, got {hidden}",
-        )
+        check_networks(self, hidden, activation)
         self.require(log_scale_bound > 0, f"log_scale_bound must be positive, got {log_scale_bound}")
-        self.require(
-            activation not in _NOT_OF_ONE_UNIT,
-            f'activation must be elementwise, since others bypass the masks, got "{activation}"',
-        )
-        try:
-            keras.activations.get(activation)
-        except ValueError:
-            self.require(False, f"activation must be the name of a Keras activation, got {activation!r}")
         self.num_bijectors = num_bijectors
         self.hidden = tuple(hidden)
         self.activation = activation

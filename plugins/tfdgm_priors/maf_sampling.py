@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tfdgm_flows.made import Architecture, Layers
 
-from tfdgm_priors.made import Architecture, Layers
-from tfdgm_priors.maf_density import Orders, inverse_order
+from tfdgm_priors.bijector_loop import Orders, inverse_order
 
 #: Kernels and biases, alternating. Those of a hidden layer have shapes `[groups, g, in]` and `[groups, g]`; group i
 #: holds the g units of degree i + 1, padded with units of weight 0. Those of the last layer: `[d, 2, in]` and `[d, 2]`.

@@ -25,8 +25,10 @@ experiment.samples = "draws"
 SIZES = {
     "prior.aggregated_posterior": "prior.aggregated_posterior.num_components = 4",
     "prior.maf": "prior.maf.hidden = (4,)\nprior.maf.num_bijectors = 2",
+    "prior.real_nvp": "prior.real_nvp.hidden = (4,)\nprior.real_nvp.num_couplings = 2",
     "prior.autoregressive": "prior.autoregressive.width = 8\nprior.autoregressive.layers = 1",
     "posterior.categorical": "posterior.categorical.positions = (2,)\nposterior.categorical.num_categories = 3",
+    "posterior.iaf": "posterior.iaf.hidden = (4,)\nposterior.iaf.context_size = 3",
     "posterior.vq": "posterior.vq.positions = (2,)\nposterior.vq.num_codes = 4",
     "posterior.residual_vq": "posterior.residual_vq.positions = (2,)\nposterior.residual_vq.num_codes = 4",
     "posterior.fsq": "posterior.fsq.positions = (2,)\nposterior.fsq.levels = (3, 2)",
@@ -58,7 +60,7 @@ def programs(built):
         def run(*parts, player=player):
             return shard_pass(built.model, player, *parts)
 
-        program = _Program(run, variables)._compiled
+        program = _Program(run, variables, compiled=True)._run
         values = [tf.constant(variable.numpy()) for variable in variables]
         yield player.name, program.experimental_get_compiler_ir(values, *arguments)(stage="hlo")
 

@@ -15,6 +15,8 @@ SMALL = {
     "levels": (4, 3),
     "num_components": 20,
     "num_bijectors": 2,
+    "num_couplings": 2,
+    "context_size": 4,
     "hidden": (16,),
     "width": 16,
     "layers": 1,

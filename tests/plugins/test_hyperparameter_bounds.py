@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import context, gan_experiment, points_experiment
+from small import Points, context, gan_experiment, points_experiment
 from tensorflow_probability import distributions as tfd
 from tfdgm_data.banana import Banana
 from tfdgm_data.digits import Digits
@@ -18,6 +18,8 @@ from tfdgm_data.ring import Ring
 from tfdgm_data.swiss_roll import SwissRoll
 from tfdgm_likelihoods.discretized_logistic import DiscretizedLogistic
 from tfdgm_likelihoods.gaussian import Gaussian as GaussianLikelihood
+from tfdgm_likelihoods.negative_binomial import NegativeBinomial
+from tfdgm_likelihoods.student_t import StudentT
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
 from tfdgm_objectives.fgan import FGAN
@@ -28,11 +30,12 @@ from tfdgm_objectives.mmd import MMD
 from tfdgm_objectives.wasserstein import Wasserstein
 from tfdgm_posteriors.categorical import Categorical
 from tfdgm_posteriors.gaussian import Gaussian as GaussianPosterior
+from tfdgm_posteriors.iaf import IAF
 from tfdgm_posteriors.residual_vq import ResidualVQ
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior
 
-from tfdgm import Component, Prior, Schedule, UserError
+from tfdgm import Component, DataSpec, Prior, Schedule, UserError
 from tfdgm.numerics.seeds import Seed
 from tfdgm.parallel.devices import Devices, Draw
 from tfdgm.training.step import training_step
@@ -56,6 +59,14 @@ def assert_a_finite_step(experiment):
         devices=Devices(), seed=Seed(tf.constant([1, 2])), shards=1, clip_norm=None, probe=probe,
     )  # fmt: skip
     assert not wrong
+
+
+class Counts(Points):
+    """Poisson counts."""
+
+    def __init__(self):
+        super().__init__(rows=np.random.RandomState(0).poisson(3.0, (100, 3)))
+        self.spec = DataSpec((3,), low=0.0, counts=True)
 
 
 def elbo(**settings):
@@ -121,9 +132,20 @@ BOUNDS = {
     "posterior.min_scale, full": (
         lambda value: points_experiment(posterior=GaussianPosterior(min_scale=value, covariance="full")), 1e-6, 1e6,
     ),
+    "iaf.min_scale": (lambda value: points_experiment(posterior=IAF(min_scale=value)), 1e-6, 1e6),
+    "iaf.gate_bound": (lambda value: points_experiment(posterior=IAF(gate_bound=value)), 0.01, 10.0),
     "likelihood.scale": (lambda value: points_experiment(likelihood=GaussianLikelihood(scale=value)), 1e-6, 1e6),
     "likelihood.scale, learned": (
         lambda value: points_experiment(likelihood=GaussianLikelihood(scale=value, learned_scale=True)), 1e-6, 1e6,
+    ),
+    "student_t.df": (lambda value: points_experiment(likelihood=StudentT(df=value, learned_df=True)), 1.01, 1e6),
+    "student_t.scale": (
+        lambda value: points_experiment(likelihood=StudentT(scale=value, learned_scale=True)), 1e-6, 1e6,
+    ),
+    "negative_binomial.inverse_dispersion": (
+        lambda value: points_experiment(data=Counts(), likelihood=NegativeBinomial(inverse_dispersion=value)),
+        1e-6,
+        1e6,
     ),
     "logistic.scale": (lambda value: logistic(scale=value), 1e-6, 1e6),
     "logistic.scale, decoder": (lambda value: logistic(scale=value, scale_from="decoder"), 1e-6, 1e6),

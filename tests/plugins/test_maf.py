@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfdgm_priors.made import masks
+from tfdgm_flows.made import masks
 from tfdgm_priors.maf import MAF
 
 from tfdgm import BuildContext, Context, DataSpec, LatentSpec, UserError

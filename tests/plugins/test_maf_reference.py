@@ -10,8 +10,8 @@ from flows import away_from_the_identity, built
 from small import context
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
+from tfdgm_flows.made import stacked
 from tfdgm_priors import maf
-from tfdgm_priors.made import stacked
 
 from tfdgm.contracts.component import named_variables, raw
 

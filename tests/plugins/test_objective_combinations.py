@@ -84,11 +84,11 @@ LATENT = [
 
 def test_the_cells_are_all_that_are_installed():
     names = {(name(a), elbo, name(prior), name(posterior)) for a, elbo, prior, posterior in VALID}
-    priors = ("gaussian", "aggregated_posterior", "maf")
+    priors = ("gaussian", "aggregated_posterior", "maf", "real_nvp")
     for objective, prior in itertools.product(("jsd", "wasserstein"), priors):
         assert ((objective, False, prior, "none") in names) == (prior != "aggregated_posterior")
         for elbo, posterior in itertools.product(
-            (False, True), ("gaussian", "categorical", "vq", "residual_vq", "fsq")
+            (False, True), ("gaussian", "iaf", "categorical", "vq", "residual_vq", "fsq")
         ):
             assert (objective, elbo, prior, posterior) in names
 

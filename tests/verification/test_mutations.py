@@ -93,7 +93,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a mask that lets an output see its own input",
-        "plugins/tfdgm_priors/made.py",
+        "plugins/tfdgm_flows/made.py",
         "layers[-1][:, None] < layers[0][None, :]",
         "layers[-1][:, None] <= layers[0][None, :]",
         "flow.log_determinant",

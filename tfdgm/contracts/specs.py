@@ -21,6 +21,7 @@ class DataSpec:
       binarized: how x was binarised ("dynamic", "static"), else None.
       image_shape: shape in which to draw x, `(height, width)` or `(height, width, 3)`; None if x is not an image.
       condition: the labels or condition vectors y that the examples carry; None if they carry none.
+      counts: whether x is counts, whole numbers from 0.
     """
 
     shape: tuple[int, ...]
@@ -30,6 +31,7 @@ class DataSpec:
     binarized: str | None = None
     image_shape: tuple[int, ...] | None = None
     condition: ConditionSpec | None = None
+    counts: bool = False
 
     @property
     def size(self) -> int:

@@ -25,13 +25,13 @@ _NAMED = 3
 
 
 def data_scale_warnings(built: Built) -> list[str]:
-    """Return the `scale_warnings` of up to 1,000 evenly spaced training examples; none for data with grey levels.
+    """Return the `scale_warnings` of up to 1,000 evenly spaced training examples; none for grey levels and counts.
 
     Raises:
       UserError: an example contains NaN or infinity.
     """
     data, source = built.experiment.data, built.experiment.train
-    if data.spec.levels is not None:
+    if data.spec.levels is not None or data.spec.counts:
         return []
     positions = evenly(len(source), min(len(source), _EXAMPLES))
 
@@ -56,10 +56,10 @@ def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
     if two standard deviations differ by a factor of more than 1,000. Constant columns count only by their mean.
 
     Args:
-      spec: specification of x; grey levels are never warned about, since their definition fixes their scale.
+      spec: specification of x; grey levels and counts are never warned about, since their definition fixes their scale.
       x: examples `[n, *spec.shape]`, finite.
     """
-    if spec.levels is not None or not len(x):
+    if spec.levels is not None or spec.counts or not len(x):
         return []
     columns = x.reshape(len(x), -1).astype(np.float64)
     mean, deviation = columns.mean(axis=0), columns.std(axis=0)

@@ -97,6 +97,9 @@ def observations_fit_the_spec(subject: Subject) -> None:
                 inside = np.all(x >= spec.low - slack) and np.all(x <= spec.high + slack)
                 came = f"x of {name} lies in [{x.min():g}, {x.max():g}]"
                 subject.require(inside, "spec", came, f"[{spec.low:g}, {spec.high:g}], the declared range")
+                if spec.counts:
+                    whole = bool(np.all((x >= 0) & (x == np.round(x))))
+                    subject.require(whole, "spec", f"x of {name} is not whole numbers from 0", "counts=False")
                 if spec.levels is not None:
                     level = (x - spec.low) / (spec.high - spec.low) * (spec.levels - 1)
                     on = np.all(np.abs(level - np.round(level)) < 1e-3)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,7 @@ from tfdgm.errors import UserError
 from tfdgm.testing import partners
 from tfdgm.testing.checks import Subject, check
 from tfdgm.testing.quadrature import Grid, chi_squared, mass_and_moments, standard_scores
-from tfdgm.testing.trials import DATA_SPECS, LikelihoodTrial, trials
+from tfdgm.testing.trials import DATA_SPECS, SPARE_WORLDS, LikelihoodTrial, trials
 
 _DRAWS = 4_000
 _MOST_ERRORS = 5.0  # standard errors; see prior_checks
@@ -101,15 +102,16 @@ def likelihood_has_a_gradient(subject: Subject) -> None:
 def _on_levels(trial: LikelihoodTrial) -> bool:
     """Return whether x is discrete and so are the draws; densities on reals accept grey levels too."""
     spec = trial.model.data.spec
-    if spec.levels is None:
+    if spec.levels is None and not spec.counts:
         return False
     draws = trial.plugin.distribution(trial.decoded()).sample(16, seed=trial.context().seed_for("few")).numpy()
     return bool(np.all(np.min(np.abs(draws.reshape(-1, 1) - _levels(spec).T), axis=1) < 1e-4))
 
 
-def _levels(spec: object) -> np.ndarray:
+def _levels(spec: Any) -> np.ndarray:
     """Return all values of one element, `[levels, 1]`."""
-    return np.linspace(spec.low, spec.high, spec.levels, dtype=np.float32)[:, None]  # type: ignore[attr-defined]
+    levels = int(spec.high) + 1 if spec.counts else spec.levels
+    return np.linspace(spec.low, spec.high, levels, dtype=np.float32)[:, None]
 
 
 def _log_probs(p: object, x: np.ndarray) -> np.ndarray:
@@ -126,7 +128,7 @@ def _of_one_element(subject: Subject) -> list[LikelihoodTrial]:
     """Return the likelihood of x with one element, in every world that it accepts."""
     found: list[LikelihoodTrial] = []
     for world, spec in DATA_SPECS.items():
-        if world == "bounded" and found:
+        if world in SPARE_WORLDS and found:
             continue
         plugin = subject.make()
         data = partners.PartnerData(spec=dataclasses.replace(spec, shape=(1,)))

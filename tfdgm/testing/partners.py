@@ -23,13 +23,15 @@ NUM_ROWS = 256
 
 
 class PartnerData(Data):
-    """Rows that a `DataSpec` allows: normal, uniform within the range, or uniform over the grey levels."""
+    """Rows that a `DataSpec` allows: normal, uniform within the range or over the grey levels, or Poisson counts."""
 
     def __init__(self, *, spec: DataSpec) -> None:
         self.spec = spec
         random = np.random.RandomState(0)
         shape = (NUM_ROWS, *spec.shape)
-        if spec.levels is not None:
+        if spec.counts:
+            unit = random.poisson(2.0, size=shape) / spec.high
+        elif spec.levels is not None:
             unit = random.randint(spec.levels, size=shape) / (spec.levels - 1)
         else:
             unit = random.uniform(size=shape)

@@ -33,7 +33,10 @@ DATA_SPECS = {
     "binary": DataSpec(shape=(2,), low=0.0, high=1.0, levels=2),
     "grey levels": DataSpec(shape=(2,), low=0.0, high=1.0, levels=4),
     "bounded": DataSpec(shape=(2,), low=0.0, high=1.0),
+    "counts": DataSpec(shape=(2,), low=0.0, high=400.0, counts=True),
 }
+#: Tried only if a plugin accepts no other.
+SPARE_WORLDS = ("bounded", "counts")
 
 
 def stream(seed: int = 0) -> tf.Tensor:
@@ -239,7 +242,7 @@ def trials(subject: Subject, **settings: Any) -> list[Trial]:
     made: list[Trial] = []
     refused: list[UserError] = []
     for world, try_in in _WORLDS[subject.kind].items():
-        if world == "bounded" and made:
+        if world in SPARE_WORLDS and made:
             continue
         with variables_made() as variables:
             try:

@@ -48,11 +48,16 @@ class Exported(tf.Module):
         return {"x": self._model.example(likelihood, context), "mean": likelihood.mean(), "z": z}
 
     def _encode(self, x: tf.Tensor, seed: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Draw z from q(z|x) for each row of x; also return the mean of q(z|x), for vectors."""
+        """Draw z from q(z|x) for each row of x; also return the mean of q(z|x), for vectors, if TFP has it."""
         context = self._context(seed, y)
         posterior = self._model.infer(x, context)
         encoded = {"z": posterior.sample(seed=context.seed_for("draws"))}
-        return encoded if self._model.latent.discrete else {**encoded, "mean": posterior.mean()}
+        if self._model.latent.discrete:
+            return encoded
+        try:
+            return {**encoded, "mean": posterior.mean()}
+        except NotImplementedError:
+            return encoded
 
     def _reconstruct(self, x: tf.Tensor, seed: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Return E[x'|z] at one z ~ q(z|x)."""

@@ -1,4 +1,4 @@
-"""The masked autoregressive network (Germain et al. 2015) of a flow's bijectors."""
+"""The masked autoregressive network (Germain et al. 2015) of a flow's bijectors, and what all flows' networks share."""
 
 import dataclasses
 import itertools
@@ -14,7 +14,25 @@ from tfdgm import BuildContext, Component
 Layers = list[tuple[tf.Tensor, tf.Tensor]]
 
 #: The last layer starts near zero, so that a flow starts near the identity.
-_LAST_LAYER_SCALE = 0.01
+LAST_LAYER_SCALE = 0.01
+
+#: Activations that are not elementwise, which would bypass masks or change widths, and one that needs parameters.
+_NOT_OF_ONE_UNIT = ("glu", "softmax", "log_softmax", "sparsemax", "threshold")
+
+
+def check_networks(plugin: Component, hidden: Sequence[int], activation: str) -> None:
+    """Refuse settings of a flow's networks out of range."""
+    plugin.require(
+        len(hidden) > 0 and all(w > 0 for w in hidden), f"hidden must be positive widths, at least one, got {hidden}"
+    )
+    plugin.require(
+        activation not in _NOT_OF_ONE_UNIT,
+        f'activation must be elementwise, since others bypass masks or change widths, got "{activation}"',
+    )
+    try:
+        keras.activations.get(activation)
+    except ValueError:
+        plugin.require(False, f"activation must be the name of a Keras activation, got {activation!r}")
 
 
 def degrees(size: int, hidden: Sequence[int]) -> list[np.ndarray]:
@@ -56,11 +74,16 @@ class Architecture:
         """Return b tanh(a / b)."""
         return self.log_scale_bound * tf.tanh(raw / self.log_scale_bound)
 
-    def __call__(self, z: tf.Tensor, layers: Layers) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return shift and log scale, each `[n, d]`, for z `[n, d]`; element i depends on z_1..z_(i-1) only."""
+    def __call__(self, z: tf.Tensor, layers: Layers, context: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return shift and log scale, each `[n, d]`, for z `[n, d]`; element i depends on z_1..z_(i-1) only.
+
+        `context`, if given, is added to the first hidden layer before its activation.
+        """
         hidden = z
         for number, (kernel, bias) in enumerate(layers):
             hidden = (self.activate(hidden) if number else hidden) @ kernel + bias
+            if context is not None and number == 0:
+                hidden += context
         shift, raw = tf.split(hidden, 2, axis=-1)
         return shift, self.log_scale(raw)
 
@@ -78,7 +101,7 @@ class MADE(Component):
         self.kernels, self.biases = [], []
         for number, mask in enumerate(self.masks):
             initializer = keras.initializers.GlorotUniform(seed=context.seed_for(f"layer {number}"))
-            kernel = initializer(mask.shape) * (_LAST_LAYER_SCALE if mask is self.masks[-1] else 1.0)
+            kernel = initializer(mask.shape) * (LAST_LAYER_SCALE if mask is self.masks[-1] else 1.0)
             self.kernels.append(keras.Variable(kernel * mask, name="kernel"))
             self.biases.append(keras.Variable(tf.zeros(mask.shape[1]), name="bias"))
 

@@ -1,0 +1,1 @@
+"""What the flows among the priors and posteriors share; no plugins."""
