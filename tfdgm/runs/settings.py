@@ -184,7 +184,10 @@ def _conditioned(data: Data, splits: dict[str, Source], prior: Prior, decoder: N
     """
     spec = data.spec.condition
     if spec is None:
-        raise UserError(f"experiment.condition: {data.display_name()} has no labels or condition vectors")
+        raise UserError(
+            f"experiment.condition: {data.display_name()} has no labels or condition vectors (an image folder has them "
+            "if every image lies in one of several subfolders, a .npz file if it has train_labels)"
+        )
     if not (decoder.conditional or prior.conditional):
         raise UserError(
             f"experiment.condition has no effect: neither the decoder {decoder.display_name()} nor "
