@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfdgm.contracts.registry import load, select
-from tfdgm.errors import UserError
+from tfdgm.errors import PluginFault, UserError
 from tfdgm.studies.exit_status import last_message
 from tfdgm.system.processes import environment, python_command, start
 
@@ -41,6 +41,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer to a request, or `refused` with the user error, or `raised` with any other error."""
     try:
         return _objective(request["objective"]) if "objective" in request else _config(request)
+    except PluginFault as error:
+        return {"raised": str(error)}
     except UserError as error:
         return {"refused": str(error)}
     except Exception as error:
