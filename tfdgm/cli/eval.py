@@ -16,7 +16,12 @@ def define_flags(values: flags.FlagValues) -> None:
         "draws of z per example for nll_iwae; the other scores use at most 100,000 draws over the split",
         flag_values=values,
     )
-    flags.DEFINE_multi_string("scores", [], "names of score plugins to compute, by default all", flag_values=values)
+    flags.DEFINE_multi_string(
+        "scores",
+        [],
+        "names of score plugins to compute, by default all; eval.json then holds these alone",
+        flag_values=values,
+    )
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
