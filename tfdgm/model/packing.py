@@ -1,7 +1,6 @@
 """Rows that carry their condition: both are packed into bytes, so that whatever moves rows moves conditions too."""
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 from tfdgm.contracts.condition import ConditionSpec
 from tfdgm.contracts.data import Source
 from tfdgm.errors import UserError
+from tfdgm.numerics.row_bytes import from_bytes, row_size, to_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,30 +27,21 @@ class Packing:
 
     @property
     def row_bytes(self) -> int:
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+        return row_size(self.shape, self.dtype)
 
     @property
     def bytes(self) -> int:
-        return self.row_bytes + math.prod(self.condition.shape) * np.dtype(self.condition.dtype).itemsize
+        return self.row_bytes + row_size(self.condition.shape, self.condition.dtype)
 
     def pack(self, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return uint8 `[n, bytes]` of rows `[n, *shape]` and their conditions."""
         parts = np.asarray(rows, self.dtype), np.asarray(y, self.condition.dtype)
-        return np.concatenate([np.ascontiguousarray(p).view(np.uint8).reshape(len(p), -1) for p in parts], axis=1)
+        return np.concatenate([to_bytes(part) for part in parts], axis=1)
 
     def unpack(self, packed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return rows `[n, *shape]` and y `[n, *condition.shape]` of packed rows. Traced."""
         rows, y = packed[:, : self.row_bytes], packed[:, self.row_bytes :]
-        return _from_bytes(rows, self.shape, self.dtype), _from_bytes(y, self.condition.shape, self.condition.dtype)
-
-
-def _from_bytes(flat: tf.Tensor, shape: tuple[int, ...], dtype: Any) -> tf.Tensor:
-    kind = tf.as_dtype(dtype)
-    if kind == tf.bool:
-        return tf.reshape(tf.cast(flat, tf.bool), [-1, *shape])
-    if kind.size == 1:
-        return tf.reshape(tf.bitcast(flat, kind), [-1, *shape])
-    return tf.bitcast(tf.reshape(flat, [-1, *shape, kind.size]), kind)
+        return from_bytes(rows, self.shape, self.dtype), from_bytes(y, self.condition.shape, self.condition.dtype)
 
 
 class Conditioned(Source):

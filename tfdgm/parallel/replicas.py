@@ -16,6 +16,7 @@ from tfdgm.contracts.context import Concatenated, Summed
 from tfdgm.contracts.substitution import substituted
 from tfdgm.errors import UserError
 from tfdgm.numerics.randomness import fold
+from tfdgm.numerics.row_bytes import from_words, to_words
 from tfdgm.numerics.seeds import Seed
 from tfdgm.parallel.devices import Devices, Draw, Pass, ShardPass, Total, clipped
 
@@ -66,7 +67,9 @@ class Replicas(Devices):
         self.variables = list(variables)
 
     def hold(self, rows: np.ndarray) -> None:
-        self.rows = tf.Variable(rows, trainable=False, name="training_rows")
+        """Keep all rows on every device, as words: workers cannot broadcast every type of numbers."""
+        self.layout = tuple(rows.shape[1:]), rows.dtype
+        self.rows = tf.Variable(to_words(rows), trainable=False, name="training_rows")
 
     def share(self, size: int) -> slice:
         each = size // self.num_replicas
@@ -99,7 +102,7 @@ class Replicas(Devices):
                 shard = first + number
                 at = tf.slice(positions, [shard * size], [size])
                 if rows is None:
-                    own = tf.gather(tf.convert_to_tensor(self.rows), at)
+                    own = from_words(tf.gather(tf.convert_to_tensor(self.rows), at), *self.layout)
                 else:
                     begin = (shard - self.first_replica * own_shards) * size
                     own = tf.slice(rows, [begin, *[0] * (rows.shape.rank - 1)], [size, *rows.shape[1:]])
