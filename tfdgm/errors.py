@@ -10,7 +10,10 @@ class UserError(Exception):
 
 
 class PluginFault(UserError):
-    """A plugin's method raised an exception or returned something of the wrong kind; `--debug` prints the traceback."""
+    """A plugin's method raised an exception or returned something of the wrong kind. Exit code 1.
+
+    `--debug` prints the traceback.
+    """
 
 
 class NonFiniteError(Exception):

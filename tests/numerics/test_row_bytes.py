@@ -5,8 +5,10 @@ import pytest
 
 from tfdgm.numerics.row_bytes import from_bytes, from_words, to_bytes, to_words
 
+DTYPES = ["bool", "uint8", "int8", "uint16", "float16", "int32", "float32", "int64", "float64"]
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "float16", "int32", "float32", "int64", "float64"])
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(), (3,), (2, 5)], ids=str)
 def test_rows_come_back_bit_for_bit(dtype, shape):
     rows = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 100, (7, *shape)).astype(dtype)

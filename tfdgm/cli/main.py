@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from tfdgm.cli.suggestions import binding_for, unquoted_binding
-from tfdgm.errors import NonFiniteError, UserError, compilation_fault, did_you_mean, nearest
+from tfdgm.errors import NonFiniteError, PluginFault, UserError, compilation_fault, did_you_mean, nearest
 from tfdgm.system import program_cache
 from tfdgm.system.console import complain, drop, streams_for
 from tfdgm.system.signals import Stopped, signals_raised
@@ -48,8 +48,8 @@ def main(argv: Sequence[str]) -> int:
       argv: the arguments after the program's name.
 
     Returns:
-      The exit code: 0 done; 2 user error, reported in one message; 1 training became non-finite, or a cell of the
-      matrix, an oracle or a check of a lab failed; 128 + signal after a signal.
+      The exit code: 0 done; 2 user error, reported in one message; 1 training became non-finite, a plugin has a fault,
+      or a cell of the matrix, an oracle or a check of a lab failed; 128 + signal after a signal.
     """
     with streams_for(result_is_printed=not argv or argv[0] not in COMMANDS or argv[0] in _PRINTING):
         try:
@@ -88,10 +88,10 @@ def _main(argv: Sequence[str]) -> int:
 
 def _explain(error: Exception) -> tuple[int, str | None]:
     """Return the exit code and the message of an error; a fault of the program has no message."""
+    if isinstance(error, (PluginFault, NonFiniteError)):
+        return 1, str(error)
     if isinstance(error, UserError):
         return 2, str(error)
-    if isinstance(error, NonFiniteError):
-        return 1, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
         reason = str(getattr(error, "message", None) or error).partition("\n")[0]
         return 2, f"out of memory or disk: {reason or 'an allocation failed'}; files saved earlier are kept"
