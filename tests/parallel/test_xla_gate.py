@@ -49,7 +49,7 @@ def bindings_of(posterior, prior, objectives):
 
 
 def programs(built, turn):
-    """The HLO of the model's and of one critic's pass over a shard, before the compiler's passes; critics take turns."""
+    """The HLO of the passes of the model and of one critic over a shard, before the compiler's own passes."""
     rows = tf.constant(built.experiment.train.gather(range(8)))
     arguments = rows, tf.range(8), tf.constant(3, tf.int64), tf.constant([1, 2])
     variables = [
