@@ -1,6 +1,7 @@
 """Image files in a folder."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +14,12 @@ from tfdgm import ConditionSpec, Context, Data, DataSpec, Source, warn
 from tfdgm_data.framing import Fit, Framing
 from tfdgm_data.hashed_splits import split_of
 from tfdgm_data.image_file import LARGEST
-from tfdgm_data.verified_files import unreadable
+from tfdgm_data.verified_files import READERS, unreadable
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _SPLITS = ("train", "validation", "test")
+#: Number of images from which several threads read them.
+_MANY = 256
 
 
 class ImageFolder(Data):
@@ -185,7 +188,19 @@ class ImageFiles(Source):
         return len(self.files)
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
-        return np.stack([self.framing.read(self.files[index]) for index in indices])
+        rows = np.empty((len(indices), *self.shape), self.dtype)
+
+        def read(place: int) -> None:
+            rows[place] = self.framing.read(self.files[indices[place]])
+
+        if len(indices) < _MANY:
+            for place in range(len(indices)):
+                read(place)
+        else:
+            with ThreadPoolExecutor(READERS) as pool:
+                for _ in pool.map(read, range(len(indices))):  # raises what a thread raised
+                    pass
+        return rows
 
     def conditions(self, indices: np.ndarray) -> np.ndarray:
         return super().conditions(indices) if self.labels is None else self.labels[indices]

@@ -15,7 +15,7 @@ from typing import Any
 from tfdgm import UserError, user_cache
 
 #: More than processors, since reading also waits for the disk; each thread holds one image in memory.
-_THREADS = min(8, 2 * (os.cpu_count() or 1))
+READERS = min(8, 2 * (os.cpu_count() or 1))
 #: Seconds after which the progress is shown.
 _PATIENCE = 1.0
 
@@ -65,7 +65,7 @@ def _read_all(folder: Path, names: Sequence[str], read: Callable[[Path], Any]) -
             return str(error)
         return None
 
-    pool = ThreadPoolExecutor(_THREADS)
+    pool = ThreadPoolExecutor(READERS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns of large images, which are refused, and of damaged metadata

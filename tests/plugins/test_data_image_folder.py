@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from small import context, points_experiment, silent
+from small import context, digits_experiment, points_experiment, silent
+from tfdgm_data import image_folder
 from tfdgm_data.hashed_splits import split_of
 from tfdgm_data.image_folder import ImageFolder
+from tfdgm_likelihoods.discretized_logistic import DiscretizedLogistic
 from tfdgm_likelihoods.gaussian import Gaussian
+from tfdgm_networks.conv import Conv
+from tfdgm_posteriors.vq import VQ
+from tfdgm_priors.autoregressive import Autoregressive
 
 from tfdgm import UserError
+from tfdgm.parallel.devices import Devices
+from tfdgm.reporting.pictures import save_examples
 from tfdgm.training.trainer import Trainer
 
 
@@ -335,3 +342,41 @@ def test_a_file_that_is_damaged_after_the_start_is_named_when_training_meets_it(
     with pytest.raises(UserError, match=r"013\.jpg cannot be read: .*truncated") as raised:
         Trainer(experiment.build(), tmp_path / "run", silent).train()
     assert str(file) in str(raised.value)
+
+
+def test_many_images_are_read_by_several_threads_alike(tmp_path, monkeypatch):
+    saved(tmp_path / "train", numbered(40))
+    source = ImageFolder(path=str(tmp_path), size=4).splits()["train"]
+    order = np.random.RandomState(0).randint(40, size=100)
+    expected = source.gather(order)
+    monkeypatch.setattr(image_folder, "_MANY", 1)
+    np.testing.assert_array_equal(source.gather(order), expected)
+    source.files[order[50]].write_bytes(b"no image")
+    with pytest.raises(UserError, match=f"{source.files[order[50]].name} cannot be read"):
+        source.gather(order)
+
+
+@pytest.mark.slow
+def test_codes_on_a_grid_that_is_not_square_are_trained_and_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(Devices, "one_program", False)  # as a graph: compiling takes longer
+    random = np.random.RandomState(0)
+    saved(tmp_path / "train", [random.randint(0, 256, (30, 50, 3)).astype(np.uint8) for _ in range(40)])
+    data = ImageFolder(path=str(tmp_path), size=(12, 20))
+    built = digits_experiment(
+        data=data,
+        likelihood=DiscretizedLogistic(),
+        encoder=Conv(width=8),
+        decoder=Conv(width=8),
+        posterior=VQ(positions=(3, 5), num_codes=8),
+        prior=Autoregressive(width=8),
+        steps=2,
+        steps_per_loop=2,
+        batch_size=8,
+    ).build()
+    assert Trainer(built, tmp_path / "run", silent).train().step == 2
+    x = data.observe(tf.constant(data.splits()["train"].gather(np.arange(6))), context())
+    save_examples(tmp_path / "x.png", x.numpy(), data.spec, columns=3)
+    with Image.open(tmp_path / "x.png") as picture:
+        width, height = picture.size
+    # three columns and two rows of 12 x 20, one pixel apart
+    assert width / height == (3 * 21 + 1) / (2 * 13 + 1)

@@ -114,7 +114,7 @@ def test_a_missing_file_is_read_and_its_failure_returned(tmp_path, cache):
 
 
 def test_an_interrupted_reading_remembers_what_it_read(tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(verified_files, "_THREADS", 1)
+    monkeypatch.setattr(verified_files, "READERS", 1)
     folder = folder_of(tmp_path, **dict.fromkeys("abcdefgh", "good"))
 
     def interrupted(file):
