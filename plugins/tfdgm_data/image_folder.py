@@ -1,5 +1,6 @@
 """Image files in a folder."""
 
+import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,11 +94,11 @@ class ImageFolder(Data):
         return sides[0], sides[1]
 
     def _colour(self, name: str) -> tuple[int, int, int]:
-        try:
-            red, green, blue = ImageColor.getrgb(name)
-        except ValueError:
-            self.require(False, f'background must be the name of an opaque colour or "#rrggbb", got {name!r}')
-        return red, green, blue
+        colour: tuple[int, ...] = ()
+        with contextlib.suppress(ValueError):
+            colour = ImageColor.getrgb(name)
+        self.require(len(colour) == 3, f'background must be the name of an opaque colour, or "#rrggbb", got {name!r}')
+        return colour[0], colour[1], colour[2]
 
     def _find(self, validation_share: float, test_share: float) -> dict[str, list[str]]:
         """Return the relative paths of the images of every split, in alphabetical order."""
