@@ -15,7 +15,7 @@ from tfdgm import ConditionSpec, Context, Data, DataSpec, Source, warn
 from tfdgm_data.framing import Fit, Framing
 from tfdgm_data.hashed_splits import split_of
 from tfdgm_data.image_file import LARGEST
-from tfdgm_data.verified_files import READERS, unreadable
+from tfdgm_data.verified_files import READERS, find_unreadable
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _SPLITS = ("train", "validation", "test")
@@ -109,10 +109,15 @@ class ImageFolder(Data):
             self.require(False, f"cannot read the folder {error.filename or self.path}: {error.strerror}")
         self.divided = (self.path / "train").is_dir()
         found: dict[str, list[str]] = {split: [] for split in _SPLITS}
+        outside = []
         for name in names:
             split = name.partition("/")[0] if self.divided else split_of(name, validation_share, test_share)
-            if split in found:
-                found[split].append(name)
+            found.get(split, outside).append(name)
+        if outside:
+            warn(
+                f"{self.display_name()}: {len(outside):,} images of {self.path} are not used, since the splits are its "
+                f"subfolders {', '.join(_SPLITS)}: the first is {outside[0]}"
+            )
         present = [split for split in _SPLITS if split == "train" or (self.divided and (self.path / split).is_dir())]
         for split in present:
             self._require_images(found, split)
@@ -126,7 +131,7 @@ class ImageFolder(Data):
     def _verify(self, refuse: bool) -> list[str]:
         """Read all files once; return the names of those that cannot be read, which are then left out."""
         names = [name for of_split in self._names.values() for name in of_split]
-        failures = unreadable(self.path, names, self.framing.read, f"Pillow {pillow}, white {self.framing.white}")
+        failures = find_unreadable(self.path, names, self.framing.read, f"Pillow {pillow}, white {self.framing.white}")
         if not failures:
             return []
         listed = "".join(f"\n  {message.removeprefix('data.image_folder: ')}" for message in failures.values())
@@ -134,11 +139,9 @@ class ImageFolder(Data):
         advice = 'repair or remove them, or leave them out: data.image_folder.unreadable = "skip"'
         self.require(not refuse, f"{problem}\n{advice}")
         warn(f"{self.display_name()}: without {problem}")
-        self._names = {
-            split: [name for name in of_split if name not in failures] for split, of_split in self._names.items()
-        }
-        for split in self._names:
-            self._require_images(self._names, split)
+        left = {split: [name for name in of_split if name not in failures] for split, of_split in self._names.items()}
+        self._require_images(left, "train")
+        self._names = {split: of_split for split, of_split in left.items() if of_split}
         return list(failures)
 
     def _classes(self) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:

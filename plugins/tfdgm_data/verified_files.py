@@ -20,7 +20,7 @@ READERS = min(8, 2 * (os.cpu_count() or 1))
 _PATIENCE = 1.0
 
 
-def unreadable(folder: Path, names: Sequence[str], read: Callable[[Path], Any], reading: str) -> dict[str, str]:
+def find_unreadable(folder: Path, names: Sequence[str], read: Callable[[Path], Any], reading: str) -> dict[str, str]:
     """Read every file that has not been read before, in several threads; show the progress if that takes long.
 
     A file with the name, size and modification time of one that was read is not read again. That is remembered in the

@@ -73,6 +73,14 @@ def test_subfolders_are_the_splits_in_the_order_of_their_paths(tmp_path):
     assert set(ImageFolder(path=str(tmp_path)).splits()) == {"train", "validation", "test"}
 
 
+def test_images_outside_of_the_splits_are_told(tmp_path, capsys):
+    for folder in ("train", "val"):
+        saved(tmp_path / folder, numbered(3))
+    assert set(ImageFolder(path=str(tmp_path)).splits()) == {"train"}
+    error = capsys.readouterr().err
+    assert "3 images" in error and "subfolders train, validation, test: the first is val/000.png" in error
+
+
 def files_of(folder, **settings):
     """The relative paths of every split."""
     splits = ImageFolder(path=str(folder), size=1, **settings).splits()
@@ -324,6 +332,13 @@ def test_unreadable_files_can_be_skipped_which_is_told_and_recorded(tmp_path, ca
     assert data.describe()["skipped"] == ["train/013.jpg"]
     error = capsys.readouterr().err
     assert "1 of 20 images cannot be used" in error and "013.jpg cannot be read: " in error
+
+
+def test_a_split_of_which_nothing_can_be_read_is_left_out(tmp_path):
+    saved(tmp_path / "train", numbered(3))
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "a.png").write_text("no image")
+    assert set(ImageFolder(path=str(tmp_path), unreadable="skip").splits()) == {"train"}
 
 
 def test_a_folder_of_unreadable_files_alone_is_refused_even_if_they_may_be_skipped(tmp_path):

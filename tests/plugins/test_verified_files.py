@@ -6,7 +6,7 @@ import time
 
 import pytest
 from tfdgm_data import verified_files
-from tfdgm_data.verified_files import unreadable
+from tfdgm_data.verified_files import find_unreadable
 
 from tfdgm import UserError
 
@@ -40,7 +40,7 @@ def folder_of(tmp_path, **contents):
 def read_again(folder, names="abc", reading="x"):
     """(Failures, names of the files that were read.)"""
     reader = Reader()
-    failures = unreadable(folder, list(names), reader, reading)
+    failures = find_unreadable(folder, list(names), reader, reading)
     return failures, sorted(reader.names)
 
 
@@ -109,8 +109,8 @@ def test_a_missing_file_is_read_and_its_failure_returned(tmp_path, cache):
         if not file.exists():
             raise UserError("missing")
 
-    assert unreadable(folder, ["a", "b"], read, "x") == {"b": "missing"}
-    assert unreadable(folder, ["a", "b"], read, "x") == {"b": "missing"}
+    assert find_unreadable(folder, ["a", "b"], read, "x") == {"b": "missing"}
+    assert find_unreadable(folder, ["a", "b"], read, "x") == {"b": "missing"}
 
 
 def test_an_interrupted_reading_remembers_what_it_read(tmp_path, cache, monkeypatch):
@@ -123,7 +123,7 @@ def test_an_interrupted_reading_remembers_what_it_read(tmp_path, cache, monkeypa
         time.sleep(0.01)  # so that the results before it are taken first
 
     with pytest.raises(KeyboardInterrupt):
-        unreadable(folder, list("abcdefgh"), interrupted, "x")
+        find_unreadable(folder, list("abcdefgh"), interrupted, "x")
     assert set(read_again(folder, "abcdefgh")[1]) < set("abcdefgh")
 
 
