@@ -135,10 +135,10 @@ class ImageFolder(Data):
         if not failures:
             return []
         listed = "".join(f"\n  {message.removeprefix('data.image_folder: ')}" for message in failures.values())
-        problem = f"{len(failures):,} of {len(names):,} images cannot be used:{listed}"
+        problem = f"{len(failures):,} of {len(names):,} images cannot be used"
         advice = 'repair or remove them, or leave them out: data.image_folder.unreadable = "skip"'
-        self.require(not refuse, f"{problem}\n{advice}")
-        warn(f"{self.display_name()}: without {problem}")
+        self.require(not refuse, f"{problem}:{listed}\n{advice}")
+        warn(f"{self.display_name()}: {problem} and are left out:{listed}")
         left = {split: [name for name in of_split if name not in failures] for split, of_split in self._names.items()}
         self._require_images(left, "train")
         self._names = {split: of_split for split, of_split in left.items() if of_split}

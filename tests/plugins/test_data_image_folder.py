@@ -331,7 +331,7 @@ def test_unreadable_files_can_be_skipped_which_is_told_and_recorded(tmp_path, ca
     assert len(source) == 19 and source.gather(np.arange(19)).shape == (19, 4, 4, 3)
     assert data.describe()["skipped"] == ["train/013.jpg"]
     error = capsys.readouterr().err
-    assert "1 of 20 images cannot be used" in error and "013.jpg cannot be read: " in error
+    assert "1 of 20 images cannot be used and are left out:" in error and "013.jpg cannot be read: " in error
 
 
 def test_a_split_of_which_nothing_can_be_read_is_left_out(tmp_path):
