@@ -30,8 +30,8 @@ class ImageFolder(Data):
     `._` companions that macOS writes, and so are links to folders.
 
     If there is a subfolder `train`, the splits are the existing subfolders `train`, `validation` and `test`. Otherwise
-    a hash of the relative path of each file decides its split, so that adding or removing a file moves no other one.
-    The shares are then met in expectation; see `split_of`.
+    a hash (SHA-256) of the relative path of each file decides its split, so that adding or removing a file moves no other one.
+    The shares are then met in expectation only.
 
     If every image of a split lies in one of several subfolders of it, these are its classes, and their names in
     alphabetical order the labels.
@@ -109,7 +109,7 @@ class ImageFolder(Data):
             self.require(False, f"cannot read the folder {error.filename or self.path}: {error.strerror}")
         self.divided = (self.path / "train").is_dir()
         found: dict[str, list[str]] = {split: [] for split in _SPLITS}
-        outside = []
+        outside: list[str] = []
         for name in names:
             split = name.partition("/")[0] if self.divided else split_of(name, validation_share, test_share)
             found.get(split, outside).append(name)
