@@ -30,8 +30,8 @@ class ImageFolder(Data):
     `._` companions that macOS writes, and so are links to folders.
 
     If there is a subfolder `train`, the splits are the existing subfolders `train`, `validation` and `test`. Otherwise
-    a hash (SHA-256) of the relative path of each file decides its split, so that adding or removing a file moves no other one.
-    The shares are then met in expectation only.
+    a hash (SHA-256) of the relative path of each file decides its split, so that adding or removing a file moves no
+    other one. The shares are then met in expectation only.
 
     If every image of a split lies in one of several subfolders of it, these are its classes, and their names in
     alphabetical order the labels.
