@@ -64,6 +64,8 @@ _HOME = {
     "Forward": "tfdgm.contracts.forward",
     "Experiment": "tfdgm.runs.experiment",
     "experiment": "tfdgm.runs.settings",
+    "user_cache": "tfdgm.system.user_cache",
+    "warn": "tfdgm.system.console",
 }
 
 __all__ = ["PLUGIN_API", "__version__", *sorted(_HOME)]

@@ -1,6 +1,7 @@
 """Binary pixels drawn from grey levels."""
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,9 @@ import tensorflow as tf
 from tfdgm import Context, Source, uniform_draws
 
 Binarization = Literal["none", "dynamic", "static"]
+
+#: Seeds of the fixed binary pixels of each split.
+_SEEDS = {"test": 1, "validation": 2, "train": 3}
 
 
 def draw_pixels(grey: tf.Tensor, context: Context) -> tf.Tensor:
@@ -37,3 +41,26 @@ class Binarized(Source):
         keys = [np.random.Philox(key=[self.seed, int(index)]) for index in indices]
         uniform = np.stack([np.random.Generator(key).random(self.shape) for key in keys])
         return np.where(uniform < grey, 255, 0).astype(np.uint8)
+
+
+def binarized(sources: Mapping[str, Source], binarization: Binarization) -> dict[str, Source]:
+    """Return the splits by name, with those binarised that are fixed: all if static, all but training if dynamic.
+
+    Args:
+      sources: grey bytes by the name of the split.
+      binarization: of the data.
+    """
+    fixed = {"none": (), "dynamic": ("validation", "test"), "static": tuple(_SEEDS)}[binarization]
+    return {name: Binarized(source, _SEEDS[name]) if name in fixed else source for name, source in sources.items()}
+
+
+def describe_binarization(splits: Iterable[str], binarization: Binarization) -> dict[str, str]:
+    """Return how the pixels of each split become binary, for `Data.describe`; nothing for grey levels."""
+    if binarization == "none":
+        return {}
+    return {
+        f"binarization_{name}": "dynamic: Bernoulli(grey) at every step"
+        if binarization == "dynamic" and name == "train"
+        else f"static: Philox(key=[{_SEEDS[name]}, row])"
+        for name in splits
+    }

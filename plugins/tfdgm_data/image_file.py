@@ -1,4 +1,4 @@
-"""Reading an image file that may be damaged: the pixels, or an error that names the file."""
+"""Reading an image file that may be damaged: opaque pixels of 8 bits, or an error that names the reason."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,40 +11,61 @@ from tfdgm import UserError
 
 #: Accepted formats, whatever the suffix; PIL reads some others through external programs such as Ghostscript.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
-#: PIL modes with more than 8 bits per channel, which PIL clips at 255 instead of scaling.
-_DEEP = ("I", "F")
+#: Largest value of 16 bits.
+LARGEST = 65_535
 
 
-def check_header(file: Path) -> None:
-    """Check from the header that `read_square` accepts the file.
+def read_opaque(file: Path, background: tuple[int, int, int], white: int) -> Image.Image:
+    """Read the first frame, rotated as EXIF says, with what is transparent put on a background.
 
-    Raises:
-      UserError: it does not; the message names the file.
-    """
-    with _opened(file):
-        pass
-
-
-def read_square(file: Path, size: int, channels: int) -> np.ndarray:
-    """Read the centre square of an image: first frame, rotated as EXIF says, without alpha.
+    Args:
+      file: the file.
+      background: red, green and blue, 0..255.
+      white: value of white in grey images of 16 bits.
 
     Returns:
-      uint8 `[size, size, channels]`.
+      An image of mode L or RGB.
 
     Raises:
       UserError: the file is not an image, or is damaged; the message names it.
     """
     with _opened(file) as image:
-        upright = ImageOps.exif_transpose(image)
-        if "transparency" in upright.info:
-            upright = upright.convert("RGBA")  # PIL warns if a palette loses its transparency in one conversion
-        square = upright.convert("RGB" if channels == 3 else "L")
-        side = min(square.size)
-        left, top = ((length - side) // 2 for length in square.size)
-        box = (left, top, left + side, top + side)
-        # `resize` reads inside the box only; the box filter averages over the area of each new pixel
-        resized = square.resize((size, size), Image.Resampling.BOX if side >= size else Image.Resampling.BICUBIC, box)
-        return np.asarray(resized, np.uint8).reshape(size, size, channels)
+        deep = _is_deep(image)
+        image = ImageOps.exif_transpose(image)
+        if deep:
+            image = _eight_bits(image, white)
+        elif "transparency" in image.info:
+            image = image.convert("RGBA")  # PIL warns if a palette loses its transparency in one conversion
+        if "A" in image.getbands() or "a" in image.getbands():
+            below = Image.new("RGBA", image.size, (*background, 255))
+            return Image.alpha_composite(below, image.convert("RGBA")).convert("RGB")
+        return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Return whether an image is grey with 16 bits; PIL reads such colours as 8 bits itself.
+
+    Raises:
+      ValueError: it has 32 bits.
+    """
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return True
+    if image.mode.startswith(("I", "F")):
+        raise ValueError("it has 32 bits per pixel and channel; convert it to 8 or 16")
+    return False
+
+
+def _eight_bits(image: Image.Image, white: int) -> Image.Image:
+    """Scale 0..white to 0..255; the grey value that a PNG declares transparent becomes so."""
+    values = np.asarray(image).astype(np.int64)
+    highest = values.max(initial=0)
+    if highest > white:
+        raise ValueError(f"it has the grey value {highest}, above {white}, data.image_folder.white")
+    grey = Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
+    hidden = image.info.get("transparency")
+    if hidden is None:
+        return grey
+    return Image.merge("LA", [grey, Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8))])
 
 
 @contextmanager
@@ -55,22 +76,20 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     zlib.error, KeyError, MemoryError and others, none of them documented.
     """
     try:
+        if file.exists() and not file.is_file():  # reading a pipe would block
+            raise ValueError("it is not a regular file")
         with open(file, "rb") as stream, Image.open(stream, formats=_FORMATS) as image:
             width, height = image.size
-            if image.mode.startswith(_DEEP):
-                raise _refused(file, "it has more than 8 bits per pixel and channel; convert it to 8")
             if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-                raise _refused(file, f"its size, {width} x {height}, is too large to read safely; make it smaller")
+                raise ValueError(f"its size, {width} x {height}, is too large to read safely; make it smaller")
             yield image
-    except UserError:
-        raise
-    except UnidentifiedImageError:
-        raise _refused(file, "it is not an image") from None
-    except PermissionError:
-        raise _refused(file, "permission denied") from None
     except Exception as error:
-        raise _refused(file, " ".join(str(error).split()) or type(error).__name__) from None
+        raise UserError(f"data.image_folder: {file} cannot be read: {_reason(error)}") from None
 
 
-def _refused(file: Path, reason: str) -> UserError:
-    return UserError(f"data.image_folder: {file} cannot be read: {reason}")
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not an image"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    return " ".join(str(error).split()) or type(error).__name__

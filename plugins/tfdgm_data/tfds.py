@@ -8,10 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Source, UserError
-from tfdgm_data.binarization import Binarization, Binarized, draw_pixels
-
-#: Seeds of the fixed binary pixels of each split.
-_SEEDS = {"test": 1, "validation": 2, "train": 3}
+from tfdgm_data.binarization import Binarization, binarized, describe_binarization, draw_pixels
 
 
 class TFDS(Data):
@@ -101,9 +98,7 @@ class TFDS(Data):
         for name, (first, last) in ranges.items():
             stored = name if name in prepared else "train"
             sources[name] = self._open(builder, f"{stored}[{first}:{last}]", shape)
-            if self.binarization == "static" or (self.binarization == "dynamic" and name != "train"):
-                sources[name] = Binarized(sources[name], _SEEDS[name])
-        return sources
+        return binarized(sources, self.binarization)
 
     def _open(self, builder: Any, split: str, shape: tuple[int, ...]) -> Source:
         kept = (self.key,) if self._condition is None else (self.key, "label")
@@ -130,16 +125,11 @@ class TFDS(Data):
         return draw_pixels(grey, context) if self.binarization == "dynamic" else grey
 
     def describe(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {
+        return {
             "source": f"{self.name} in {self.data_dir}",
             "split": {name: len(source) for name, source in self._sources.items()},
+            **describe_binarization(self._sources, self.binarization),
         }
-        if self.binarization != "none":
-            for name in self._sources:
-                fixed = f"static: Philox(key=[{_SEEDS[name]}, row])"
-                dynamic = self.binarization == "dynamic" and name == "train"
-                facts[f"binarization_{name}"] = "dynamic: Bernoulli(grey) at every step" if dynamic else fixed
-        return facts
 
 
 class Records(Source):

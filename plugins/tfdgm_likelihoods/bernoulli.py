@@ -9,12 +9,11 @@ from tfdgm import BuildContext, DataSpec, Likelihood, UserError
 class Bernoulli(Likelihood):
     """p(x|z) = prod_i Bernoulli(x_i; sigmoid(l_i)), for x in {0, 1}; the decoder's outputs are the logits l."""
 
+    discrete = True
+
     def check(self, data: DataSpec) -> None:
         if data.levels not in (None, 2):
-            raise UserError(
-                f"{self.display_name()} requires binary x, but the data has {data.levels} grey levels; binarize the "
-                "data, or use another likelihood"
-            )
+            raise UserError(f"{self.display_name()} requires binary x, but the data has {data.levels} grey levels")
         if data.low < 0 or data.high > 1:
             raise UserError(
                 f"{self.display_name()} requires x in [0, 1], but the data has range [{data.low:g}, {data.high:g}]"

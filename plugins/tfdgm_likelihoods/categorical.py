@@ -10,6 +10,8 @@ from tfdgm_likelihoods.levels import OnLevels, check_levels
 class Categorical(Likelihood):
     """p(x|z) = prod_i Categorical(level of x_i; softmax(l_i)); the decoder's outputs are l, one logit per level."""
 
+    discrete = True
+
     def check(self, data: DataSpec) -> None:
         check_levels(self, data)
 

@@ -26,6 +26,8 @@ class DiscretizedLogistic(Likelihood):
         for every element of x.
     """
 
+    discrete = True
+
     def __init__(self, *, scale: float = 0.1, scale_from: Literal["shared", "decoder"] = "shared") -> None:
         self.require_positive("scale", scale)
         self.scale = scale

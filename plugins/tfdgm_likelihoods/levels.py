@@ -11,10 +11,7 @@ from tfdgm import CustomDistribution, DataSpec, Likelihood, UserError
 def check_levels(likelihood: Likelihood, data: DataSpec) -> None:
     """Refuse data that is not grey levels."""
     if data.levels is None:
-        raise UserError(
-            f"{likelihood.display_name()} requires grey levels, but the data is continuous; use likelihood.gaussian "
-            "or integer data"
-        )
+        raise UserError(f"{likelihood.display_name()} requires grey levels, but the data is continuous")
 
 
 def level_step(data: DataSpec) -> float:

@@ -19,6 +19,8 @@ class NegativeBinomial(Likelihood):
       inverse_dispersion: initial value of every r, between 1e-6 and 1e6.
     """
 
+    discrete = True
+
     def __init__(self, *, inverse_dispersion: float = 1.0) -> None:
         self.require_positive("inverse_dispersion", inverse_dispersion)
         self.inverse_dispersion = inverse_dispersion

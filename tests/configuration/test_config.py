@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from small import TINY_BINDINGS, silent
 from tfdgm_data.digits import Digits
 
@@ -319,6 +320,12 @@ EXAMPLES = {
 
 def stand_in(name, folder):
     """The binding that gives a packaged config data."""
+    if name.startswith("images/"):
+        (folder / "images").mkdir()
+        for number in range(80):
+            pixels = np.random.RandomState(number).randint(256, size=(24, 40, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
+        return f'data.image_folder.path = "{folder / "images"}"'
     if name not in EXAMPLES:
         return STAND_INS.get(name, "")
     random = np.random.RandomState(0)
@@ -341,6 +348,7 @@ def test_a_packaged_config_reads_back_to_itself(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_packaged_config_runs_two_steps(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDGM_CACHE", "off")
     monkeypatch.setattr(Devices, "one_program", False)  # as a graph: compiling every config would take minutes
     bindings = ["experiment.steps = 2", "experiment.steps_per_loop = 2", "experiment.keep_best = None"]
     bindings.append(stand_in(name, tmp_path))

@@ -15,6 +15,7 @@ from tfdgm.evaluation.split_evaluation import SplitEvaluation
 #: The rows of a table.
 OWN = [
     "elbo", "reconstruction", "rate", "mutual_information", "marginal_kl", "nll_iwae", "nll_iwae_samples",
+    "bits_per_dimension",
     "code_perplexity", "code_usage", "code_mutual_information", "code_marginal_kl", "code_bits", "active_units",
     "linear_probe", "modes", "high_quality", "reverse_kl", "mode_samples", "precision", "recall", "density", "coverage",
     "frechet_distance", "label_accuracy", "label_frechet_distance", "mmd", "wasserstein", "wasserstein_samples",

@@ -4,12 +4,28 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from small import context, points_experiment, silent
+from small import context, digits_experiment, points_experiment, silent
+from tfdgm_data import image_folder
+from tfdgm_data.hashed_splits import split_of
 from tfdgm_data.image_folder import ImageFolder
+from tfdgm_likelihoods.discretized_logistic import DiscretizedLogistic
 from tfdgm_likelihoods.gaussian import Gaussian
+from tfdgm_networks.conv import Conv
+from tfdgm_posteriors.vq import VQ
+from tfdgm_priors.autoregressive import Autoregressive
 
 from tfdgm import UserError
+from tfdgm.parallel.devices import Devices
+from tfdgm.reporting.pictures import save_examples
 from tfdgm.training.trainer import Trainer
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """The user's cache folder of a test."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("TFDGM_CACHE", str(folder))
+    return folder
 
 
 def numbered(count, first=0):
@@ -57,21 +73,66 @@ def test_subfolders_are_the_splits_in_the_order_of_their_paths(tmp_path):
     assert set(ImageFolder(path=str(tmp_path)).splits()) == {"train", "validation", "test"}
 
 
-def test_a_flat_folder_is_divided_by_the_documented_permutation(tmp_path):
-    saved(tmp_path, numbered(29))
-    data = ImageFolder(path=str(tmp_path), size=4, channels=1, validation_share=0.2, test_share=0.1)
-    order = np.random.RandomState(0).permutation(29)
-    expected = {"test": order[:2], "validation": order[2:7], "train": order[7:]}
-    assert set(data.splits()) == set(expected)
-    for name, source in data.splits().items():
-        np.testing.assert_array_equal(source.gather(np.arange(len(source)))[:, 0, 0, 0], expected[name])
-    assert data.describe()["examples"] == {"test": 2, "validation": 5, "train": 22}
-    assert data.describe()["source"] == str(tmp_path) and "RandomState(0)" in data.describe()["split"]
+def test_images_outside_of_the_splits_are_told(tmp_path, capsys):
+    for folder in ("train", "val"):
+        saved(tmp_path / folder, numbered(3))
+    assert set(ImageFolder(path=str(tmp_path)).splits()) == {"train"}
+    error = capsys.readouterr().err
+    assert "3 images" in error and "subfolders train, validation, test: the first is val/000.png" in error
 
 
-def test_shares_too_small_for_one_image_leave_their_splits_out(tmp_path):
+def files_of(folder, **settings):
+    """The relative paths of every split."""
+    splits = ImageFolder(path=str(folder), size=1, **settings).splits()
+    return {name: {file.relative_to(folder).as_posix() for file in source.files} for name, source in splits.items()}
+
+
+def test_a_folder_is_divided_by_the_names_of_its_files(tmp_path):
+    saved(tmp_path / "cats", numbered(20))
+    saved(tmp_path / "dogs", numbered(20, 100))
+    data = ImageFolder(path=str(tmp_path), size=4, channels=1, validation_share=0.2, test_share=0.3)
+    names = sorted(f"{folder}/{number:03}.png" for folder in ("cats", "dogs") for number in range(20))
+    expected = {}
+    for name in names:
+        expected.setdefault(split_of(name, 0.2, 0.3), []).append(name)
+    assert set(expected) == {"train", "validation", "test"}
+    for split, source in data.splits().items():
+        assert [file.relative_to(tmp_path).as_posix() for file in source.files] == expected[split]
+        pixels = [int(name[5:8]) + 100 * name.startswith("dogs") for name in expected[split]]
+        np.testing.assert_array_equal(source.gather(np.arange(len(source)))[:, 0, 0, 0], pixels)
+    assert data.describe()["examples"] == {split: len(of_split) for split, of_split in expected.items()}
+    assert data.describe()["source"] == str(tmp_path) and "SHA-256" in data.describe()["split"]
+
+
+def test_adding_or_removing_a_file_moves_no_other(tmp_path):
+    saved(tmp_path, numbered(60))
+    before = files_of(tmp_path)
+    for name in ("007.png", "031.png"):
+        (tmp_path / name).unlink()
+    (tmp_path / "new").mkdir()
+    Image.new("L", (2, 2)).save(tmp_path / "new" / "first.png")
+    after = files_of(tmp_path)
+    for split in ("train", "validation", "test"):
+        assert after[split] - {"new/first.png"} == before[split] - {"007.png", "031.png"}
+    assert {"007.png", "031.png"} <= set().union(*before.values())  # so that removing them is a change
+
+
+def test_empty_splits_are_left_out_and_an_empty_training_split_is_refused(tmp_path):
     saved(tmp_path, numbered(4))
-    assert set(ImageFolder(path=str(tmp_path), validation_share=0.2, test_share=0.5).splits()) == {"train", "test"}
+    assert set(files_of(tmp_path, validation_share=0.0, test_share=0.0)) == {"train"}
+    expected = [split_of(f"{number:03}.png", 0.0, 0.9999) for number in range(4)]
+    assert expected == ["test"] * 4
+    assert "in the training split" in refused(tmp_path, validation_share=0.0, test_share=0.9999)
+
+
+def test_hidden_files_and_the_companions_of_macos_are_ignored(tmp_path):
+    saved(tmp_path / "cats", numbered(3))
+    saved(tmp_path / "dogs", numbered(3))
+    for hidden in ("cats/._000.png", ".thumbnails/small.png", "__MACOSX/cats/._000.png", ".DS_Store"):
+        (tmp_path / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / hidden).write_bytes(b"no image")
+    data = ImageFolder(path=str(tmp_path), validation_share=0.0, test_share=0.0)
+    assert len(data.splits()["train"]) == 6 and data.spec.condition.names == ("cats", "dogs")
 
 
 def test_only_files_with_the_suffix_of_an_image_are_read(tmp_path):
@@ -136,12 +197,32 @@ def test_images_of_every_mode_are_read(tmp_path, mode):
     np.testing.assert_array_equal(one(tmp_path, image, suffix, size=2, channels=1), colours[..., :1])
 
 
-def test_a_palette_with_transparency_gives_its_colours(tmp_path):
-    image = Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8), mode="P")
-    image.putpalette([255, 0, 0, 0, 200, 0, 1, 2, 3])
-    image.info["transparency"] = 1
-    expected = np.array([[[255, 0, 0], [0, 200, 0]], [[1, 2, 3], [255, 0, 0]]])
-    np.testing.assert_array_equal(one(tmp_path, image, size=2), expected)
+WHITE, BLUE = (255, 255, 255), (0, 0, 255)
+
+
+@pytest.mark.parametrize(
+    "settings, below", [({}, WHITE), ({"background": "blue"}, BLUE), ({"background": "#00f"}, BLUE)]
+)
+@pytest.mark.parametrize("mode", ["RGBA", "RGB", "P"])
+def test_transparent_pixels_show_the_background_and_not_their_hidden_colour(tmp_path, mode, settings, below):
+    red, green = (255, 0, 0), (0, 200, 0)
+    image = Image.fromarray(np.array([[red, green], [green, red]], np.uint8))
+    if mode == "RGBA":
+        image.putalpha(Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8)))
+    elif mode == "RGB":
+        image.info["transparency"] = red
+    else:
+        image = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8)).convert("P")
+        image.putpalette([*red, *green])
+        image.info["transparency"] = 0
+    found = one(tmp_path, image, size=2, **settings)
+    np.testing.assert_array_equal(found, [[below, green], [green, below]])
+
+
+def test_half_transparent_grey_is_mixed_with_the_background(tmp_path):
+    image = Image.merge("LA", [Image.new("L", (2, 2), 40), Image.new("L", (2, 2), 51)])
+    found = one(tmp_path, image, size=2, channels=1, background="black")
+    np.testing.assert_array_equal(found, np.full((2, 2, 1), 40 * 51 // 255))
 
 
 def test_x_is_divided_by_255_and_described(tmp_path):
@@ -159,6 +240,7 @@ def test_folders_without_images_are_refused(tmp_path):
     assert "folder not found" in refused(tmp_path / "file.png")
     (tmp_path / "empty").mkdir()
     assert "has no images (.png, .jpg" in refused(tmp_path / "empty")
+    assert "training split" not in refused(tmp_path / "empty")
     saved(tmp_path / "split" / "train", numbered(2))
     (tmp_path / "split" / "test").mkdir()
     assert f"{tmp_path / 'split' / 'test'} has no images" in refused(tmp_path / "split")
@@ -170,6 +252,11 @@ def test_folders_without_images_are_refused(tmp_path):
     "settings, expected",
     [
         ({"size": 0}, "size must be at least 1, got 0"),
+        ({"size": (4, 0)}, r"size must be at least 1, got \(4, 0\)"),
+        ({"size": (4, 4, 3)}, r"size must be one number, or \(height, width\), got \(4, 4, 3\)"),
+        ({"background": "no colour"}, "background must be the name of an opaque colour"),
+        ({"background": "#11223344"}, "background must be the name of an opaque colour"),
+        ({"white": 0}, "white must be from 1 to 65535, got 0"),
         ({"channels": 2}, "channels must be 1 or 3, got 2"),
         ({"validation_share": 0.5, "test_share": 0.5}, "must not be negative and must sum to less than 1"),
         ({"validation_share": -0.1}, "must not be negative and must sum to less than 1"),
@@ -187,10 +274,34 @@ def test_a_file_that_is_no_image_is_refused_when_the_run_starts(tmp_path):
     assert f"{tmp_path / 'text.png'} cannot be read: it is not an image" in refused(tmp_path)
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
-def test_pixels_of_more_than_8_bits_are_refused_and_not_cut_off(tmp_path, dtype):
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_grey_of_16_bits_is_scaled_to_8(tmp_path, suffix):
+    levels = np.array([[0, 257], [40 * 257, 65_535]], np.uint16)
+    np.testing.assert_array_equal(one(tmp_path, levels, suffix, size=2, channels=1)[..., 0], [[0, 1], [40, 255]])
+    found = one(tmp_path, levels // 16, suffix, size=2, white=4_095)[..., 1]
+    np.testing.assert_array_equal(found, np.round((levels // 16).astype(float) * 255 / 4_095))
+
+
+def test_values_above_white_are_refused(tmp_path):
+    saved(tmp_path, [np.array([[0, 5_000]], np.uint16)])
+    expected = "000.png cannot be read: it has the grey value 5000, above 4095, data.image_folder.white"
+    assert expected in refused(tmp_path, white=4_095)
+    assert ImageFolder(path=str(tmp_path), white=5_000, test_share=0.0, validation_share=0.0).splits()
+
+
+def test_a_transparent_grey_value_of_16_bits_shows_the_background(tmp_path):
+    image = Image.fromarray(np.array([[0, 1_000], [65_535, 1_000]], np.uint16))
+    image.save(tmp_path / "a.png", transparency=1_000)
+    found = rows_of(tmp_path, size=2, background="red", test_share=0.0, validation_share=0.0)[0]
+    np.testing.assert_array_equal(found, [[[0] * 3, [255, 0, 0]], [[255] * 3, [255, 0, 0]]])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_refused_and_not_cut_off(tmp_path, dtype):
     saved(tmp_path, [np.arange(16).reshape(4, 4).astype(dtype)], suffix="tiff")
-    assert "000.tiff cannot be read: it has more than 8 bits" in refused(tmp_path)
+    assert "000.tiff cannot be read: it has 32 bits per pixel" in refused(
+        tmp_path, test_share=0.0, validation_share=0.0
+    )
 
 
 def broken_folder(tmp_path):
@@ -202,15 +313,85 @@ def broken_folder(tmp_path):
     return file
 
 
-@pytest.mark.parametrize("resident_bytes", [0, 1 << 30])
-def test_a_truncated_file_is_named_when_training_meets_it(tmp_path, resident_bytes):
+def test_all_unreadable_files_are_named_in_one_list_before_training(tmp_path):
     file = broken_folder(tmp_path / "images")
-    experiment = points_experiment(
-        data=ImageFolder(path=str(tmp_path / "images"), size=4),
-        likelihood=Gaussian(),
-        steps=1,
-        resident_bytes=resident_bytes,
-    )
+    (tmp_path / "images" / "train" / "002.jpg").write_text("no image")
+    message = refused(tmp_path / "images", size=4)
+    title, first, second, advice = message.splitlines()
+    assert title.endswith("2 of 20 images cannot be used:")
+    assert first == f"  {tmp_path / 'images' / 'train' / '002.jpg'} cannot be read: it is not an image"
+    assert second.startswith(f"  {file} cannot be read: ") and "truncated" in second
+    assert 'data.image_folder.unreadable = "skip"' in advice
+
+
+def test_unreadable_files_can_be_skipped_which_is_told_and_recorded(tmp_path, capsys):
+    broken_folder(tmp_path)
+    data = ImageFolder(path=str(tmp_path), size=4, unreadable="skip")
+    source = data.splits()["train"]
+    assert len(source) == 19 and source.gather(np.arange(19)).shape == (19, 4, 4, 3)
+    assert data.describe()["skipped"] == ["train/013.jpg"]
+    error = capsys.readouterr().err
+    assert "1 of 20 images cannot be used and are left out:" in error and "013.jpg cannot be read: " in error
+
+
+def test_a_split_of_which_nothing_can_be_read_is_left_out(tmp_path):
+    saved(tmp_path / "train", numbered(3))
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "a.png").write_text("no image")
+    assert set(ImageFolder(path=str(tmp_path), unreadable="skip").splits()) == {"train"}
+
+
+def test_a_folder_of_unreadable_files_alone_is_refused_even_if_they_may_be_skipped(tmp_path):
+    (tmp_path / "a.png").write_text("no image")
+    assert "has no images" in refused(tmp_path, unreadable="skip", test_share=0.0, validation_share=0.0)
+
+
+@pytest.mark.parametrize("resident_bytes", [0, 1 << 30])
+def test_a_file_that_is_damaged_after_the_start_is_named_when_training_meets_it(tmp_path, resident_bytes):
+    image = np.random.RandomState(0).randint(0, 256, (40, 40, 3)).astype(np.uint8)
+    saved(tmp_path / "images" / "train", [image] * 20, "jpg")
+    data = ImageFolder(path=str(tmp_path / "images"), size=4)
+    file = tmp_path / "images" / "train" / "013.jpg"
+    file.write_bytes(file.read_bytes()[:700])
+    experiment = points_experiment(data=data, likelihood=Gaussian(), steps=1, resident_bytes=resident_bytes)
     with pytest.raises(UserError, match=r"013\.jpg cannot be read: .*truncated") as raised:
         Trainer(experiment.build(), tmp_path / "run", silent).train()
     assert str(file) in str(raised.value)
+
+
+def test_many_images_are_read_by_several_threads_alike(tmp_path, monkeypatch):
+    saved(tmp_path / "train", numbered(40))
+    source = ImageFolder(path=str(tmp_path), size=4).splits()["train"]
+    order = np.random.RandomState(0).randint(40, size=100)
+    expected = source.gather(order)
+    monkeypatch.setattr(image_folder, "_MANY", 1)
+    np.testing.assert_array_equal(source.gather(order), expected)
+    source.files[order[50]].write_bytes(b"no image")
+    with pytest.raises(UserError, match=f"{source.files[order[50]].name} cannot be read"):
+        source.gather(order)
+
+
+@pytest.mark.slow
+def test_codes_on_a_grid_that_is_not_square_are_trained_and_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(Devices, "one_program", False)  # as a graph: compiling takes longer
+    random = np.random.RandomState(0)
+    saved(tmp_path / "train", [random.randint(0, 256, (30, 50, 3)).astype(np.uint8) for _ in range(40)])
+    data = ImageFolder(path=str(tmp_path), size=(12, 20))
+    built = digits_experiment(
+        data=data,
+        likelihood=DiscretizedLogistic(),
+        encoder=Conv(width=8),
+        decoder=Conv(width=8),
+        posterior=VQ(positions=(3, 5), num_codes=8),
+        prior=Autoregressive(width=8),
+        steps=2,
+        steps_per_loop=2,
+        batch_size=8,
+    ).build()
+    assert Trainer(built, tmp_path / "run", silent).train().step == 2
+    x = data.observe(tf.constant(data.splits()["train"].gather(np.arange(6))), context())
+    save_examples(tmp_path / "x.png", x.numpy(), data.spec, columns=3)
+    with Image.open(tmp_path / "x.png") as picture:
+        width, height = picture.size
+    # three columns and two rows of 12 x 20, one pixel apart
+    assert width / height == (3 * 21 + 1) / (2 * 13 + 1)

@@ -15,6 +15,7 @@ from tfdgm.contracts.component import named_variables, trainable
 
 COLOUR = DataSpec(shape=(32, 32, 3), image_shape=(32, 32, 3))
 ODD = DataSpec(shape=(31, 17, 1), image_shape=(31, 17))
+WIDE = DataSpec(shape=(60, 100, 3), image_shape=(60, 100, 3))
 FLAT = DataSpec(shape=(64,), image_shape=(8, 8))
 
 
@@ -57,6 +58,9 @@ def convolved(x, layer):
         ((8, 5, 6), (31, 17, 1), ODD),
         ((4, 3, 6), (31, 17, 1, 2), ODD),
         ((5,), (31, 17, 1, 256), ODD),
+        ((60, 100, 3), (15, 25, 6), WIDE),
+        ((15, 25, 6), (60, 100, 3), WIDE),
+        ((5,), (60, 100, 3), WIDE),
         ((64,), (10,), FLAT),
         ((5,), (64,), FLAT),
         ((64,), (4, 4, 6), FLAT),
@@ -79,6 +83,7 @@ def test_it_maps_between_images_vectors_and_grids_of_any_size(source, target, da
         ((32, 32, 3), (10,), COLOUR, [(32, 32), (16, 16), (8, 8), (4, 4)]),
         ((5,), (31, 17, 1), ODD, [(4, 3), (8, 5), (16, 9), (31, 17)]),
         ((31, 17, 1), (8, 5, 6), ODD, [(31, 17), (16, 9), (8, 5)]),
+        ((60, 100, 3), (10,), WIDE, [(60, 100), (30, 50), (15, 25), (8, 13), (4, 7), (2, 4)]),
         ((4, 4, 6), (64,), FLAT, [(4, 4), (8, 8)]),
         ((5,), (64, 17), FLAT, [(4, 4), (8, 8)]),
         ((8, 8, 3), (8, 8, 3), dataclasses.replace(FLAT, shape=(8, 8, 3)), [(8, 8)]),

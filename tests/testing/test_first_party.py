@@ -23,16 +23,36 @@ def images(folder):
     return {"path": str(folder), "size": 4}
 
 
+def labelled(*shape):
+    """Make images as Keras stores them."""
+
+    def arrays(folder):
+        random = np.random.RandomState(0)
+        x = random.randint(256, size=(40, *shape)).astype(np.uint8)
+        y = random.randint(10, size=40)
+        np.savez(folder / "images.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
+        return {"path": str(folder / "images.npz"), "num_validation": 7}
+
+    return arrays
+
+
 #: What the plugins without a default need, made in a folder.
 REQUIRED = {"data.npz": npz, "data.image_folder": images}
+#: What stands in for a download.
+DOWNLOADED = {
+    "data.mnist": labelled(28, 28),
+    "data.fashion_mnist": labelled(28, 28),
+    "data.cifar10": labelled(32, 32, 3),
+}
 #: Requires data that TensorFlow Datasets has prepared; its own tests prepare some.
 LEFT_OUT = {"data.tfds"}
 PLUGINS = [plugin for plugin in registry.find() if plugin.gin_name not in LEFT_OUT]
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.gin_name)
-def test_an_installed_plugin_passes_every_check_that_applies(plugin, tmp_path):
-    settings = REQUIRED.get(plugin.gin_name, lambda folder: {})(tmp_path)
+def test_an_installed_plugin_passes_every_check_that_applies(plugin, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDGM_CACHE", "off")
+    settings = {**REQUIRED, **DOWNLOADED}.get(plugin.gin_name, lambda folder: {})(tmp_path)
     loaded = registry.load(plugin)
     subject = Subject(plugin.kind, lambda: loaded(**settings))
     outcomes = [run(check, subject) for check in checks_of(plugin.kind)]

@@ -138,6 +138,7 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
     from tfdgm.cli.results import finish
     from tfdgm.evaluation.units import units_of
     from tfdgm.runs.data_scale import data_scale_warnings
+    from tfdgm.runs.unseen_labels import unseen_label_warnings
     from tfdgm.training.trainer import Trainer
 
     experiment = built.experiment
@@ -153,7 +154,7 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
     record = describe_run(config.plugins, experiment.seed, data, units, workdir.run_record())
     workdir.write_json("run.json", record)
     describe(built, config)
-    for line in data_scale_warnings(built):
+    for line in [*data_scale_warnings(built), *unseen_label_warnings(built)]:
         warn(line)
     say(f"workdir {workdir.path}")
     result = trainer.train()

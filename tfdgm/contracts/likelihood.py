@@ -19,7 +19,12 @@ class Likelihood(Component):
         p = likelihood.distribution(outputs)      # outputs [128, 28, 28, 1] -> batch shape [128], event [28, 28, 1]
         p.log_prob(x)                             # [128], nats
         p = likelihood.distribution(draws)        # draws [50, 128, 28, 28, 1] -> batch shape [50, 128]
+
+    Attributes:
+      discrete: whether p(x|z) are probabilities, of grey levels or counts, and not densities.
     """
+
+    discrete: bool = False
 
     _results = {"distribution": is_distribution}  # noqa: RUF012
 

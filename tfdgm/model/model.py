@@ -19,6 +19,7 @@ from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext, LatentSpec
 from tfdgm.errors import PluginFault, UserError
 from tfdgm.model.code_densities import differentiable_codes, restrict
+from tfdgm.model.fitting_likelihoods import check_likelihood
 from tfdgm.model.packing import Packing
 from tfdgm.numerics.embeddings import embed_one_hot
 from tfdgm.numerics.gradients import straight_through
@@ -70,7 +71,7 @@ class Model(Component):
 
     def build(self, context: BuildContext) -> None:
         """Create the variables of all components, each with separate seeds."""
-        self.likelihood.check(self.data.spec)
+        check_likelihood(self.likelihood, self.data)
         if self.posterior is not None and self.encoder is not None:
             features = self.posterior.feature_shape(self.latent)
             self.encoder.build(self.data.spec.shape, features, context.within("encoder"))

@@ -21,16 +21,16 @@ from pathlib import Path
 
 from tfdgm.errors import UserError
 from tfdgm.system.locks import is_locked, locked
+from tfdgm.system.user_cache import OFF, VARIABLE, user_cache
 from tfdgm.system.xla_entry import is_entry
 
-#: The environment variable that sets the root folder, or is "off".
-VARIABLE = "TFDGM_CACHE"
-OFF = "off"
 #: Size of the store in bytes above which the least recently used entries are removed.
 LIMIT = 1 << 30
 #: Free space below which nothing is written: a disk that becomes full during a compilation would end the run.
 _FREE_BYTES = 256 << 20
 _SESSIONS = "sessions"
+#: Beginning of the name of every store; a folder that the variable sets holds other caches beside them.
+_STORE = "tensorflow-"
 _ABANDONED_SECONDS = 3_600.0
 
 
@@ -41,13 +41,7 @@ class Unusable(Exception):
 def root() -> Path | None:
     """Return the root folder, from the variable or in the user's cache folder; None if the cache is disabled."""
     chosen = os.environ.get(VARIABLE, "")
-    if chosen == OFF:
-        return None
-    if chosen:
-        return Path(chosen).absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("tfdgm", appauthor=False)) / "programs"
+    return Path(chosen).absolute() if chosen not in ("", OFF) else user_cache("programs")
 
 
 def store_name() -> str:
@@ -56,7 +50,7 @@ def store_name() -> str:
         tensorflow = version("tensorflow")
     except PackageNotFoundError:
         tensorflow = "none"
-    return f"tensorflow-{tensorflow}-{platform.machine()}-{_processor()}"
+    return f"{_STORE}{tensorflow}-{platform.machine()}-{_processor()}"
 
 
 def _processor() -> str:
@@ -219,7 +213,7 @@ def trim(store: Path, limit: int) -> None:
 def stores(base: Path) -> Iterator[tuple[str, int, int]]:
     """Yield (name, number of entries, bytes) of every store."""
     for store in sorted(base.iterdir()) if base.is_dir() else []:
-        if store.name != _SESSIONS and store.is_dir():
+        if store.name.startswith(_STORE) and store.is_dir():
             sizes = [entry.stat().st_size for entry in store.iterdir()]
             yield store.name, len(sizes), sum(sizes)
 

@@ -13,6 +13,7 @@ from tfdgm.contracts.condition import ConditionSpec
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import ArraySource, Modes, Source
 from tfdgm.contracts.forward import Forward
+from tfdgm.contracts.likelihood import Likelihood
 from tfdgm.contracts.objective import Loss, Objective
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.specs import BuildContext, DataSpec
@@ -98,12 +99,29 @@ class PartnerDecoder(PartnerNetwork):
         return super().__call__(x, context) + tf.cast(context.y, tf.float32)[:, None]
 
 
+class PartnerBernoulli(Likelihood):
+    """p(x|z) = prod_i Bernoulli(x_i; sigmoid(l_i)), the outputs being l."""
+
+    discrete = True
+
+    def output_shape(self, data: DataSpec) -> tuple[int, ...]:
+        return data.shape
+
+    def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
+        return tfd.Independent(tfd.Bernoulli(logits=outputs, dtype=tf.float32), 1)
+
+
 def _vectors() -> dict[str, Any]:
     return {}
 
 
 def _codes() -> dict[str, Any]:
     return {"prior": PartnerCodePrior(), "posterior": PartnerCodes()}
+
+
+def _binary() -> dict[str, Any]:
+    bits = DataSpec(shape=(8,), low=0.0, high=1.0, levels=2)
+    return {"data": PartnerData(spec=bits), "likelihood": PartnerBernoulli()}
 
 
 def _adversarial() -> dict[str, Any]:
@@ -118,6 +136,7 @@ def _labels() -> dict[str, Any]:
 SCORED: Mapping[str, Callable[[], dict[str, Any]]] = {
     "a VAE over vectors": _vectors,
     "a model over codes": _codes,
+    "a VAE of binary x": _binary,
     "a GAN": _adversarial,
     "a conditional VAE on data with labels, modes and features": _labels,
 }
