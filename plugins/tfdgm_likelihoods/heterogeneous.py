@@ -1,0 +1,156 @@
+"""The heterogeneous likelihood, for tables with columns of several kinds and missing values."""
+
+from typing import Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfdgm import BuildContext, Column, DataSpec, Likelihood, TableSpec
+from tfdgm_likelihoods.column_groups import ColumnGroup, LogCounts, Row, ordered_logits
+from tfdgm_likelihoods.levels import OnLevels
+from tfdgm_likelihoods.negative_binomial import GammaPoisson
+from tfdgm_likelihoods.scales import log_variable, standard_deviations
+
+#: Largest log mean of a count: float32 holds its exponential, and the counts drawn.
+_LARGEST_LOG_MEAN = 20.0
+#: Initial distance between the cut points of an ordinal column, in logits.
+_CUT = 1.0
+
+
+class Heterogeneous(Likelihood):
+    """p(x|z) = prod_j p_j(x_j | z) over the columns j of a table, each of its own family; one with a value missing is 1.
+
+    The factors are probabilities or densities of the numbers of x (see `tfdgm.Column`), given the decoder's outputs:
+
+        numeric      N(x; m, s^2), or Student's t with v degrees of freedom, location m and scale s
+        categorical  softmax of K logits; for two categories one logit
+        ordinal      P(k) = sigmoid(c_k - m) - sigmoid(c_{k-1} - m), cut points c_1 < .. < c_{K-1} (McCullagh 1980)
+        count        negative binomial or Poisson, with log mean = center + scale m in the units of the column
+
+    s, v, the cut points and the negative binomial's dispersion are learned for each column. Missing values do not
+    count, so that the ELBO is a bound on the log-probability of what is observed, if values are missing at random
+    (Nazabal et al. 2020; Mattei and Frellsen 2019). Draws are complete.
+
+    The examples may also be plain vectors: every dimension is then a numeric column.
+
+    Args:
+      numeric: family of the numeric columns.
+      counts: family of the count columns.
+      df: initial degrees of freedom v of Student's t, above 1.
+      smallest_scale: lower bound on every s, as a share of the standard deviation of its column. The likelihood of a
+        column in which one value is frequent grows without bound as s falls.
+    """
+
+    def __init__(
+        self,
+        *,
+        numeric: Literal["gaussian", "student_t"] = "gaussian",
+        counts: Literal["negative_binomial", "poisson"] = "negative_binomial",
+        df: float = 5.0,
+        smallest_scale: float = 0.01,
+    ) -> None:
+        self.require_positive("df", df, low=1.01)
+        self.require_positive("smallest_scale", smallest_scale, high=1.0)
+        self.numeric = numeric
+        self.counts = counts
+        self.df = df
+        self.smallest_scale = smallest_scale
+
+    def check(self, data: DataSpec) -> None:
+        if data.table is None:
+            self.require(
+                len(data.shape) == 1 and data.levels is None and not data.counts,
+                "requires a table, or vectors of real numbers",
+            )
+
+    def output_shape(self, data: DataSpec) -> tuple[int, ...]:
+        return (sum(column.width for column in _table(data).columns),)
+
+    def build(self, context: BuildContext) -> None:
+        self.table = _table(context.data)
+        self.group = {
+            kind: [j for j, column in enumerate(self.table.columns) if _family(column) == kind]
+            for kind in ("numeric", "binary", "count", "ordinal", "categorical")
+        }
+        if numeric := self.group["numeric"]:
+            self.initial_scales = standard_deviations(context)[self._places(numeric)].astype(np.float32)
+            self.log_scale = keras.Variable(np.log(self.initial_scales), name="log_scale")
+            if self.numeric == "student_t":
+                self.log_excess_df = log_variable(self.df - 1, [len(numeric)], trainable=True, name="log_excess_df")
+        if self.group["count"] and self.counts == "negative_binomial":
+            self.log_inverse_dispersion = log_variable(
+                1.0, [len(self.group["count"])], trainable=True, name="log_inverse_dispersion"
+            )
+        self.cuts = {}
+        for j in self.group["ordinal"]:
+            top = len(self.table.columns[j].categories) - 1
+            first = -_CUT * (top - 1) / 2
+            self.cuts[str(j)] = keras.Variable([first] + [np.log(_CUT)] * (top - 1), name=f"cuts_{j}")
+
+    def project(self) -> None:
+        if self.group["numeric"]:
+            smallest = tf.math.log(self.smallest_scale * self.initial_scales)
+            self.log_scale.assign(tf.maximum(self.log_scale.value, smallest))
+
+    def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
+        """Return the product over the columns; `mean()` of a count is the number of x of its mean."""
+        return Row(outputs, self._groups(outputs), self.table)
+
+    def _groups(self, outputs: tf.Tensor) -> list[ColumnGroup]:
+        """Return the columns of x with their distributions; those of one family with one number each are together."""
+        columns, groups = self.table.columns, []
+        if numeric := self.group["numeric"]:
+            location, scale = self._of(outputs, numeric), tf.exp(self.log_scale.value)
+            if self.numeric == "student_t":
+                elements = tfd.StudentT(1 + tf.exp(self.log_excess_df.value), location, scale)
+            else:
+                elements = tfd.Normal(location, scale)
+            groups.append(ColumnGroup(numeric, elements))
+        if binary := self.group["binary"]:
+            groups.append(ColumnGroup(binary, tfd.Bernoulli(logits=self._of(outputs, binary), dtype=tf.float32)))
+        if count := self.group["count"]:
+            center, scale = (
+                tf.constant([getattr(columns[j], name) for j in count], tf.float32) for name in ("center", "scale")
+            )
+            log_mean = tf.minimum(center + scale * self._of(outputs, count), _LARGEST_LOG_MEAN)
+            if self.counts == "poisson":
+                elements = tfd.Poisson(log_rate=log_mean)
+            else:
+                log_r = self.log_inverse_dispersion.value
+                elements = GammaPoisson(tf.exp(log_r), logits=log_mean - log_r)
+            groups.append(ColumnGroup(count, LogCounts(elements, center, scale)))
+        for j in self.group["ordinal"]:
+            groups.append(ColumnGroup([j], self._ordinal(outputs[..., self.table.places[j]], j)))
+        for j in self.group["categorical"]:
+            logits = outputs[..., self.table.places[j]]
+            groups.append(ColumnGroup([j], tfd.OneHotCategorical(logits=logits, dtype=tf.float32)))
+        return groups
+
+    def _ordinal(self, location: tf.Tensor, j: int) -> tfd.Distribution:
+        first, log_gaps = self.cuts[str(j)].value[:1], self.cuts[str(j)].value[1:]
+        cuts = tf.cumsum(tf.concat([first, tf.exp(log_gaps)], axis=0))
+        logits = ordered_logits(location, cuts)[..., None, :]
+        levels = DataSpec(shape=(), low=-1.0, high=1.0, levels=len(self.table.columns[j].categories))
+
+        def mean_level() -> tf.Tensor:
+            return tf.linalg.matvec(tf.exp(logits), tf.range(float(logits.shape[-1])))
+
+        return OnLevels(tfd.Categorical(logits=logits), mean_level, levels)
+
+    def _places(self, group: list[int]) -> list[int]:
+        return [self.table.places[j].start for j in group]
+
+    def _of(self, outputs: tf.Tensor, group: list[int]) -> tf.Tensor:
+        return tf.gather(outputs, self._places(group), axis=-1)
+
+
+def _family(column: Column) -> str:
+    if column.kind == "categorical" and column.width == 1:
+        return "binary"
+    return column.kind
+
+
+def _table(data: DataSpec) -> TableSpec:
+    return data.table or TableSpec(tuple(Column(f"x{j}") for j in range(data.size)))
