@@ -43,6 +43,10 @@ class DataSpec:
     def size(self) -> int:
         return math.prod(self.shape)
 
+    def restore(self, x: np.ndarray) -> np.ndarray:
+        """Return the original values of x `[..., *shape]`: those before `scaling`."""
+        return x if self.scaling is None else self.scaling.restore(x)
+
 
 @dataclasses.dataclass(frozen=True)
 class LatentSpec:

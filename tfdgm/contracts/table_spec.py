@@ -44,6 +44,10 @@ class Column:
     decimals: int | None = None
     missing: bool = False
 
+    def __str__(self) -> str:
+        of = f" of {len(self.categories)}" if self.categories else ""
+        return f"{self.name} {self.kind}{of}{', with missing values' if self.missing else ''}"
+
     @property
     def width(self) -> int:
         """Number of its numbers in x."""
