@@ -63,8 +63,8 @@ class Npz(Data):
             self._check(name, rows, train)
         self.require(
             scaling is None or not self._integer,
-            f"{path}: scaling = {scaling!r} requires floating-point values, but 'train' has integers, which are divided "
-            "by 255; store them as floats",
+            f"{path}: scaling = {scaling!r} requires floating-point values, but 'train' has integers, which are "
+            "divided by 255; store them as floats",
         )
         self.scaling = None if scaling is None else Scaling.fitted((piece for _, piece in _pieces(train)), scaling)
         unit = 255.0 if self._integer else 1.0

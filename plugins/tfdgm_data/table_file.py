@@ -27,10 +27,7 @@ def read_table(path: Path) -> Any:
     if separator is None and not is_parquet:
         raise UserError(f"data.table: {path} must be a .csv, .tsv, .csv.gz or .parquet file")
     try:
-        if is_parquet:
-            table = pandas.read_parquet(path)
-        else:
-            table = pandas.read_csv(path, sep=separator, low_memory=False)
+        table = pandas.read_parquet(path) if is_parquet else pandas.read_csv(path, sep=separator, low_memory=False)
     except FileNotFoundError:
         raise UserError(f"data.table: file not found: {path}") from None
     except IsADirectoryError:
@@ -38,7 +35,7 @@ def read_table(path: Path) -> Any:
     except PermissionError:
         raise UserError(f"data.table: permission denied: {path}") from None
     except ImportError as error:
-        raise UserError(f'data.table: {path} requires an extra package: pip install "tfdgm[tables]" ({error})') from None
+        raise UserError(f'data.table: {path} requires more: pip install "tfdgm[tables]" ({error})') from None
     except Exception as error:  # parsers raise many kinds for damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"data.table: cannot read {path}: {reason}") from None

@@ -23,18 +23,18 @@ _SPEED = 10.0
 
 
 class Heterogeneous(Likelihood):
-    """p(x|z) = prod_j p_j(x_j | z) over the columns j of a table, each of its own family; one with a value missing is 1.
+    """p(x|z) = prod_j p_j(x_j | z) over those columns j of a table whose values are observed, each of its own family.
 
-    The factors are probabilities or densities of the numbers of x (see `tfdgm.Column`), given the decoder's outputs:
+    The factors are probabilities or densities of the numbers of x (see `tfdgm.Column`), given the decoder's outputs m:
 
         numeric      N(x; m, s^2), or Student's t with v degrees of freedom, location m and scale s
         categorical  softmax of K logits; for two categories one logit
         ordinal      P(k) = sigmoid(c_k - m) - sigmoid(c_{k-1} - m), cut points c_1 < .. < c_{K-1} (McCullagh 1980)
         count        negative binomial or Poisson, with log mean = center + scale m in the units of the column
 
-    s, v, the cut points and the negative binomial's dispersion are learned for each column, and the outputs are m. Missing values do not
-    count, so that the ELBO is a bound on the log-probability of what is observed, if values are missing at random
-    (Nazabal et al. 2020; Mattei and Frellsen 2019). Draws are complete.
+    s, v, the cut points and the negative binomial's dispersion are learned for each column. Since missing values do not
+    count, the ELBO is a bound on the log-probability of what is observed, if values are missing at random (Nazabal et
+    al. 2020; Mattei and Frellsen 2019). Draws are complete.
 
     The examples may also be plain vectors: every dimension is then a numeric column.
 

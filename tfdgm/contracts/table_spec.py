@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tfdgm.contracts.scaling import Scaling
-
 ColumnKind = Literal["numeric", "categorical", "ordinal", "count"]
 #: Draws of numbers are rounded to this share of their column's scale: float32 holds no more digits.
 _RESOLUTION = 1e-6

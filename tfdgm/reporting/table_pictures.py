@@ -132,11 +132,11 @@ def _scatter(axes: "Axes", data: _Values, draws: _Values, first: int, second: in
         limits.append(_limits(data.columns[place], data.values[place], draws.values[place]))
     random = np.random.RandomState(0)
     for rows, colour in ((data, _DATA), (draws, _DRAWS)):
-        points = [
+        across, up = [
             rows.values[place] + (random.uniform(-0.3, 0.3, len(rows.numbers)) if data.columns[place].categories else 0)
             for place in (first, second)
         ]
-        axes.scatter(*points, s=3, alpha=0.35, linewidths=0, color=colour, rasterized=True)
+        axes.scatter(across, up, s=3, alpha=0.35, linewidths=0, color=colour, rasterized=True)
     axes.set(xlim=limits[0], ylim=limits[1])
 
 
@@ -162,7 +162,7 @@ def marginals(data: _Values, draws: _Values) -> "Figure":
 
 def _histogram(axes: "Axes", column: Column, data: np.ndarray, draws: np.ndarray) -> None:
     low, high = _limits(column, data, draws)
-    edges = np.linspace(low, high, _BINS + 1)
+    edges: Any = np.linspace(low, high, _BINS + 1)
     if column.categories:
         edges = np.arange(len(column.categories) + 1) - 0.5
     elif column.decimals == 0 and high - low <= _BINS:
@@ -231,7 +231,10 @@ def _figure(size: tuple[float, float], rows: int, columns: int) -> tuple["Figure
 def _ticks(axes: "Axes", column: Column, axis: str, named: bool) -> None:
     """Label an axis with the column's categories, unless they are too many; without names if another panel has them."""
     if not named:
-        axes.tick_params(**{"labelbottom" if axis == "x" else "labelleft": False})
+        if axis == "x":
+            axes.tick_params(labelbottom=False)
+        else:
+            axes.tick_params(labelleft=False)
     if column.categories:
         shown = range(len(column.categories) if len(column.categories) <= _NAMED_CATEGORIES else 0)
         names = [str(column.categories[code])[:12] for code in shown]

@@ -28,9 +28,9 @@ _NAMED = 3
 
 
 def data_scale_warnings(built: Built) -> list[str]:
-    """Return warnings about up to 1,000 evenly spaced training examples, with the remedy; none for grey levels and counts.
+    """Return the `scale_warnings`, or else the `likelihood_scale_warnings`, with the remedy.
 
-    These are the `scale_warnings`, or else the `likelihood_scale_warnings`.
+    Up to 1,000 evenly spaced training examples are examined; grey levels and counts are not.
 
     Raises:
       UserError: an example contains NaN or infinity.

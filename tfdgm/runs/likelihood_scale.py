@@ -38,6 +38,6 @@ def likelihood_scale_warnings(built: Built, x: np.ndarray) -> list[str]:
     return [
         f"{np.sum(ratio > _FAR):,} of {ratio.size:,} columns of x are far from what {likelihood.display_name()} "
         f"expects, and training would begin at an enormous loss: {place} is {distance[worst]:.3g} from the untrained "
-        f"mean, {ratio[worst]:.3g} times the standard deviation of p(x|z), {deviation[worst]:.3g}. Standardise the data, "
-        "or begin from a larger scale of the likelihood"
+        f"mean, {ratio[worst]:.3g} times the standard deviation of p(x|z), {deviation[worst]:.3g}. Standardise the "
+        "data, or begin from a larger scale of the likelihood"
     ]
