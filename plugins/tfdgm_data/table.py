@@ -15,6 +15,8 @@ from tfdgm_data.table_file import read_table
 _SPLITS = ("train", "validation", "test")
 #: Order in which one uniform number chooses a row's split, so that other shares move few rows.
 _HELD_OUT = ("test", "validation")
+#: The code of a missing category, whose one-hot vector is 0.
+_NO_CATEGORY = -1.0
 
 
 class Table(Data):
@@ -71,7 +73,12 @@ class Table(Data):
         values = {name: column_values(table[name], types.get(name)) for name in kept}
         columns = [self._column(name, each, rows["train"], scaling) for name, each in values.items()]
         numbers = [_scaled(each.numbers, column) for each, column in zip(values.values(), columns, strict=True)]
-        x = np.stack(numbers, axis=1).astype(np.float32)
+        observed = [np.isfinite(each) for each, column in zip(numbers, columns, strict=True) if column.missing]
+        known = [
+            np.nan_to_num(each, nan=_NO_CATEGORY if column.width > 1 else 0.0)
+            for each, column in zip(numbers, columns, strict=True)
+        ]
+        x = np.stack([*known, *observed], axis=1).astype(np.float32)
         self._rows = {split: x[positions] for split, positions in rows.items()}
         self.table = TableSpec(tuple(columns))
         self.spec = DataSpec(shape=(self.table.size,), table=self.table)
@@ -114,25 +121,17 @@ class Table(Data):
         return {split: ArraySource(rows) for split, rows in self._rows.items()}
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
-        """Map one number a column, NaN where missing, to x: one-hot categories, 0 where missing, and what is observed.
+        """Map rows to x: the codes of more than two categories become one-hot, and 0 where missing.
 
         Args:
-          rows: `[batch, columns]`.
+          rows: `[batch, columns + columns with missing values]`: a number for each column, then what is observed.
         """
-        x = []
-        for column, values in zip(self.table.columns, tf.unstack(rows, axis=1), strict=True):
-            known = tf.where(tf.math.is_nan(values), 0.0, values)
-            if column.width == 1:
-                x.append(known[:, None])
-            else:
-                codes = tf.where(tf.math.is_nan(values), -1, tf.cast(known, tf.int32))
-                x.append(tf.one_hot(codes, column.width))
-        x += [
-            tf.where(tf.math.is_nan(rows[:, j, None]), 0.0, 1.0)
-            for j, column in enumerate(self.table.columns)
-            if column.missing
+        columns = self.table.columns
+        numbers = [
+            rows[:, place, None] if column.width == 1 else tf.one_hot(tf.cast(rows[:, place], tf.int32), column.width)
+            for place, column in enumerate(columns)
         ]
-        return tf.concat(x, axis=1)
+        return tf.concat([*numbers, rows[:, len(columns) :]], axis=1)
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -143,7 +142,7 @@ class Table(Data):
 
 
 def _scaled(numbers: np.ndarray, column: Column) -> np.ndarray:
-    """Return the one number of each value in x, `[rows]` float64: the code of a category, NaN where missing."""
+    """Return one number for each value `[rows]` float64: that of x, or the code of a category; NaN where missing."""
     if column.kind == "categorical":
         return numbers
     if column.kind == "ordinal":

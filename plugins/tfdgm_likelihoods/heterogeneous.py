@@ -78,8 +78,9 @@ class Heterogeneous(Likelihood):
             for kind in ("numeric", "binary", "count", "ordinal", "categorical")
         }
         if numeric := self.group["numeric"]:
-            self.initial_scales = standard_deviations(context)[self._places(numeric)].astype(np.float32)
-            self.log_scale = _variable(np.log(self.initial_scales), "log_scale")
+            log_deviations = np.log(standard_deviations(context)[self._places(numeric)])
+            self.log_scale = _variable(log_deviations, "log_scale")
+            self.lowest = _variable(log_deviations + np.log(self.smallest_scale), "lowest", trainable=False)
             if self.numeric == "student_t":
                 self.log_excess_df = _variable(np.full(len(numeric), np.log(self.df - 1)), "log_excess_df")
         if self.group["count"] and self.counts == "negative_binomial":
@@ -92,8 +93,7 @@ class Heterogeneous(Likelihood):
 
     def project(self) -> None:
         if self.group["numeric"]:
-            smallest = tf.math.log(self.smallest_scale * self.initial_scales) / _SPEED
-            self.log_scale.assign(tf.maximum(self.log_scale.value, smallest))
+            self.log_scale.assign(tf.maximum(self.log_scale.value, self.lowest.value))
 
     def distribution(self, outputs: tf.Tensor) -> tfd.Distribution:
         """Return the product over the columns; `mean()` of a count is the number of x of its mean."""
@@ -147,8 +147,8 @@ class Heterogeneous(Likelihood):
         return tf.gather(outputs, self._places(group), axis=-1)
 
 
-def _variable(parameter: np.ndarray, name: str) -> keras.Variable:
-    return keras.Variable((parameter / _SPEED).astype(np.float32), name=name)
+def _variable(parameter: np.ndarray, name: str, *, trainable: bool = True) -> keras.Variable:
+    return keras.Variable((parameter / _SPEED).astype(np.float32), trainable=trainable, name=name)
 
 
 def _value(variable: keras.Variable) -> tf.Tensor:

@@ -196,10 +196,9 @@ def test_scaled_columns_are_standardised_over_the_training_split_alone(tmp_path)
     assert x.dtype == np.float32 and data.splits()["train"].nbytes == 20 * 4 * 3 * 4
     flat = train.reshape(-1, 3)
     np.testing.assert_allclose(x, (train - flat.mean(axis=0)) / flat.std(axis=0), rtol=1e-4, atol=1e-5)  # float32
-    np.testing.assert_allclose(
-        data.spec.restore(data.splits()["test"].gather(np.arange(7))), test, rtol=1e-4, atol=1e-4
-    )
-    seen = np.concatenate([x, data.splits()["test"].gather(np.arange(7))])
+    others = data.splits()["test"].gather(np.arange(7))
+    np.testing.assert_allclose(data.spec.restore(others), test, rtol=0, atol=1e-2)  # float32, of a scale of 3,000
+    seen = np.concatenate([x, others])
     assert (data.spec.low, data.spec.high) == (seen.min(), seen.max())
     assert data.describe()["log_volume"] == pytest.approx(4 * np.log(flat.std(axis=0)).sum())
 

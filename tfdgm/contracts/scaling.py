@@ -1,8 +1,8 @@
 """An affine change of units: x = (value - center) / scale."""
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,11 @@ class Scaling:
 
     center: tuple[float, ...]
     scale: tuple[float, ...]
+
+    @staticmethod
+    def parsed(fields: Mapping[str, Any]) -> "Scaling":
+        """Return the scaling whose `dataclasses.asdict` was written as JSON and read again."""
+        return Scaling(tuple(fields["center"]), tuple(fields["scale"]))
 
     @staticmethod
     def fitted(pieces: Iterable[np.ndarray], method: Method) -> "Scaling":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -83,6 +84,12 @@ class TableSpec:
     """
 
     columns: tuple[Column, ...]
+
+    @staticmethod
+    def parsed(fields: Mapping[str, Any]) -> "TableSpec":
+        """Return the specification whose `dataclasses.asdict` was written as JSON and read again."""
+        columns = ({**column, "categories": tuple(column["categories"])} for column in fields["columns"])
+        return TableSpec(tuple(Column(**column) for column in columns))
 
     @cached_property
     def places(self) -> tuple[slice, ...]:
