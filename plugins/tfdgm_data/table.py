@@ -47,7 +47,7 @@ class Table(Data):
         self,
         *,
         path: str,
-        types: Mapping[str, Any] | None = None,
+        types: dict[str, Any] | None = None,
         drop: Sequence[str] = (),
         scaling: Literal["standard", "minmax"] | None = "standard",
         split_column: str | None = None,

@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     table.loc[random.rand(ROWS) < 0.2, "city"] = None
     table.to_csv(folder / "people.csv", index=False)
     bindings = f"""
-path = "{folder / "people.csv"}"
+data.table.path = "{folder / "people.csv"}"
 steps = 400
 experiment.validate_every = 400
 experiment.latent_size = 2

@@ -322,7 +322,7 @@ def stand_in(name, folder):
     if name.startswith("tables/"):
         rows = "".join(f"{place / 7},{'abc'[place % 3]}\n" for place in range(600))
         (folder / "rows.csv").write_text(f"number,name\n{rows}")
-        return f'path = "{folder / "rows.csv"}"'
+        return f'data.table.path = "{folder / "rows.csv"}"'
     if name not in EXAMPLES:
         return STAND_INS.get(name, "")
     random = np.random.RandomState(0)
