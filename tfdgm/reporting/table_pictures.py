@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfdgm.contracts.data import evenly
 from tfdgm.contracts.specs import DataSpec
 from tfdgm.contracts.table_spec import Column, TableSpec
 from tfdgm.reporting.pictures import plain_style
@@ -131,9 +132,11 @@ def _scatter(axes: "Axes", data: _Values, draws: _Values, first: int, second: in
     for place in (first, second):
         limits.append(_limits(data.columns[place], data.values[place], draws.values[place]))
     random = np.random.RandomState(0)
+    shown = min(len(data.numbers), len(draws.numbers))  # as many of both, or one would hide the other
     for rows, colour in ((data, _DATA), (draws, _DRAWS)):
         across, up = [
-            rows.values[place] + (random.uniform(-0.3, 0.3, len(rows.numbers)) if data.columns[place].categories else 0)
+            rows.values[place][evenly(len(rows.numbers), shown)]
+            + (random.uniform(-0.3, 0.3, shown) if data.columns[place].categories else 0)
             for place in (first, second)
         ]
         axes.scatter(across, up, s=3, alpha=0.35, linewidths=0, color=colour, rasterized=True)
