@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Source, UserError
+from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Scaling, Source, UserError
 from tfdgm_data.npz_file import load
+from tfdgm_data.rescaled import Rescaled
 
 _SPLITS = ("train", "validation", "test")
 _CHECKED_AT_ONCE = 1 << 24
@@ -20,7 +21,8 @@ _LARGEST_COUNT = 1 << 24
 class Npz(Data):
     """The array `train`, and `validation` and `test` if present, of a `.npz` file.
 
-    Each has shape `[examples, *shape]`. Integers in 0..255 are divided by 255; floating-point values are not scaled.
+    Each has shape `[examples, *shape]`. Integers in 0..255 are divided by 255; floating-point values are scaled as
+    `scaling` says, which suits columns of any units, and draws are written in the original ones.
     When the run starts, the whole file is read once: its checksums are verified, and every value must be finite in
     float32.
 
@@ -29,13 +31,28 @@ class Npz(Data):
 
     Args:
       path: the file.
+      scaling: of floating-point values, for each entry of the last axis: "standard" to mean 0 and standard deviation 1,
+        "minmax" to the range from 0 to 1, over the training split; None takes them as they are. An NLL is that of x;
+        `log_volume` in run.json is what to add for the NLL of the original values.
       low: lower end of the range of x; None takes the smallest value of all splits.
       high: upper end of the range of x; None takes the largest. All values must lie in the range.
       counts: whether x is counts, for `likelihood.negative_binomial`: whole numbers from 0 to 2^24, which float32 holds
         exactly, stored as integers or as floats, and not scaled.
     """
 
-    def __init__(self, *, path: str, low: float | None = None, high: float | None = None, counts: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        path: str,
+        scaling: Literal["standard", "minmax"] | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        counts: bool = False,
+    ) -> None:
+        self.require(
+            scaling is None or (low is None and high is None and not counts),
+            f"scaling = {scaling!r} excludes low, high and counts: it gives x a range of its own",
+        )
         self.path = path
         self.counts = counts
         arrays = load(Path(path), (*_SPLITS, *(f"{name}_labels" for name in _SPLITS)), needed="train")
@@ -44,8 +61,14 @@ class Npz(Data):
         self._integer = np.issubdtype(train.dtype, np.integer) and not counts
         for name, rows in arrays.items():
             self._check(name, rows, train)
-        scale = 255.0 if self._integer else 1.0
-        ranges = {name: tuple(end / scale for end in _range(rows)) for name, rows in arrays.items()}
+        self.require(
+            scaling is None or not self._integer,
+            f"{path}: scaling = {scaling!r} requires floating-point values, but 'train' has integers, which are "
+            "divided by 255; store them as floats",
+        )
+        self.scaling = None if scaling is None else Scaling.fitted((piece for _, piece in _pieces(train)), scaling)
+        unit = 255.0 if self._integer else 1.0
+        ranges = {name: tuple(end / unit for end in _range(rows, self.scaling)) for name, rows in arrays.items()}
         self.spec = DataSpec(
             shape=train.shape[1:],
             low=(0.0 if self._integer or counts else min(lowest for lowest, _ in ranges.values()))
@@ -56,6 +79,7 @@ class Npz(Data):
             image_shape=_image_shape(train.shape[1:]),
             condition=self._condition(labels, arrays),
             counts=counts,
+            scaling=self.scaling,
         )
         for name, (lowest, highest) in ranges.items():
             self.require(
@@ -130,6 +154,8 @@ class Npz(Data):
                 raise UserError(f"{self.display_name()}: {where} has {problem}, the first at {at}")
 
     def splits(self) -> dict[str, Source]:
+        if self.scaling is not None:
+            return {name: Rescaled(rows, self.scaling, self._labels.get(name)) for name, rows in self._splits.items()}
         return {name: ArraySource(rows, self._labels.get(name)) for name, rows in self._splits.items()}
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
@@ -138,7 +164,10 @@ class Npz(Data):
         return x / 255.0 if self._integer else x
 
     def describe(self) -> dict[str, Any]:
-        return {"source": self.path, "split": {name: len(rows) for name, rows in self._splits.items()}}
+        facts: dict[str, Any] = {"source": self.path, "split": {name: len(rows) for name, rows in self._splits.items()}}
+        if self.scaling is not None:
+            facts["log_volume"] = self.scaling.log_volume(self.spec.shape)
+        return facts
 
 
 def _pieces(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -148,8 +177,10 @@ def _pieces(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         yield start, rows[start : start + at_once]
 
 
-def _range(rows: np.ndarray) -> tuple[float, float]:
-    ends = [(float(piece.min()), float(piece.max())) for _, piece in _pieces(rows)]
+def _range(rows: np.ndarray, scaling: Scaling | None) -> tuple[float, float]:
+    """Return the smallest and the largest value of x, before integers are divided."""
+    scaled = (piece if scaling is None else scaling.apply(piece) for _, piece in _pieces(rows))
+    ends = [(float(piece.min()), float(piece.max())) for piece in scaled]
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 

@@ -175,7 +175,7 @@ def test_a_png_of_samples_has_one_tile_per_sample(trained_workdir, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["sample", "--output=a.gif"], ".png or .npz"),
+        (["sample", "--output=a.gif"], ".png, .npz, .csv or .parquet"),
         (["sample", "--output=nowhere/a.png"], "no folder nowhere"),
         (["sample", "--output=a.png", "--num=0"], "--num must be at least 1"),
         (["eval", "--split=tset"], "no split 'tset'"),

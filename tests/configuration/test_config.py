@@ -326,6 +326,10 @@ def stand_in(name, folder):
             pixels = np.random.RandomState(number).randint(256, size=(24, 40, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
         return f'data.image_folder.path = "{folder / "images"}"'
+    if name.startswith("tables/"):
+        rows = "".join(f"{place / 7},{'abc'[place % 3]}\n" for place in range(600))
+        (folder / "rows.csv").write_text(f"number,name\n{rows}")
+        return f'data.table.path = "{folder / "rows.csv"}"'
     if name not in EXAMPLES:
         return STAND_INS.get(name, "")
     random = np.random.RandomState(0)

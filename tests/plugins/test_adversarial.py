@@ -132,7 +132,7 @@ def test_the_gradient_of_a_gaussian_draw_reaches_the_learned_scale():
     with tf.GradientTape() as tape:
         example = built.model.example(built.model.likelihood.distribution(tf.zeros([6, 3])), context())
     # x = s eps, so that dx / dlog s = x; float32
-    np.testing.assert_allclose(tape.gradient(example, log_scale), example.numpy().sum(), rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(example, log_scale), example.numpy().sum(axis=0), rtol=1e-5)
 
 
 def test_draws_of_bernoulli_pixels_are_0_or_1_with_the_gradient_of_their_mean():

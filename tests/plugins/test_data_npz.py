@@ -187,3 +187,29 @@ def test_arrays_that_do_not_fit_in_memory_are_reported(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tfdgm_data.npz_file._fill", full)
     assert "do not fit in memory; store them uncompressed by numpy.savez" in refused(path)
+
+
+def test_scaled_columns_are_standardised_over_the_training_split_alone(tmp_path):
+    train, test = FLOATS * [1e-3, 1, 1e4] + 5, 3.0 * FLOATS[:7].astype(float)
+    data = Npz(path=saved(tmp_path, train=train, test=test), scaling="standard")
+    x = data.splits()["train"].gather(np.arange(20))
+    assert x.dtype == np.float32 and data.splits()["train"].nbytes == 20 * 4 * 3 * 4
+    flat = train.reshape(-1, 3)
+    np.testing.assert_allclose(x, (train - flat.mean(axis=0)) / flat.std(axis=0), rtol=1e-4, atol=1e-5)  # float32
+    others = data.splits()["test"].gather(np.arange(7))
+    np.testing.assert_allclose(data.spec.restore(others), test, rtol=0, atol=1e-2)  # float32, of a scale of 3,000
+    seen = np.concatenate([x, others])
+    assert (data.spec.low, data.spec.high) == (seen.min(), seen.max())
+    assert data.describe()["log_volume"] == pytest.approx(4 * np.log(flat.std(axis=0)).sum())
+
+
+def test_minmax_gives_the_unit_range(tmp_path):
+    data = Npz(path=saved(tmp_path, train=FLOATS * 1e3 - 7), scaling="minmax")
+    x = data.splits()["train"].gather(np.arange(20))
+    assert x.min() == 0 and x.max() == pytest.approx(1, abs=1e-6)
+
+
+def test_scaling_is_for_floats_and_leaves_no_range_to_give(tmp_path):
+    assert "scaling = 'minmax' requires floating-point" in refused(saved(tmp_path, train=BYTES), scaling="minmax")
+    with pytest.raises(UserError, match="scaling = 'standard' excludes low, high and counts"):
+        Npz(path=saved(tmp_path, train=FLOATS), scaling="standard", low=0.0)

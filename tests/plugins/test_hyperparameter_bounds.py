@@ -18,6 +18,7 @@ from tfdgm_data.ring import Ring
 from tfdgm_data.swiss_roll import SwissRoll
 from tfdgm_likelihoods.discretized_logistic import DiscretizedLogistic
 from tfdgm_likelihoods.gaussian import Gaussian as GaussianLikelihood
+from tfdgm_likelihoods.heterogeneous import Heterogeneous
 from tfdgm_likelihoods.negative_binomial import NegativeBinomial
 from tfdgm_likelihoods.student_t import StudentT
 from tfdgm_networks.mlp import MLP
@@ -141,6 +142,12 @@ BOUNDS = {
     "student_t.df": (lambda value: points_experiment(likelihood=StudentT(df=value, learned_df=True)), 1.01, 1e6),
     "student_t.scale": (
         lambda value: points_experiment(likelihood=StudentT(scale=value, learned_scale=True)), 1e-6, 1e6,
+    ),
+    "heterogeneous.df": (
+        lambda value: points_experiment(likelihood=Heterogeneous(numeric="student_t", df=value)), 1.01, 1e6,
+    ),
+    "heterogeneous.smallest_scale": (
+        lambda value: points_experiment(likelihood=Heterogeneous(smallest_scale=value)), 1e-6, 1.0,
     ),
     "negative_binomial.inverse_dispersion": (
         lambda value: points_experiment(data=Counts(), likelihood=NegativeBinomial(inverse_dispersion=value)),

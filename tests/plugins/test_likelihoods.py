@@ -13,6 +13,7 @@ from tfdgm_likelihoods.bernoulli import Bernoulli
 from tfdgm_likelihoods.categorical import Categorical
 from tfdgm_likelihoods.discretized_logistic import DiscretizedLogistic
 from tfdgm_likelihoods.gaussian import Gaussian
+from tfdgm_likelihoods.student_t import StudentT
 
 from tfdgm import BuildContext, DataSpec, LatentSpec, UserError
 from tfdgm.contracts.component import named_variables, trainable
@@ -266,3 +267,31 @@ def test_the_shared_scale_is_learned_and_that_of_the_decoder_needs_no_variable()
         float(tape.gradient(log_prob, shared.log_scale.value)) > 1
     )  # x is at the end of the range: 12 pixels want more
     assert trainable(named_variables(built(DiscretizedLogistic(scale_from="decoder"), GREY))) == {}
+
+
+@pytest.mark.parametrize("kind", [Gaussian, StudentT])
+def test_a_learned_scale_starts_at_the_standard_deviation_of_the_training_examples(kind):
+    rows = np.random.RandomState(0).randn(3_000, 3) * [1e-3, 5.0, 0.0] + 7
+    few = rows[np.linspace(0, 2_999, 1_000).round().astype(int)]
+
+    def scale(shape, **settings):
+        likelihood = kind(**settings)
+        wide = rows.reshape(3_000, *shape)
+        context = BuildContext(DataSpec(shape=shape), LatentSpec(2), 3_000, lambda indices: wide[indices], 0)
+        likelihood.build(context)
+        return np.exp(likelihood.log_scale.numpy())
+
+    deviations = np.array([few[:, 0].std(), few[:, 1].std(), 1.0])  # of a constant column 1
+    np.testing.assert_allclose(scale((3,), learned_scale=True), deviations, rtol=1e-4)  # float32
+    pooled = np.sqrt(np.mean(deviations**2))
+    assert scale((3,), learned_scale=True, per_dimension=False) == pytest.approx(pooled, rel=1e-4)
+    assert scale((1, 3), learned_scale=True) == pytest.approx(pooled, rel=1e-4)
+    assert scale((3,)) == pytest.approx(0.1) and scale((3,), scale=2.0) == pytest.approx(2.0)
+    np.testing.assert_allclose(scale((3,), scale=2.0, learned_scale=True), [2.0, 2.0, 2.0], rtol=1e-6)
+
+
+def test_a_learned_scale_does_not_start_beyond_its_bounds():
+    rows = 1e7 * np.random.RandomState(0).randn(100, 3)
+    context = BuildContext(DataSpec(shape=(3,)), LatentSpec(2), 100, lambda indices: rows[indices], 0)
+    with pytest.raises(UserError, match=r"must be between 1e-06 and 1e\+06; scale the data"):
+        Gaussian(learned_scale=True).build(context)

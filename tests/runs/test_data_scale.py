@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small import Points, context, digits_experiment, points_experiment
+from tfdgm_data.npz import Npz
+from tfdgm_likelihoods.gaussian import Gaussian
 
-from tfdgm import ArraySource, DataSpec, UserError
+from tfdgm import ArraySource, Column, DataSpec, TableSpec, UserError
 from tfdgm.contracts.data import evenly
 from tfdgm.contracts.registry import find, load
 from tfdgm.runs.data_scale import data_scale_warnings, scale_warnings
@@ -103,7 +105,7 @@ def test_examples_that_the_data_makes_infinite_are_refused_by_number():
 
 
 PACKAGED = [plugin for plugin in find() if plugin.kind == "data" and plugin.package == "tfdgm"]
-OF_FILES = ("npz", "image_folder", "tfds", "mnist", "fashion_mnist", "cifar10")
+OF_FILES = ("npz", "table", "image_folder", "tfds", "mnist", "fashion_mnist", "cifar10")
 WITHOUT_FILES = [plugin for plugin in PACKAGED if plugin.name not in OF_FILES]
 
 
@@ -119,3 +121,30 @@ def test_the_source_of_the_rows_may_be_smaller_than_the_sample():
     built = points_experiment(data=Points(rows=NORMAL[:40, :3]), batch_size=4).build()
     assert isinstance(built.experiment.train, ArraySource) and len(built.experiment.train) == 24
     assert data_scale_warnings(built) == []
+
+
+def test_the_scaling_that_the_data_offers_is_the_remedy(tmp_path):
+    rows = 1_000 * np.random.RandomState(0).randn(100, 3)
+    np.savez(tmp_path / "rows.npz", train=rows.astype(np.float32))
+    path = str(tmp_path / "rows.npz")
+    (line,) = data_scale_warnings(points_experiment(data=Npz(path=path)).build())
+    assert "beyond 100" in line and line.endswith('.scaling = "standard" does so')
+    assert data_scale_warnings(points_experiment(data=Npz(path=path, scaling="standard")).build()) == []
+
+
+def test_data_far_from_a_fixed_scale_is_told_and_none_that_only_an_adversary_sees():
+    rows = 50 * np.random.RandomState(0).randn(100, 3)
+    distance = np.sqrt(np.mean(rows[:60] ** 2, axis=0)).max()
+    built = points_experiment(data=Points(rows=rows), likelihood=Gaussian(scale=0.1)).build()
+    (line,) = data_scale_warnings(built)
+    assert f"is {distance:.3g} from the untrained mean, {distance / 0.1:.3g} times the standard deviation" in line
+    assert data_scale_warnings(points_experiment(data=Points(rows=rows), likelihood=Gaussian(scale=1.0)).build()) == []
+    learned = points_experiment(data=Points(rows=rows), likelihood=Gaussian(learned_scale=True))
+    assert data_scale_warnings(learned.build()) == []
+
+
+def test_columns_of_a_table_have_their_names():
+    table = TableSpec((Column("height"), Column("city", "categorical", ("a", "b", "c")), Column("income")))
+    x = np.random.RandomState(0).randn(100, 5) * [1, 1, 1, 1, 1e4]
+    (line,) = scale_warnings(DataSpec(shape=(5,), table=table), x)
+    assert "column 'income' has mean" in line

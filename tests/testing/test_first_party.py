@@ -1,6 +1,7 @@
 """All installed plugins pass the kit, as a third party's would: with defaults, or what a plugin requires."""
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -23,6 +24,11 @@ def images(folder):
     return {"path": str(folder), "size": 4}
 
 
+def table(folder):
+    pandas.DataFrame({"number": np.linspace(0, 1, 20), "name": ["a", "b", "c", None] * 5}).to_csv(folder / "rows.csv")
+    return {"path": str(folder / "rows.csv"), "drop": ("Unnamed: 0",)}
+
+
 def labelled(*shape):
     """Make images as Keras stores them."""
 
@@ -37,7 +43,7 @@ def labelled(*shape):
 
 
 #: What the plugins without a default need, made in a folder.
-REQUIRED = {"data.npz": npz, "data.image_folder": images}
+REQUIRED = {"data.npz": npz, "data.image_folder": images, "data.table": table}
 #: What stands in for a download.
 DOWNLOADED = {
     "data.mnist": labelled(28, 28),

@@ -199,7 +199,8 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, st
     import numpy as np
 
     from tfdgm.reporting.pictures import can_draw, save_examples
-    from tfdgm.trained.sampling import by_label, draw, reconstruct, save_samples
+    from tfdgm.reporting.table_pictures import can_draw_table, save_table_pictures
+    from tfdgm.trained.sampling import by_label, draw, examples, reconstruct, save_samples
 
     spec, step = built.experiment.data.spec, int(built.state.step.numpy())
     num = _NUM_PICTURES if spec.image_shape else 2_500
@@ -210,7 +211,9 @@ def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, st
         pairs = reconstruct(built, split, _NUM_PICTURES // 2)
     if not built.devices.is_chief:
         return {}
-    save_samples(workdir.samples / f"samples-{step}.npz", samples)
+    save_samples(workdir.samples / f"samples-{step}.npz", samples, spec)
+    if can_draw_table(spec):
+        return save_table_pictures(workdir.samples, step, spec, examples(built, split, num), samples.x)
     if not can_draw(spec):
         return {}
     path = workdir.samples / f"samples-{step}.png"

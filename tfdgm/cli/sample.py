@@ -1,5 +1,6 @@
 """Draws z from the prior and x from p(x|z). A .png file shows E[x|z] of images, or x of points in the plane; an .npz
-file holds the arrays x, mean (E[x|z]) and z, and y in a model of labels. A picture then has a row for each label.
+file holds the arrays x, mean (E[x|z]) and z, and y in a model of labels. A picture then has a row for each label. A
+.csv or .parquet file holds x as a table, with the columns, units and categories of the data.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def define_flags(values: flags.FlagValues) -> None:
     define_trained_flags(values)
     flags.DEFINE_integer("num", 64, "number of draws", flag_values=values)
-    flags.DEFINE_string("output", None, "file to write, .png or .npz", flag_values=values)
+    flags.DEFINE_string("output", None, "file to write: .png, .npz, .csv or .parquet", flag_values=values)
     flags.DEFINE_integer("seed", 0, "seed of the draws", flag_values=values)
     flags.DEFINE_string(
         "label",
@@ -31,8 +32,10 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
-    if not values.output or Path(values.output).suffix not in (".png", ".npz"):
-        raise UserError(f"--output must name a .png or .npz file, got {values.output!r}")
+    from tfdgm.trained.tables import TABLE_SUFFIXES, check_table, save_table
+
+    if not values.output or Path(values.output).suffix not in (".png", ".npz", *TABLE_SUFFIXES):
+        raise UserError(f"--output must name a .png, .npz, .csv or .parquet file, got {values.output!r}")
     output = Path(values.output)
     if not output.parent.is_dir():
         raise UserError(f"--output: there is no folder {output.parent}")
@@ -42,6 +45,9 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         from tfdgm.reporting.pictures import save_examples
         from tfdgm.trained.sampling import by_label, draw, save_samples
 
+        spec = built.experiment.data.spec
+        if output.suffix in TABLE_SUFFIXES:
+            check_table(output, spec)
         y: np.ndarray | None = None
         if values.label is not None:
             y = label_of(built, values.label, values.num)
@@ -50,10 +56,11 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         num = values.num if y is None else len(y)
         samples = draw(built, num, values.seed, y)
         columns = None if y is None or values.label is not None else int(np.sum(y == y[0]))
-    spec = built.experiment.data.spec
     try:
         if output.suffix == ".npz":
-            save_samples(output, samples)
+            save_samples(output, samples, spec)
+        elif output.suffix in TABLE_SUFFIXES:
+            save_table(output, samples.x, spec)
         else:
             save_examples(output, samples.mean if spec.image_shape else samples.x, spec, columns)
     except OSError as error:

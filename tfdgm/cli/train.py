@@ -192,6 +192,8 @@ def describe(built: "Built", config: "Config") -> None:
     experiment = built.experiment
     sizes = ", ".join(f"{name} {len(source):,}" for name, source in experiment.splits.items())
     say(f"data {type(experiment.data).__name__} of shape {experiment.data.spec.shape}: {sizes}")
+    if (table := experiment.data.spec.table) is not None:
+        say(f"columns: {'; '.join(map(str, table.columns))}")
     say(f"latent: {built.model.latent}; {count_parameters(built.parameters()):,} trainable parameters")
     for player in built.players:
         say(

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tfdgm.contracts.condition import ConditionSpec
+from tfdgm.contracts.scaling import Scaling
+from tfdgm.contracts.table_spec import TableSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +24,8 @@ class DataSpec:
       image_shape: shape in which to draw x, `(height, width)` or `(height, width, 3)`; None if x is not an image.
       condition: the labels or condition vectors y that the examples carry; None if they carry none.
       counts: whether x is counts, whole numbers from 0.
+      table: the columns of the table whose rows are the examples; None if x is no row of a table.
+      scaling: how the original values became x; None if they are x. The columns of a table have scalings of their own.
     """
 
     shape: tuple[int, ...]
@@ -32,10 +36,16 @@ class DataSpec:
     image_shape: tuple[int, ...] | None = None
     condition: ConditionSpec | None = None
     counts: bool = False
+    table: TableSpec | None = None
+    scaling: Scaling | None = None
 
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    def restore(self, x: np.ndarray) -> np.ndarray:
+        """Return the original values of x `[..., *shape]`: those before `scaling`."""
+        return x if self.scaling is None else self.scaling.restore(x)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,14 +1,17 @@
-"""Warn of real-valued data whose scale is unsuited to the defaults of networks and optimizers."""
+"""Warn of real-valued data whose scale is unsuited to the likelihood, or to the defaults of networks and optimizers."""
+
+import inspect
 
 import numpy as np
 import tensorflow as tf
 
 from tfdgm.contracts.context import Context
-from tfdgm.contracts.data import evenly
+from tfdgm.contracts.data import Data, evenly
 from tfdgm.contracts.specs import DataSpec
 from tfdgm.errors import UserError
 from tfdgm.numerics.randomness import root_seed
 from tfdgm.runs.experiment import Built
+from tfdgm.runs.likelihood_scale import likelihood_scale_warnings
 
 #: Number of examples to examine.
 _EXAMPLES = 1_000
@@ -25,7 +28,9 @@ _NAMED = 3
 
 
 def data_scale_warnings(built: Built) -> list[str]:
-    """Return the `scale_warnings` of up to 1,000 evenly spaced training examples; none for grey levels and counts.
+    """Return the `scale_warnings`, or else the `likelihood_scale_warnings`, with the remedy.
+
+    Up to 1,000 evenly spaced training examples are examined; grey levels and counts are not.
 
     Raises:
       UserError: an example contains NaN or infinity.
@@ -46,7 +51,16 @@ def data_scale_warnings(built: Built) -> list[str]:
             f"{data.display_name()}: x of training example {positions[np.argmin(finite)]} has NaN or infinity, as do "
             f"{np.sum(~finite)} of {len(x)} examined examples"
         )
-    return scale_warnings(data.spec, x)
+    lines = scale_warnings(data.spec, x) or likelihood_scale_warnings(built, x)
+    return [line + _remedy(data) for line in lines]
+
+
+def _remedy(data: Data) -> str:
+    """Return the binding that scales the data, if it offers one and is not scaled."""
+    scaling = inspect.signature(type(data)).parameters.get("scaling")
+    if scaling is None or "standard" not in str(scaling.annotation) or data.spec.scaling is not None:
+        return ""
+    return f'; {data.display_name()}.scaling = "standard" does so'
 
 
 def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
@@ -77,7 +91,7 @@ def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
         return []
     worst = np.flatnonzero(chosen)[np.argsort(-badness[chosen], kind="stable")]
     listed = "; ".join(
-        f"{_place(column, spec.shape)} has mean {mean[column]:.3g} and standard deviation {deviation[column]:.3g}"
+        f"{_place(column, spec)} has mean {mean[column]:.3g} and standard deviation {deviation[column]:.3g}"
         for column in worst[:_NAMED]
     )
     first = worst[0]
@@ -86,12 +100,17 @@ def scale_warnings(spec: DataSpec, x: np.ndarray) -> list[str]:
     return [
         f"{len(worst):,} of {len(mean):,} columns of x have {problem}, which trains badly: {listed}"
         f"{'; ...' if len(worst) > _NAMED else ''}. Standardise each, x -> (x - mean) / standard deviation, "
-        f"here {divided} in {_place(first, spec.shape)}"
+        f"here {divided} in {_place(first, spec)}"
     ]
 
 
-def _place(column: int, shape: tuple[int, ...]) -> str:
-    """Return `column 3`, or `x[3, 1]` if x has several axes."""
+def _place(column: int, spec: DataSpec) -> str:
+    """Return `column 'age'` of a table, else `column 3`, or `x[3, 1]` if x has several axes."""
+    shape = spec.shape
+    if spec.table is not None:
+        for named, place in zip(spec.table.columns, spec.table.places, strict=True):
+            if place.start <= column < place.stop:
+                return f"column {named.name!r}"
     if len(shape) == 1:
         return f"column {column}"
     return f"x[{', '.join(str(index) for index in np.unravel_index(column, shape))}]"

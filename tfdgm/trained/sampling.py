@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import evenly
+from tfdgm.contracts.specs import DataSpec
 from tfdgm.errors import UserError
 from tfdgm.numerics.randomness import fold, integer_seed, root_seed
 from tfdgm.runs.experiment import Built
@@ -107,10 +108,27 @@ def by_label(built: Built, num: int) -> np.ndarray | None:
     return np.repeat(np.arange(min(num, condition.categories), dtype=np.int32), each)
 
 
-def save_samples(path: Path, samples: Samples) -> None:
-    """Write an .npz file of the arrays `x`, `mean`, `z`, and `y` if any; replaces an existing file once complete."""
+def save_samples(path: Path, samples: Samples, spec: DataSpec) -> None:
+    """Write an .npz file of the arrays `x`, `mean`, `z`, and `y` if any; replaces an existing file once complete.
+
+    If the data was scaled, `x` and `mean` are written in the original units, as float64.
+    """
+    arrays = {name: array for name, array in vars(samples).items() if array is not None}
+    arrays |= {name: spec.restore(arrays[name]) for name in ("x", "mean")}
     with replacing(path) as file:
-        np.savez(file, **{name: array for name, array in vars(samples).items() if array is not None})
+        np.savez(file, **arrays)
+
+
+def examples(built: Built, split: str, num: int) -> np.ndarray:
+    """Return x of at most `num` examples spread evenly over a split, `[n, *shape]`."""
+    source = built.experiment.splits[split]
+    rows = source.gather(evenly(len(source), min(num, len(source))))
+
+    @tf.function(jit_compile=True, autograph=False)
+    def observed(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return built.model.observe(rows, Context(seed, tf.constant(0, tf.int64)))[0]
+
+    return observed(tf.constant(rows), root_seed(0, "examples")).numpy()
 
 
 def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
