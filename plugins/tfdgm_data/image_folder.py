@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import ConditionSpec, Context, Data, DataSpec, Source
+from tfdgm import ConditionSpec, Context, Data, DataSpec, FilePath, Source, fingerprint_files
 from tfdgm_data.image_file import check_header, read_square
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -37,7 +37,7 @@ class ImageFolder(Data):
     def __init__(
         self,
         *,
-        path: str,
+        path: FilePath,
         size: int = 32,
         channels: int = 3,
         validation_share: float = 0.1,
@@ -141,6 +141,10 @@ class ImageFiles(Source):
 
     def conditions(self, indices: np.ndarray) -> np.ndarray:
         return super().conditions(indices) if self.labels is None else self.labels[indices]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Identify the files without decoding them; their names determine the labels."""
+        return fingerprint_files(self.files)
 
 
 def _images(folder: Path) -> list[Path]:

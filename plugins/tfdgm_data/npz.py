@@ -1,14 +1,14 @@
 """Arrays in a NumPy archive."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Source, UserError
-from tfdgm_data.npz_file import load
+from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, FilePath, Source, UserError
+from tfdgm_data.npz_file import checksums, load
 
 _SPLITS = ("train", "validation", "test")
 _CHECKED_AT_ONCE = 1 << 24
@@ -35,7 +35,9 @@ class Npz(Data):
         exactly, stored as integers or as floats, and not scaled.
     """
 
-    def __init__(self, *, path: str, low: float | None = None, high: float | None = None, counts: bool = False) -> None:
+    def __init__(
+        self, *, path: FilePath, low: float | None = None, high: float | None = None, counts: bool = False
+    ) -> None:
         self.path = path
         self.counts = counts
         arrays = load(Path(path), (*_SPLITS, *(f"{name}_labels" for name in _SPLITS)), needed="train")
@@ -136,6 +138,14 @@ class Npz(Data):
         """Convert to float32; divide integers by 255."""
         x = tf.cast(rows, tf.float32)
         return x / 255.0 if self._integer else x
+
+    def fingerprint(self, splits: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
+        """Add the checksums of all values and labels, which the file holds, to the fingerprints of the arrays."""
+        stored, found = checksums(Path(self.path)), super().fingerprint(splits)
+        for name, split in found.items():
+            arrays = {"checksum": name, "checksum_labels": f"{name}_labels"}
+            split.update({key: stored[array] for key, array in arrays.items() if array in stored})
+        return found
 
     def describe(self) -> dict[str, Any]:
         return {"source": self.path, "split": {name: len(rows) for name, rows in self._splits.items()}}

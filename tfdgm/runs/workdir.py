@@ -10,7 +10,7 @@ from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.metrics_file import read_lines
 from tfdgm.runs.record import checked_record
-from tfdgm.runs.same_run import differences
+from tfdgm.runs.same_run import EXTEND, differences, refusal
 from tfdgm.system import console, strict_json
 from tfdgm.system.files import read_bytes, remove_leftovers, write_text
 from tfdgm.system.locks import locked
@@ -110,11 +110,15 @@ class Workdir:
         with locked(self.path, enabled):
             yield
 
-    def begin(self, config: str) -> None:
+    def begin(self, config: str, extending: bool = False) -> None:
         """Prepare the workdir for a run of a configuration; the caller holds the lock.
 
+        Args:
+          config: the configuration.
+          extending: whether the run in the workdir continues under other further steps; see `same_run.differences`.
+
         Raises:
-          UserError: it is read-only, or contains a run of another configuration.
+          UserError: it is read-only, or contains a run of another configuration, or none that could be extended.
         """
         saved = self.saved_config()
         if saved is None and self.checkpoints.is_dir() and any(self.checkpoints.glob("step-*.npz")):
@@ -122,12 +126,10 @@ class Workdir:
                 f"{self.config} is missing, and no checkpoint in {self.checkpoints} has a copy of it; restore "
                 "config.gin, or use another --workdir"
             )
-        changes = [] if saved is None else differences(saved, config)
-        if changes:
-            raise UserError(
-                f"{self.path} holds a run of another configuration; use another --workdir, or omit the settings that "
-                "differ (a run is resumed exactly as it began; it cannot be extended):\n  " + "\n  ".join(changes)
-            )
+        if saved is None and extending:
+            raise UserError(f"{EXTEND}: there is no run in {self.path}")
+        if saved is not None and (message := refusal(saved, config, extending, f"{self.path} holds a run")):
+            raise UserError(message)
         try:
             remove_leftovers(self.path)
             self.samples.mkdir(exist_ok=True)
