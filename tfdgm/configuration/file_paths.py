@@ -19,8 +19,9 @@ def is_file_path(annotation: Any) -> bool:
 def make_paths_absolute(statements: Statements, parameters: set[tuple[str, str]]) -> None:
     """Make the relative paths in statements absolute.
 
-    A path is looked up in the folder of the config file that sets it, unless this is a packaged one, then in the current
-    folder; one that exists in neither belongs to the current folder.
+    A path is looked up in the folder of the config file that sets it, unless that is a packaged one, then in the
+    current folder; one that exists in neither belongs to the current folder. Paths of a saved configuration stay as
+    they are: those that it has relative are of a version that did not record them.
 
     Args:
       statements: changed in place.

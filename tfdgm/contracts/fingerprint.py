@@ -1,4 +1,4 @@
-"""Fingerprints of data: JSON values that identify examples wherever they are stored, at the cost of a sample of them."""
+"""Fingerprints of data: JSON values that identify examples, wherever they are stored, at the cost of a sample."""
 
 import hashlib
 import os
@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
-#: The annotation of a parameter that names a file or folder of the user. A relative path in a config is looked up beside
-#: the config file that sets it, then in the current folder, and recorded as an absolute one.
+#: Annotates a parameter that names a file or folder of the user. A relative path in a config is looked up beside the
+#: config file that sets it, then in the current folder, and recorded as an absolute one.
 FilePath: TypeAlias = Annotated[str, "a file or folder"]
 
 #: Number of files whose content is read, and number of bytes at the beginning and at the end of each.

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfdgm.contracts.component import raw
+from tfdgm.contracts.component import Component, named_variables, raw
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.checkpoints import Checkpoints
@@ -46,7 +46,8 @@ class InitialWeights:
 def take_initial_weights(state: State, workdir: str, parts: Sequence[str] | None) -> InitialWeights:
     """Assign the weights of the newest checkpoint of another run to the variables of the same names.
 
-    Where that run keeps moving averages of its weights, these are taken, as in its evaluation. Optimizers start anew.
+    Where that run keeps moving averages of its weights, these are taken, as in its evaluation. Optimizers start anew,
+    and variables that hold a setting of the new run, such as a fixed scale, keep it.
 
     Args:
       state: the new run's variables.
@@ -60,7 +61,7 @@ def take_initial_weights(state: State, workdir: str, parts: Sequence[str] | None
     if checkpoint is None:
         raise UserError(f"experiment.initial: there is no checkpoint in {workdir}, which must be the workdir of a run")
     given = _weights(checkpoint)
-    own = {name: variable for name, variable in state.variables.items() if _part(name) is not None}
+    own = _learned(state)
     chosen = _chosen({str(_part(name)) for name in own}, parts)
     wanted = [name for name in own if _part(name) in chosen]
     taken = [name for name in wanted if name in given]
@@ -79,8 +80,19 @@ def take_initial_weights(state: State, workdir: str, parts: Sequence[str] | None
     for name in taken:
         raw(own[name]).assign(given[name])
     _restart_averages(state)
-    unused = [name for name in given if _part(name) in chosen and name not in own]
+    unused = [name for name in given if _part(name) in chosen and name not in state.variables]
     return InitialWeights(workdir, checkpoint.step, taken, [name for name in own if name not in taken], unused)
+
+
+def _learned(state: State) -> dict[str, Any]:
+    """Return the variables that training changes, by gradients or statistics; others hold settings, such as a scale."""
+    parts = [part for player in state.players for part in player.parts]
+    trained = [variable for player in state.players for variable in player.variables.values()]
+    for part in parts:
+        if type(part).update_statistics is not Component.update_statistics:
+            trained += named_variables(part).values()
+    changed = {id(raw(variable)) for variable in trained}
+    return {name: variable for name, variable in state.variables.items() if id(raw(variable)) in changed}
 
 
 def _weights(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def experiment(
     kubernetes_pods: Free[int | None] = None,
     tpu: Free[str] = "",
 ) -> Experiment:
-    """Describe a whole run. A resumed run may change the arguments marked `Free`, an extended one also `Extendable` ones.
+    """Describe a whole run. A resumed run may change the arguments marked `Free`, an extended one also `Extendable`.
 
     Args:
       data: the data distribution pi(x).

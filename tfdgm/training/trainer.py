@@ -290,7 +290,9 @@ class Trainer:
         self._score = self._score if score is None else score
 
     def prepare(self) -> int:
-        """Restore the newest checkpoint, or give a new run its initial weights; return the step. Repeating does nothing.
+        """Restore the newest checkpoint, or give a new run its initial weights; return the step.
+
+        Further calls change nothing.
 
         Raises:
           UserError: see `restore`; or the initial weights do not fit.
