@@ -186,7 +186,10 @@ def _load_all(statements: Statements) -> dict[str, Plugin]:
 
 def _file_parameters(plugins: dict[str, Plugin]) -> set[tuple[str, str]]:
     """Return (selector, parameter) of everything that is annotated as a path of the user."""
-    configurables = {"experiment": experiment, **{selector: load(plugin) for selector, plugin in plugins.items()}}
+    configurables: dict[str, Any] = {
+        "experiment": experiment,
+        **{selector: load(plugin) for selector, plugin in plugins.items()},
+    }
     return {
         (selector, name)
         for selector, configurable in configurables.items()

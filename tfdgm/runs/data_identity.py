@@ -3,10 +3,9 @@
 import dataclasses
 import hashlib
 import json
+import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from tfdgm.errors import UserError
 
@@ -58,13 +57,12 @@ class DataIdentity:
         from tfdgm.contracts.condition import ConditionSpec
         from tfdgm.contracts.specs import DataSpec
 
-        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in self.spec.items()}
         try:
+            fields = _with_tuples(self.spec)
             if fields.get("condition") is not None:
-                given = fields["condition"]
-                fields["condition"] = ConditionSpec(**{**given, "names": tuple(given["names"])})
+                fields["condition"] = ConditionSpec(**_with_tuples(fields["condition"]))
             return DataSpec(**fields)
-        except (TypeError, KeyError) as error:
+        except (TypeError, AttributeError) as error:
             raise UserError(f"the checkpoint describes its data in the form of another version: {error}") from None
 
     def differences(self, now: "DataIdentity") -> list[str]:
@@ -78,6 +76,10 @@ class DataIdentity:
                     came, was = _shown(after.get(name)), _shown(before.get(name))
                     lines.append(f"split {split!r}: {name} {came} instead of {was}")
         return lines
+
+
+def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 def _shown(value: Any) -> str:
@@ -116,7 +118,7 @@ def check_agreement(own: DataIdentity, devices: "Devices") -> None:
       UserError: they do not.
     """
     digest = hashlib.sha256(json.dumps(own.plain(), sort_keys=True).encode()).digest()
-    parts = [float(part) for part in np.frombuffer(digest[:24], np.uint32)]  # a sum of float64 holds them exactly
+    parts = [float(part) for part in struct.unpack("<6I", digest[:24])]  # a sum of float64 holds them exactly
     differs = devices.all_reduce_sum([part * devices.is_chief for part in parts]) != parts
     if devices.all_reduce_sum([float(differs)])[0] > 0:  # all workers stop, so that none waits for the others
         whose = "this worker's data differs" if differs else "the data of another worker differs"
