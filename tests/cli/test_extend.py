@@ -80,6 +80,17 @@ def test_an_extended_run_records_its_configurations_and_scores_older_checkpoints
     assert command("sample", f"--workdir={workdir}", "--checkpoint=best", f"--output={workdir}/x.npz", "--num=4") == 0
 
 
+def test_an_extension_that_fails_changes_nothing(workdir, capsys):
+    before = (workdir / "config.gin").read_bytes(), record(workdir)
+    other = "experiment.optimizer = @keras.optimizers.SGD()\nkeras.optimizers.SGD.learning_rate = 0.1"
+    assert train(workdir, other, "steps = 60", flags=["--extend"]) == 2
+    assert "--extend: SGD, the optimizer" in capsys.readouterr().err
+    assert train(workdir, "steps = 20", flags=["--extend"]) == 2
+    assert "the run has made 40 steps" in capsys.readouterr().err
+    assert ((workdir / "config.gin").read_bytes(), record(workdir)) == before
+    assert train(workdir) == 0
+
+
 @pytest.mark.parametrize(
     "flags, message", [([], "--extend requires --workdir"), (["--workdir=new"], "--extend: there is no run in new")]
 )
@@ -101,6 +112,7 @@ def test_a_run_from_anothers_weights_lists_them(trained_workdir, tmp_path, capsy
     assert train(folder) == 0 and record(folder)["initial"] == initial
     assert train(tmp_path / "none", TINY_BINDINGS, f"experiment.initial = '{tmp_path}/no'") == 2
     assert "experiment.initial: there is no checkpoint in" in capsys.readouterr().err
+    assert list((tmp_path / "none").rglob("*.gin")) == []  # so that the same workdir can be used
 
 
 def save_points(path, seed=0):

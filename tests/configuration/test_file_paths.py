@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfdgm.configuration.file_paths import absolute, is_file_path
+from tfdgm.configuration.file_paths import absolute, file_parameters, is_file_path
 from tfdgm.configuration.resolve import read_config
 from tfdgm.contracts.fingerprint import FilePath
 from tfdgm.runs.same_run import differences
@@ -86,6 +86,16 @@ def test_a_folder_whose_name_is_not_utf8_is_left_out(folders, monkeypatch):
 def test_annotations_of_paths():
     assert is_file_path(FilePath) and is_file_path(FilePath | None)
     assert not any(map(is_file_path, (str, str | None, Path, int)))
+
+
+def test_annotations_that_python_cannot_read_are_no_paths():
+    def configurable(*, path: "FilePath", other: "Missing") -> None: ...  # noqa: F821
+
+    assert file_parameters(configurable) == set()
+
+    def readable(*, path: "FilePath | None" = None, size: int = 3) -> None: ...
+
+    assert file_parameters(readable) == {"path"}
 
 
 def test_moved_data_is_the_same_run_and_other_settings_are_not():

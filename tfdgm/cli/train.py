@@ -114,7 +114,7 @@ def _in(workdir: Workdir, config: "Config", built: "Built", began: float, values
         return train(workdir, config, built, began, values.extend, values.other_data)
     workdir.make(values.trust_workdir)
     with workdir.locked(not values.no_lock):  # before the config is written: two starts must not mix
-        workdir.begin(config.text, values.extend)
+        workdir.admit(config.text, values.extend)
         return train(workdir, config, built, began, values.extend, values.other_data)
 
 
@@ -167,6 +167,7 @@ def train(
         return 0
     trainer = Trainer(built, workdir.path, say, config.text, (), extending, other_data)
     step, initial = trainer.prepare(), trainer.initial
+    workdir.begin(config.text, extending)  # not before: a checkpoint or weights that do not fit leave it as it was
     record = describe_run(
         config.plugins,
         experiment.seed,

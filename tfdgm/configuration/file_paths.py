@@ -1,5 +1,6 @@
 """Paths of data in a config: recorded as absolute ones, so that a run finds its data from any folder."""
 
+import inspect
 import os
 import typing
 from pathlib import Path
@@ -14,6 +15,15 @@ from tfdgm.contracts.fingerprint import FilePath
 def is_file_path(annotation: Any) -> bool:
     """Return whether a parameter is annotated as `FilePath`, or as an alternative of it and others."""
     return annotation == FilePath or FilePath in typing.get_args(annotation)
+
+
+def file_parameters(configurable: Any) -> set[str]:
+    """Return the names of the parameters that are annotated as paths; none if Python cannot read the annotations."""
+    try:
+        parameters = inspect.signature(configurable, eval_str=True).parameters.values()
+    except NameError:  # of a name that is imported for type checkers only; calling the configurable reports it
+        return set()
+    return {parameter.name for parameter in parameters if is_file_path(parameter.annotation)}
 
 
 def make_paths_absolute(statements: Statements, parameters: set[tuple[str, str]]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import gin
 from tfdgm.configuration import keras_objects
 from tfdgm.configuration.config_files import DEFAULT_CONFIG
-from tfdgm.configuration.file_paths import is_file_path, make_paths_absolute
+from tfdgm.configuration.file_paths import file_parameters, make_paths_absolute
 from tfdgm.configuration.gin_grammar import Reference, parse_value
 from tfdgm.configuration.gin_parser import (
     Preference,
@@ -190,12 +190,7 @@ def _file_parameters(plugins: dict[str, Plugin]) -> set[tuple[str, str]]:
         "experiment": experiment,
         **{selector: load(plugin) for selector, plugin in plugins.items()},
     }
-    return {
-        (selector, name)
-        for selector, configurable in configurables.items()
-        for name, parameter in inspect.signature(configurable, eval_str=True).parameters.items()
-        if is_file_path(parameter.annotation)
-    }
+    return {(selector, name) for selector, each in configurables.items() for name in file_parameters(each)}
 
 
 def _placement(statements: Statements) -> Placement:
