@@ -59,6 +59,7 @@ def test_an_extended_run_records_its_configurations_and_scores_older_checkpoints
     assert train(workdir, "experiment.latent_size = 5", flags=["--extend"]) == 2
     assert "which --extend does not allow" in capsys.readouterr().err and record(workdir) == before
     assert train(workdir, "steps = 60", flags=["--extend"]) == 0
+    assert "extended from step 40 under another configuration:\n" in capsys.readouterr().out
     checkpoint, _ = newest_intact(workdir / "checkpoints")
     config = (workdir / "config.gin").read_text()
     assert checkpoint.step == 60 and checkpoint.config == config and "steps = 60" in config

@@ -167,6 +167,7 @@ def train(
         return 0
     trainer = Trainer(built, workdir.path, say, config.text, (), extending, other_data)
     step, initial = trainer.prepare(), trainer.initial
+    changes = workdir.differences(config.text) if extending else []
     workdir.begin(config.text, extending)  # not before: a checkpoint or weights that do not fit leave it as it was
     record = describe_run(
         config.plugins,
@@ -182,6 +183,8 @@ def train(
     )
     workdir.write_json("run.json", record)
     describe(built, config)
+    if changes:
+        say("\n  ".join([f"extended from step {step:,} under another configuration:", *changes]))
     for line in trainer.data_changes:
         warn(f"other data than that of the run before: {line}")
     for line in [] if initial is None else initial.lines():
