@@ -32,6 +32,8 @@ _HOME = {
     "Source": "tfdgm.contracts.data",
     "ArraySource": "tfdgm.contracts.data",
     "Modes": "tfdgm.contracts.data",
+    "FilePath": "tfdgm.contracts.fingerprint",
+    "fingerprint_files": "tfdgm.contracts.fingerprint",
     "Callback": "tfdgm.contracts.callback",
     "Training": "tfdgm.contracts.callback",
     "Score": "tfdgm.contracts.score",

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from tfdgm import FilePath
 from tfdgm_data.keras_images import KerasImages, Labelled
 
 _TRAINING = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -38,7 +39,7 @@ class CIFAR10(KerasImages):
     )  # fmt: skip
     folder_holds = f"{', '.join((*_TRAINING, _TEST))}, as in cifar-10-batches-py"
 
-    def __init__(self, *, path: str | None = None, num_validation: int = 5_000) -> None:
+    def __init__(self, *, path: FilePath | None = None, num_validation: int = 5_000) -> None:
         self.open(path, num_validation, "none")
 
     def download(self) -> tuple[Labelled, Labelled]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import ImageColor
 from PIL import __version__ as pillow
 
-from tfdgm import ConditionSpec, Context, Data, DataSpec, Source, warn
+from tfdgm import ConditionSpec, Context, Data, DataSpec, FilePath, Source, fingerprint_files, warn
 from tfdgm_data.framing import Fit, Framing
 from tfdgm_data.hashed_splits import split_of
 from tfdgm_data.image_file import LARGEST
@@ -55,7 +55,7 @@ class ImageFolder(Data):
     def __init__(
         self,
         *,
-        path: str,
+        path: FilePath,
         size: int | tuple[int, int] = 32,
         channels: int = 3,
         fit: Fit = "crop",
@@ -208,6 +208,10 @@ class ImageFiles(Source):
 
     def conditions(self, indices: np.ndarray) -> np.ndarray:
         return super().conditions(indices) if self.labels is None else self.labels[indices]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Identify the files without decoding them; their names determine the labels."""
+        return fingerprint_files(self.files)
 
 
 def _images(root: Path) -> list[str]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import keras
 
+from tfdgm import FilePath
 from tfdgm_data.binarization import Binarization
 from tfdgm_data.idx_images import FILES, read_idx_folder
 from tfdgm_data.keras_images import KerasImages, Labelled
@@ -30,7 +31,7 @@ class MNIST(KerasImages):
     folder_holds = f"{', '.join(FILES)} (each may be packed as .gz)"
 
     def __init__(
-        self, *, path: str | None = None, num_validation: int = 5_000, binarization: Binarization = "none"
+        self, *, path: FilePath | None = None, num_validation: int = 5_000, binarization: Binarization = "none"
     ) -> None:
         self.open(path, num_validation, binarization)
 

@@ -1,14 +1,14 @@
 """Arrays in a NumPy archive."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Scaling, Source, UserError
-from tfdgm_data.npz_file import load
+from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, FilePath, Scaling, Source, UserError
+from tfdgm_data.npz_file import checksums, load
 from tfdgm_data.rescaled import Rescaled
 
 _SPLITS = ("train", "validation", "test")
@@ -43,7 +43,7 @@ class Npz(Data):
     def __init__(
         self,
         *,
-        path: str,
+        path: FilePath,
         scaling: Literal["standard", "minmax"] | None = None,
         low: float | None = None,
         high: float | None = None,
@@ -162,6 +162,14 @@ class Npz(Data):
         """Convert to float32; divide integers by 255."""
         x = tf.cast(rows, tf.float32)
         return x / 255.0 if self._integer else x
+
+    def fingerprint(self, splits: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
+        """Add the checksums of all values and labels, which the file holds, to the fingerprints of the arrays."""
+        stored, found = checksums(Path(self.path)), super().fingerprint(splits)
+        for name, split in found.items():
+            arrays = {"checksum": name, "checksum_labels": f"{name}_labels"}
+            split.update({key: stored[array] for key, array in arrays.items() if array in stored})
+        return found
 
     def describe(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"source": self.path, "split": {name: len(rows) for name, rows in self._splits.items()}}

@@ -47,6 +47,12 @@ def load(path: Path, names: tuple[str, ...], needed: str) -> dict[str, np.ndarra
             return {name: _array(path, archive, members[name], name) for name in names if name in members}
 
 
+def checksums(path: Path) -> dict[str, int]:
+    """Return the CRC-32 of every array by name, as the file's directory holds it: uncompressed, with its header."""
+    with _refusals(path), zipfile.ZipFile(path) as archive:
+        return {info.filename.removesuffix(".npy"): info.CRC for info in archive.infolist()}
+
+
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
     """Turn every exception of zipfile, zlib and NumPy into a `UserError`.

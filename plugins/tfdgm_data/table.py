@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import ArraySource, Column, Context, Data, DataSpec, Scaling, Source, TableSpec
+from tfdgm import ArraySource, Column, Context, Data, DataSpec, FilePath, Scaling, Source, TableSpec
 from tfdgm_data.column_inference import ColumnValues, column_values
 from tfdgm_data.table_file import read_table
 
@@ -46,7 +46,7 @@ class Table(Data):
     def __init__(
         self,
         *,
-        path: str,
+        path: FilePath,
         types: dict[str, Any] | None = None,
         drop: Sequence[str] = (),
         scaling: Literal["standard", "minmax"] | None = "standard",

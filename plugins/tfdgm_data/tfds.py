@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Source, UserError
+from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, FilePath, Source, UserError
 from tfdgm_data.binarization import Binarization, binarized, describe_binarization, draw_pixels
 
 
@@ -32,7 +32,7 @@ class TFDS(Data):
         self,
         *,
         name: str,
-        data_dir: str,
+        data_dir: FilePath,
         key: str = "image",
         num_validation: int = 0,
         binarization: Binarization = "none",

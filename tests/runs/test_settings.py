@@ -10,9 +10,9 @@ import pytest
 import tfdgm
 from tfdgm import experiment
 from tfdgm.parallel.strategies import Placement
-from tfdgm.runs.experiment_arguments import experiment_arguments, free_arguments
+from tfdgm.runs.experiment_arguments import experiment_arguments, extendable_arguments, free_arguments
 from tfdgm.runs.same_run import differences
-from tfdgm.runs.settings import PLACEMENT, Free
+from tfdgm.runs.settings import PLACEMENT, Extendable, Free
 
 HINTS = typing.get_type_hints(experiment, include_extras=True)
 DEFAULTS = {name: each.default for name, each in inspect.signature(experiment).parameters.items()}
@@ -27,6 +27,32 @@ def test_free_arguments_read_from_the_source_are_those_annotated_as_free():
 def test_arguments_that_change_the_results_are_not_free():
     fixed = {"seed", "steps", "batch_size", "shards", "steps_per_loop", "validate_every", "recoveries", "optimizer"}
     assert fixed & set(free_arguments()) == set()
+
+
+def test_extendable_arguments_are_those_annotated_so_and_affect_further_steps_only():
+    marked = [name for name in DEFAULTS if getattr(HINTS[name], "__metadata__", None) == Extendable[int].__metadata__]
+    assert list(extendable_arguments()) == marked == ["steps", "optimizer", "steps_per_loop", "validate_every"]
+
+
+EXTENDED = [
+    "steps = 2", "experiment.steps = %steps", "experiment.validate_every = 7", "keras.optimizers.Adam.beta_1 = 0.1",
+    "warm/keras.optimizers.schedules.CosineDecay.decay_steps = %steps", "callback.early_stopping.patience = %steps",
+    "objective.jsd.optimizer = @keras.optimizers.Adam()",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", EXTENDED)
+def test_an_extended_run_may_change_steps_optimizers_schedules_and_callbacks(line):
+    text = "\n".join(["experiment.seed = 1", *EXTENDED])
+    changed = text.replace(line, line.rpartition(" ")[0] + " 5")
+    assert changed != text and differences(text, changed, extending=True) == []
+
+
+@pytest.mark.parametrize("line", ["experiment.batch_size = 5", "objective.elbo.beta = 5", "prior.maf.size = %steps"])
+def test_an_extended_run_may_not_change_anything_else(line):
+    text = "\n".join(["experiment.seed = 1", *EXTENDED])
+    assert f"+{line}" in differences(text, f"{text}\n{line}", extending=True)
+    assert "+experiment.seed = 2" in differences(text, text.replace("seed = 1", "seed = 2"), extending=True)
 
 
 def test_the_placement_has_the_defaults_of_experiment():

@@ -512,6 +512,12 @@ class NoisyRows(GivenSource):
     source = Noisy
 
 
+@breaks("fingerprints_are_deterministic", "data", "other values in another instance")
+class Timed(OtherSplits):
+    def fingerprint(self, splits):
+        return {name: {"read": random.random()} for name in splits}
+
+
 @breaks("gathers_are_thread_safe", "data", "threads get other rows")
 class SharedReader(GivenSource):
     source = Unsafe

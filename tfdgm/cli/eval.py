@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from tfdgm.cli.folder_flags import define_data_flag
 from tfdgm.cli.results import define_trained_flags, open_trained, score
 
 
 def define_flags(values: flags.FlagValues) -> None:
     define_trained_flags(values)
+    define_data_flag(values)
     flags.DEFINE_string("split", "test", "split of the data to score", flag_values=values)
     flags.DEFINE_integer(
         "num_samples",
@@ -25,6 +27,8 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
-    with open_trained(values.workdir, values.replicas, values.checkpoint, values.trust_workdir) as (workdir, built):
+    with open_trained(
+        values.workdir, values.replicas, values.checkpoint, values.trust_workdir, other_data=values.other_data
+    ) as (workdir, built):
         score(workdir, built, values.split, values.num_samples, values.scores)
     return 0

@@ -26,7 +26,10 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     output = Path(values.output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"--output: {output} is not an empty folder")
-    with open_trained(values.workdir, checkpoint=values.checkpoint, trusted=values.trust_workdir) as (workdir, built):
+    with open_trained(values.workdir, checkpoint=values.checkpoint, trusted=values.trust_workdir, reads="nothing") as (
+        workdir,
+        built,
+    ):
         from tfdgm.trained.export import export
 
         try:

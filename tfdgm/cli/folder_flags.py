@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from tfdgm.runs import data_identity
 from tfdgm.system import locks, ownership
 
 
@@ -11,6 +12,12 @@ def define_trust_flag(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         name, False, "accept a folder that belongs to another user, or whose subfolders are links", flag_values=values
     )
+
+
+def define_data_flag(values: flags.FlagValues) -> None:
+    """Define the flag that accepts other data than that of the run."""
+    name = data_identity.FLAG.lstrip("-")
+    flags.DEFINE_bool(name, False, "accept data that differs from that of the checkpoint", flag_values=values)
 
 
 def define_holding_flags(values: flags.FlagValues) -> None:

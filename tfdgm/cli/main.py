@@ -1,5 +1,6 @@
 """The command line: `tfdgm COMMAND --flags`. Each command is a module, imported only when it runs."""
 
+import difflib
 import importlib
 import os
 import signal
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from tfdgm.cli.suggestions import binding_for, unquoted_binding
-from tfdgm.errors import NonFiniteError, PluginFault, UserError, compilation_fault, did_you_mean, nearest
+from tfdgm.errors import NonFiniteError, PluginFault, UserError, compilation_fault, did_you_mean
 from tfdgm.system import program_cache
 from tfdgm.system.console import complain, drop, streams_for
 from tfdgm.system.signals import Stopped, signals_raised
@@ -145,7 +146,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
 def _flag_error(name: str, error: flags.Error, arguments: Sequence[str], values: flags.FlagValues) -> UserError:
     if isinstance(error, flags.UnrecognizedFlagError) and "gin_bindings" in values:
         statement = binding_for(error.flagname, arguments)
-        if statement and not nearest(error.flagname, values):
+        if statement and not difflib.get_close_matches(error.flagname, values, cutoff=0.8):  # seed is not near extend
             return UserError(f"there is no flag --{error.flagname}; use --gin_bindings={statement!r}")
     return UserError(f"{error} (tfdgm {name} --help lists the flags)")
 

@@ -119,6 +119,7 @@ def check(name: str, bindings: Sequence[str]) -> int:
 
 def _readable(annotation: str) -> str:
     """Return a type in plain words, if its full name hides which values are valid."""
+    annotation = re.sub(r"typing\.Annotated\[str, 'a file or folder'\]", "path", annotation)  # FilePath
     return re.sub(r"float \| keras\.[\w.]*\.LearningRateSchedule", "number or schedule", annotation)
 
 

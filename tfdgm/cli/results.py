@@ -13,20 +13,26 @@ from tfdgm.cli.folder_flags import define_trust_flag
 from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
-from tfdgm.system.console import print_table, say
+from tfdgm.system.console import print_table, say, warn
 from tfdgm.system.files import replacing
 from tfdgm.system.runtime import import_tensorflow
 from tfdgm.system.signals import signals_raised
 
 if TYPE_CHECKING:
     from tfdgm.runs.experiment import Built
+    from tfdgm.trained.at_checkpoint import Reads
 
 _NUM_PICTURES = 64
 
 
 @contextmanager
 def open_trained(
-    path: str | None, replicas: int = 1, checkpoint: str = "latest", trusted: bool = False
+    path: str | None,
+    replicas: int = 1,
+    checkpoint: str = "latest",
+    trusted: bool = False,
+    reads: "Reads" = "examples",
+    other_data: bool = False,
 ) -> Iterator[tuple[Workdir, "Built"]]:
     """Yield the model of a workdir, or of an export of it, at one of its checkpoints.
 
@@ -35,9 +41,11 @@ def open_trained(
       replicas: number of devices of this machine that share the work.
       checkpoint: "latest", the newest valid one; "best", by the run's `experiment.keep_best`; or a step.
       trusted: whether the folder may belong to another user.
+      reads: what the caller reads of the data; see `experiment_at`.
+      other_data: whether the data may differ from that of the checkpoint.
 
     Raises:
-      UserError: the folder holds no run, or no such checkpoint, or belongs to another user.
+      UserError: the folder holds no run, or no such checkpoint, or belongs to another user; or its data is another.
     """
     if not path:
         raise UserError("--workdir is required: the folder of a run")
@@ -48,7 +56,8 @@ def open_trained(
     from tfdgm.configuration.resolve import read_config
     from tfdgm.parallel.strategies import mirrored
     from tfdgm.runs.checkpoints import Checkpoints
-    from tfdgm.runs.same_run import check_config
+    from tfdgm.runs.same_run import check_config, differences
+    from tfdgm.trained.at_checkpoint import experiment_at
 
     if replicas < 1:
         raise UserError(f"--replicas must be at least 1, got {replicas}")
@@ -56,8 +65,10 @@ def open_trained(
     devices = mirrored(replicas)
     with devices.scope():
         config = read_config([], base=text, prefer=workdir.recorded_package)
-        check_config(found, config.text)
-        built = config.experiment().build(devices)
+        check_config(found, config.text, extending=True)
+        if found.config is not None and differences(found.config, config.text):  # older than the run's extension
+            config = read_config([], base=found.config, prefer=workdir.recorded_package)
+        built = experiment_at(config, found, reads, other_data, warn).build(devices)
         built.state.assign(found.tensors)
         yield workdir, built
 

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import flags
 
+from tfdgm.cli.folder_flags import define_data_flag
 from tfdgm.cli.results import define_trained_flags, open_trained
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.system.console import say
 
 if TYPE_CHECKING:
     from tfdgm.runs.experiment import Built
+    from tfdgm.trained.at_checkpoint import Reads
 
 
 def define_flags(values: flags.FlagValues) -> None:
     define_trained_flags(values)
+    define_data_flag(values)
     flags.DEFINE_integer("num", 64, "number of draws", flag_values=values)
     flags.DEFINE_string("output", None, "file to write: .png, .npz, .csv or .parquet", flag_values=values)
     flags.DEFINE_integer("seed", 0, "seed of the draws", flag_values=values)
@@ -41,7 +44,10 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError(f"--output: there is no folder {output.parent}")
     if values.num < 1:
         raise UserError(f"--num must be at least 1, got {values.num}")
-    with open_trained(values.workdir, values.replicas, values.checkpoint, values.trust_workdir) as (_, built):
+    reads: Reads = "conditions" if output.suffix == ".npz" and values.label is None else "nothing"
+    with open_trained(
+        values.workdir, values.replicas, values.checkpoint, values.trust_workdir, reads, values.other_data
+    ) as (_, built):
         from tfdgm.reporting.pictures import save_examples
         from tfdgm.trained.sampling import by_label, draw, save_samples
 

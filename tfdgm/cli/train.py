@@ -2,6 +2,7 @@
 other shorthand flags, then --gin_bindings.
 """
 
+import dataclasses
 import os
 import shlex
 import signal
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfdgm.cli.folder_flags import define_holding_flags
+from tfdgm.cli.folder_flags import define_data_flag, define_holding_flags
 from tfdgm.configuration.config_files import DEFAULT_CONFIG
 from tfdgm.configuration.shorthand import shorthand_bindings
 from tfdgm.contracts.registry import KINDS
 from tfdgm.errors import UserError
 from tfdgm.runs.record import describe_run
+from tfdgm.runs.same_run import EXTEND
 from tfdgm.runs.workdir import Workdir, new_folder
 from tfdgm.system.console import complain, say, warn
 from tfdgm.system.processes import python_command
@@ -48,6 +50,13 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "max_restarts", 0, "how often to restart a run that crashes or loses another worker", flag_values=values
     )
+    flags.DEFINE_bool(
+        EXTEND.lstrip("-"),
+        False,
+        "continue the run in the workdir under other steps, optimizers, schedules or validation",
+        flag_values=values,
+    )
+    define_data_flag(values)
     define_holding_flags(values)
 
 
@@ -66,6 +75,8 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     workdir = Workdir(Path(values.workdir)) if values.workdir else None
     if workdir:
         workdir.check(values.trust_workdir)
+    elif values.extend:
+        raise UserError(f"{EXTEND} requires --workdir: the folder of the run to continue")
     base = workdir.saved_config() if workdir and not files else None
     from tfdgm.configuration.gin_parser import read_statements  # not at the top: `--help` loads no gin
 
@@ -100,11 +111,11 @@ def _supervised(arguments: Sequence[str], max_restarts: int) -> int:
 def _in(workdir: Workdir, config: "Config", built: "Built", began: float, values: flags.FlagValues) -> int:
     """Train in a workdir that the chief holds."""
     if not built.devices.is_chief:
-        return train(workdir, config, built, began)
+        return train(workdir, config, built, began, values.extend, values.other_data)
     workdir.make(values.trust_workdir)
     with workdir.locked(not values.no_lock):  # before the config is written: two starts must not mix
-        workdir.begin(config.text)
-        return train(workdir, config, built, began)
+        workdir.admit(config.text, values.extend)
+        return train(workdir, config, built, began, values.extend, values.other_data)
 
 
 def _or_lost(work: Callable[[], int]) -> int:
@@ -133,7 +144,14 @@ def _as_arguments(values: flags.FlagValues) -> list[str]:
     return arguments
 
 
-def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
+def train(
+    workdir: Workdir,
+    config: "Config",
+    built: "Built",
+    began: float,
+    extending: bool = False,
+    other_data: bool = False,
+) -> int:
     """Train or resume, then score, draw pictures and write the report; only the chief writes and prints."""
     from tfdgm.cli.results import finish
     from tfdgm.evaluation.units import units_of
@@ -143,17 +161,35 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
 
     experiment = built.experiment
     if not built.devices.is_chief:
-        result = Trainer(built, workdir.path, lambda line: None, config.text).train()
+        result = Trainer(built, workdir.path, lambda line: None, config.text, (), extending, other_data).train()
         if result.signal is not None:
             return 128 + result.signal
         finish(workdir, built)
         return 0
-    trainer = Trainer(built, workdir.path, say, config.text)
-    units = units_of(experiment.objectives.values())
-    data = experiment.data.describe()
-    record = describe_run(config.plugins, experiment.seed, data, units, workdir.run_record())
+    trainer = Trainer(built, workdir.path, say, config.text, (), extending, other_data)
+    step, initial = trainer.prepare(), trainer.initial
+    changes = workdir.differences(config.text) if extending else []
+    workdir.begin(config.text, extending)  # not before: a checkpoint or weights that do not fit leave it as it was
+    record = describe_run(
+        config.plugins,
+        experiment.seed,
+        experiment.data.describe(),
+        units_of(experiment.objectives.values()),
+        workdir.run_record(),
+        fingerprint=trainer.data.splits,
+        config=config.text,
+        step=step,
+        other_data=trainer.data_changes,
+        initial=None if initial is None else dataclasses.asdict(initial),
+    )
     workdir.write_json("run.json", record)
     describe(built, config)
+    if changes:
+        say("\n  ".join([f"extended from step {step:,} under another configuration:", *changes]))
+    for line in trainer.data_changes:
+        warn(f"other data than that of the run before: {line}")
+    for line in [] if initial is None else initial.lines():
+        say(line)
     for line in [*data_scale_warnings(built), *unseen_label_warnings(built)]:
         warn(line)
     say(f"workdir {workdir.path}")

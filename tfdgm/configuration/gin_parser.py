@@ -18,6 +18,9 @@ from tfdgm.runs.experiment_arguments import experiment_arguments
 #: Largest total length of files and bindings in characters; an included file counts each time.
 MOST_CHARACTERS = 400_000
 
+#: Name of the text of a configuration that a run has saved, in messages.
+SAVED = "the saved configuration"
+
 #: gin's own constant, which gin uses for every macro of this name.
 _RESERVED = "REQUIRED"
 
@@ -52,7 +55,7 @@ def read_statements(
     """
     statements = Statements(prefer)
     if base is not None:
-        statements.read(base, "the saved configuration", None)
+        statements.read(base, SAVED, None)
     for number, name in enumerate(files):
         # Configs that share earlier and included files may override the statements that read their macros.
         statements.read_file(find_file(name), macros_used=number == len(files) - 1)
@@ -71,6 +74,8 @@ class Statements:
     Attributes:
       macros: (value, where) by name.
       bindings: (value, where) by scope, selector and parameter.
+      folders: the folder of the file that a statement stands in, by its key in `macros` or `bindings`; None for a
+        statement of a flag.
       must_be_used: the macros that some statement must read.
       once_read: the macros that some statement reads, including overridden statements.
     """
@@ -79,6 +84,7 @@ class Statements:
         self.prefer = prefer
         self.macros: dict[str, tuple[Any, str]] = {}
         self.bindings: dict[tuple[str, str, str], tuple[Any, str]] = {}
+        self.folders: dict[str | tuple[str, str, str], Path | None] = {}
         self.must_be_used: set[str] = set()
         self.once_read: set[str] = set()
         self._including: list[Path] = []
@@ -117,7 +123,7 @@ class Statements:
                     included = read_file(path)
                 self._read_file(path, included, macros_used=False)
             else:
-                self._bind(statement, macros_used)
+                self._bind(statement, beside, macros_used)
 
     def _check_chain(self, path: Path) -> None:
         """Refuse a file that includes itself, and chains of includes that are too long."""
@@ -128,14 +134,14 @@ class Statements:
         if len(self._including) > DEEPEST:
             raise UserError(f"includes are nested more than {DEEPEST} levels deep")
 
-    def _bind(self, statement: Binding, macros_used: bool) -> None:
+    def _bind(self, statement: Binding, beside: Path | None, macros_used: bool) -> None:
         self.once_read |= {item.name for item in flatten(statement.value) if isinstance(item, Macro)}
         if statement.parameter:
             key = statement.scope, statement.selector, statement.parameter
-            self.bindings[key] = (statement.value, statement.where)
+            self.bindings[key], self.folders[key] = (statement.value, statement.where), beside
             return
         name = f"{statement.scope}/{statement.selector}" if statement.scope else statement.selector
-        self.macros[name] = (statement.value, statement.where)
+        self.macros[name], self.folders[name] = (statement.value, statement.where), beside
         (self.must_be_used.add if macros_used else self.must_be_used.discard)(name)
 
     def check(self) -> None:

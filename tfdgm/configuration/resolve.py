@@ -16,6 +16,7 @@ from typing import Any
 import gin
 from tfdgm.configuration import keras_objects
 from tfdgm.configuration.config_files import DEFAULT_CONFIG
+from tfdgm.configuration.file_paths import file_parameters, make_paths_absolute
 from tfdgm.configuration.gin_grammar import Reference, parse_value
 from tfdgm.configuration.gin_parser import (
     Preference,
@@ -26,6 +27,7 @@ from tfdgm.configuration.gin_parser import (
     read_statements,
 )
 from tfdgm.contracts.component import check_type
+from tfdgm.contracts.data import Data
 from tfdgm.contracts.registry import Plugin, load
 from tfdgm.errors import UserError
 from tfdgm.parallel.strategies import Placement
@@ -47,8 +49,11 @@ class Config:
     plugins: list[Plugin]
     placement: Placement
 
-    def experiment(self) -> Experiment:
+    def experiment(self, data: Data | None = None) -> Experiment:
         """Call `experiment` with all bindings.
+
+        Args:
+          data: replaces the data that is configured, which then is not read.
 
         Raises:
           UserError: the experiment or a plugin refuses a value.
@@ -56,7 +61,10 @@ class Config:
         gin.clear_config()
         try:
             gin.parse_config(self.text)
-            return gin.get_configurable("tfdgm.experiment")()
+            if data is None:
+                return gin.get_configurable("tfdgm.experiment")()
+            gin.bind_parameter("tfdgm.experiment.data", None)  # gin would create it even if a call replaces it
+            return gin.get_configurable("tfdgm.experiment")(data=data)
         except UserError as error:
             raise UserError(_without_gin_trace(error)) from None
         except Exception as error:
@@ -117,6 +125,7 @@ def resolve(statements: Statements) -> Config:
         raise UserError("the same plugin is used under two names: " + ", ".join(sorted(plugins)))
     reachable = statements.reachable()
     used = [plugin for selector, plugin in plugins.items() if selector in reachable]
+    make_paths_absolute(statements, _file_parameters(plugins))
     return Config(statements.text(), used, _placement(statements))
 
 
@@ -173,6 +182,15 @@ def _load_all(statements: Statements) -> dict[str, Plugin]:
                     _resolve(item.selector, plugins, statements)
     _register("experiment", experiment)
     return plugins
+
+
+def _file_parameters(plugins: dict[str, Plugin]) -> set[tuple[str, str]]:
+    """Return (selector, parameter) of everything that is annotated as a path of the user."""
+    configurables: dict[str, Any] = {
+        "experiment": experiment,
+        **{selector: load(plugin) for selector, plugin in plugins.items()},
+    }
+    return {(selector, name) for selector, each in configurables.items() for name in file_parameters(each)}
 
 
 def _placement(statements: Statements) -> Placement:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,14 @@ import tensorflow as tf
 
 from tfdgm.contracts.component import Component
 from tfdgm.contracts.context import Context
+from tfdgm.contracts.fingerprint import fingerprint_rows
 from tfdgm.contracts.guard import is_tensor, kind_of_result
 from tfdgm.contracts.specs import DataSpec
+
+#: Number of rows that identify a source by default.
+_SAMPLED = 64
+#: Arrays up to this number of bytes are identified by all rows; larger ones by at most this number of rows and bytes.
+_ALL_BYTES, _ROWS, _ROWS_BYTES = 1 << 24, 1_024, 1 << 22
 
 
 class Source(ABC):
@@ -35,6 +41,21 @@ class Source(ABC):
         Must be thread-safe.
         """
         raise NotImplementedError(f"{type(self).__name__} has no conditions")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return JSON values that identify the rows; see `Data.fingerprint`.
+
+        By default they are the number of rows, their shape and dtype, and digests of 64 evenly spaced rows and of their
+        conditions.
+        """
+        return self._fingerprint(evenly(len(self), min(len(self), _SAMPLED)))
+
+    def _fingerprint(self, positions: np.ndarray) -> dict[str, Any]:
+        try:
+            self.conditions(positions[:1])
+        except NotImplementedError:
+            return fingerprint_rows(len(self), positions, self.gather, None)
+        return fingerprint_rows(len(self), positions, self.gather, self.conditions)
 
     @property
     def nbytes(self) -> int:
@@ -59,6 +80,13 @@ class ArraySource(Source):
 
     def conditions(self, indices: np.ndarray) -> np.ndarray:
         return super().conditions(indices) if self.of_rows is None else np.asarray(self.of_rows[indices])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Identify arrays of up to 16 MiB by all rows, and larger ones by at most 1,024 evenly spaced rows."""
+        size = len(self)
+        if self.nbytes > _ALL_BYTES:
+            size = max(1, min(size, _ROWS, _ROWS_BYTES * size // self.nbytes))
+        return self._fingerprint(evenly(len(self), size))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +151,18 @@ class Data(Component):
     def classifier(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """Return a function from x `[n, *spec.shape]` to labels `[n]`, or None; it judges draws asked for by label."""
         return None
+
+    def fingerprint(self, splits: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
+        """Return JSON values by split that identify the examples, wherever they are stored.
+
+        They are part of `run.json` and of every checkpoint. A run is resumed and scored only on data of the same
+        fingerprint. Computing it must be cheap, and it must not depend on paths or times, so that a copy of the data is
+        the same data. By default it consists of the fingerprints of the sources.
+
+        Args:
+          splits: the result of `splits`.
+        """
+        return {name: source.fingerprint() for name, source in splits.items()}
 
     def describe(self) -> dict[str, Any]:
         """Return facts about the data for `run.json`: source, protocol of the split, binarisation."""

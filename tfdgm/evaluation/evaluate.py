@@ -31,7 +31,8 @@ def score_split(run: SplitEvaluation, scores: ScoreSet) -> dict[str, Any]:
 
     Returns:
       The numbers of the scores that apply, by key, then their notes; `ScoreSet.quantities` describes them. Always
-      `step`, `seed`, `data_split` and `num_examples`, and `binarization` if the data describes it.
+      `step`, `seed`, `data_split` and `num_examples`, and `binarization` if the data describes it, and
+      `other_data` if the data differs from the run's.
     """
     built = run.built
     with built.state.averaged():
@@ -43,4 +44,5 @@ def score_split(run: SplitEvaluation, scores: ScoreSet) -> dict[str, Any]:
         "num_examples": len(run.source),
     }
     binarization = built.experiment.data.describe().get(f"binarization_{run.split}")
-    return found | ({"binarization": binarization} if binarization else {})
+    notes = {"binarization": binarization, "other_data": "; ".join(built.experiment.other_data)}
+    return found | {name: note for name, note in notes.items() if note}

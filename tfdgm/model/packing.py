@@ -67,3 +67,7 @@ class Conditioned(Source):
         if y.shape[1:] != spec.shape:
             raise UserError(f"conditions must have shape {spec.shape}, but the data has {y.shape[1:]}")
         return y.astype(spec.dtype)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Identify the rows as the source does, so that data is the same with and without its conditions."""
+        return self.source.fingerprint()

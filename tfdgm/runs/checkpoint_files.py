@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tfdgm.errors import NonFiniteError
+from tfdgm.runs.data_identity import DataIdentity
 from tfdgm.system.files import open_regular, replacing
 
 FORMAT = 1
@@ -39,6 +40,7 @@ class Checkpoint:
       score: the value of `experiment.keep_best` at this step, if it was the best so far.
       config: the configuration of the run; None in files of versions that did not store it.
       callbacks: the state of callbacks, by name.
+      data: the data of the run; None in files of versions that did not record it.
     """
 
     step: int
@@ -47,6 +49,7 @@ class Checkpoint:
     score: float | None = None
     config: str | None = None
     callbacks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    data: DataIdentity | None = None
 
 
 def path_of(directory: Path, step: int) -> Path:
@@ -91,6 +94,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         "score": checkpoint.score,
         "config": checkpoint.config,
         "callbacks": checkpoint.callbacks,
+        "data": None if checkpoint.data is None else checkpoint.data.plain(),
         "sha256": {name: digest(tensor) for name, tensor in checkpoint.tensors.items()},
     }
     text = np.frombuffer(json.dumps(manifest).encode(), np.uint8)
@@ -115,6 +119,7 @@ def read(path: Path) -> Checkpoint:
         shards, score, config = int(manifest.get("shards", 1)), manifest.get("score"), manifest.get("config")
         valid = isinstance(score, (int, float, type(None))) and isinstance(config, (str, type(None)))
         callbacks = manifest.get("callbacks", {})
+        data = None if manifest.get("data") is None else DataIdentity.parsed(manifest["data"])
         valid = valid and step >= 0 and shards >= 1 and isinstance(callbacks, dict)
     except OSError as error:
         raise DamagedCheckpoint(f"cannot be read: {error.strerror or error}") from error
@@ -129,7 +134,7 @@ def read(path: Path) -> Checkpoint:
     for name, tensor in arrays.items():
         if digest(tensor) != expected[name]:
             raise DamagedCheckpoint(f"the checksum of {name} does not match")
-    return Checkpoint(step, arrays, shards, score, config, callbacks)
+    return Checkpoint(step, arrays, shards, score, config, callbacks, data)
 
 
 def _check_sizes(file: BinaryIO) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ from tfdgm.model.packing import Conditioned
 from tfdgm.numerics.randomness import root_seed
 from tfdgm.parallel.devices import Devices
 from tfdgm.parallel.strategies import Placement
+from tfdgm.runs.data_identity import DataIdentity
 from tfdgm.runs.players import Player, make_players
 from tfdgm.runs.state import State
 
@@ -34,7 +36,11 @@ Side = Literal["largest", "smallest"]
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A checked run without variables; see `experiment` for the attributes."""
+    """A checked run without variables; see `experiment` for the attributes.
+
+    Attributes:
+      other_data: in what the data differs from that of the checkpoint that is scored; empty for the same data.
+    """
 
     data: Data
     prior: Prior
@@ -64,8 +70,11 @@ class Experiment:
     resident_bytes: int
     callbacks: list[Callback]
     scores: list[Score]
+    initial: str | None
+    initial_parts: list[str] | None
     placement: Placement
     splits: dict[str, Source]
+    other_data: tuple[str, ...] = ()
 
     @property
     def train(self) -> Source:
@@ -75,6 +84,21 @@ class Experiment:
     def resident(self) -> bool:
         """Whether the training data is kept on the device; larger data is streamed."""
         return self.train.nbytes <= self.resident_bytes
+
+    def data_identity(self) -> DataIdentity:
+        """Return what checkpoints record about the data.
+
+        Raises:
+          PluginFault: its fingerprint is not made of JSON values.
+        """
+        found = self.data.fingerprint(self.splits)
+        try:
+            splits = {name: {"examples": len(source), **found.get(name, {})} for name, source in self.splits.items()}
+            return DataIdentity.parsed(_plain({"spec": dataclasses.asdict(self.data.spec), "splits": splits}))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise PluginFault(
+                f"{self.data.display_name()}: fingerprint must return a dict of JSON values for each split: {error}"
+            ) from None
 
     def build(self, devices: Devices | None = None) -> "Built":
         """Create the variables and the players, for one device or within `devices.scope()`.
@@ -156,3 +180,8 @@ class Built:
     def parameters(self) -> dict[str, Any]:
         """Return the model's trainable variables by name."""
         return trainable(named_variables(self.model, "model"))
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON values as they are when read back."""
+    return json.loads(json.dumps(value, default=lambda number: number.item()))  # NumPy's numbers have one

@@ -12,12 +12,21 @@ def experiment_arguments() -> tuple[str, ...]:
 
 def free_arguments() -> tuple[str, ...]:
     """Return the names of the arguments annotated `Free[...]`, which a resumed run may change."""
+    return _annotated("Free")
+
+
+def extendable_arguments() -> tuple[str, ...]:
+    """Return the names of the arguments annotated `Extendable[...]`, which an extended run may change as well."""
+    return _annotated("Extendable")
+
+
+def _annotated(mark: str) -> tuple[str, ...]:
     return tuple(
         argument.arg
         for argument in _signature()
         if isinstance(argument.annotation, ast.Subscript)
         and isinstance(argument.annotation.value, ast.Name)
-        and argument.annotation.value.id == "Free"
+        and argument.annotation.value.id == mark
     )
 
 

@@ -3,7 +3,7 @@
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,16 @@ def _is_plugin(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_text(value.get(name)) for name in ("distribution", "version"))
 
 
+#: Parts of a start that versions before them did not record.
+_START_OPTIONAL: dict[str, Check] = {"step": _is_number, "other_data": _is_list_of_text}
+_CONFIG: dict[str, Check] = {"step": _is_number, "config": _is_text}
 _START: dict[str, Check] = {"argv": _is_list_of_text, "started": _is_text, "git_commit": _is_text_or_none}
 _RECORD: dict[str, Check] = {
     **_START,
     "seed": _is_number,
     "data": _is_object,
+    "fingerprint": _is_object,
+    "initial": _is_object,
     "python": _is_text,
     "platform": _is_text,
 }
@@ -78,12 +83,13 @@ def checked_record(value: Any, warn: Callable[[str], None]) -> dict[str, Any]:
             if items is not value[name]:
                 warn(f"{name!r} is not an object; it is ignored")
             record[name] = _valid(items, dict.fromkeys(items, check), warn)
-    if "starts" in value:
-        starts = value["starts"] if isinstance(value["starts"], list) else []
-        kept = [_valid(start, _START, lambda text: None) for start in starts if isinstance(start, dict)]
-        record["starts"] = [start for start in kept if set(start) == set(_START)]
-        if starts is not value["starts"] or len(record["starts"]) < len(starts):
-            warn("'starts' is damaged; its invalid parts are ignored")
+    for name, needed, optional in (("starts", _START, _START_OPTIONAL), ("configs", _CONFIG, {})):
+        if name in value:
+            items = value[name] if isinstance(value[name], list) else []
+            kept = [_valid(item, {**needed, **optional}, lambda text: None) for item in items if isinstance(item, dict)]
+            record[name] = [item for item in kept if set(needed) <= set(item)]
+            if items is not value[name] or len(record[name]) < len(items):
+                warn(f"{name!r} is damaged; its invalid parts are ignored")
     return record
 
 
@@ -95,7 +101,17 @@ def _valid(value: Mapping[str, Any], checks: Mapping[str, Check], warn: Callable
 
 
 def describe_run(
-    plugins: list[Plugin], seed: int, data: Mapping[str, Any], units: Mapping[str, str], history: Mapping[str, Any]
+    plugins: list[Plugin],
+    seed: int,
+    data: Mapping[str, Any],
+    units: Mapping[str, str],
+    history: Mapping[str, Any],
+    *,
+    fingerprint: Mapping[str, Any],
+    config: str,
+    step: int = 0,
+    other_data: Sequence[str] = (),
+    initial: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the content of `run.json` for a start at this moment.
 
@@ -105,15 +121,26 @@ def describe_run(
       data: the facts of `Data.describe`.
       units: units of the objectives' metrics and estimates, by name.
       history: the record before this start, empty for a new run.
+      fingerprint: of the data, by split.
+      config: the configuration of this start.
+      step: of the checkpoint from which it continues.
+      other_data: in what the data differs from that of the checkpoint.
+      initial: what a new run took from another.
     """
     start = {
         "argv": sys.argv,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "git_commit": describe_commit(Path()),
+        "step": step,
+        **({"other_data": list(other_data)} if other_data else {}),
     }
     starts = [*history.get("starts", []), start]
+    configs = history.get("configs", [])
+    if not configs or configs[-1]["config"] != config:
+        configs = [*configs, {"step": step, "config": config}]
+    initial = initial or history.get("initial")
     return {
-        **starts[0],
+        **{name: starts[0][name] for name in _START},
         "seed": seed,
         "data": dict(data),
         "units": dict(units),
@@ -121,7 +148,10 @@ def describe_run(
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _VERSIONS},
         "plugins": {p.gin_name: {"distribution": p.package, "version": p.version} for p in plugins},
+        "fingerprint": dict(fingerprint),
+        **({"initial": dict(initial)} if initial else {}),
         "starts": starts,
+        "configs": configs,
     }
 
 

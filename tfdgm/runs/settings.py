@@ -9,6 +9,7 @@ import keras
 from tfdgm.contracts.callback import Callback
 from tfdgm.contracts.component import check_type
 from tfdgm.contracts.data import Data, Source
+from tfdgm.contracts.fingerprint import FilePath
 from tfdgm.contracts.likelihood import Likelihood
 from tfdgm.contracts.network import Network
 from tfdgm.contracts.objective import Objective
@@ -24,6 +25,8 @@ from tfdgm.runs.experiment import Experiment, Side
 _T = TypeVar("_T")
 #: Marks the arguments of `experiment` that a resumed run may change: they do not affect its results.
 Free: TypeAlias = Annotated[_T, "free to change on resuming"]
+#: Marks the arguments that a run may change when it is extended: they affect its further steps only.
+Extendable: TypeAlias = Annotated[_T, "free to change on extending"]
 
 #: The arguments of `experiment` that choose its devices.
 PLACEMENT = tuple(field.name for field in dataclasses.fields(Placement))
@@ -42,15 +45,15 @@ def experiment(
     samples: Literal["mean", "draws"] | None = None,
     condition: bool = False,
     seed: int = 0,
-    steps: int = 10_000,
+    steps: Extendable[int] = 10_000,
     batch_size: int = 128,
-    optimizer: keras.optimizers.Optimizer | None = None,
+    optimizer: Extendable[keras.optimizers.Optimizer | None] = None,
     clip_norm: float | None = None,
     ema_decay: float | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
     shards: int | None = None,
-    steps_per_loop: int = 100,
-    validate_every: int = 1_000,
+    steps_per_loop: Extendable[int] = 100,
+    validate_every: Extendable[int] = 1_000,
     checkpoint_seconds: Free[float] = 30.0,
     keep_checkpoints: Free[int] = 3,
     keep_best: Free[str | None] = None,
@@ -60,6 +63,8 @@ def experiment(
     resident_bytes: int = 1 << 30,
     callbacks: Free[list[Callback] | None] = None,
     scores: Free[list[Score] | None] = None,
+    initial: FilePath | None = None,
+    initial_parts: list[str] | None = None,
     strategy: Free[Strategy] = "one_device",
     replicas: Free[int | None] = None,
     cluster: Free[Cluster] = "tf_config",
@@ -67,7 +72,7 @@ def experiment(
     kubernetes_pods: Free[int | None] = None,
     tpu: Free[str] = "",
 ) -> Experiment:
-    """Describe a whole run. A resumed run may change the arguments marked `Free`.
+    """Describe a whole run. A resumed run may change the arguments marked `Free`, an extended one also `Extendable`.
 
     Args:
       data: the data distribution pi(x).
@@ -109,6 +114,9 @@ def experiment(
       callbacks: further actions between loops, such as early stopping; they do not affect the steps.
       scores: scores with other settings than their defaults; each replaces the installed one of its class. All other
         installed scores are computed with their defaults.
+      initial: workdir of another run, from whose newest checkpoint a new run takes the weights that have the same name.
+      initial_parts: parts whose weights to take, such as "encoder", "decoder", "prior", or an objective with an
+        adversary; None takes every part.
       strategy: "one_device"; "mirrored", several devices of this machine; "multi_worker", one process on each of
         several machines; "tpu".
       replicas: for "mirrored", the number of GPUs, None for all; without a GPU, the number of logical CPU devices.
@@ -142,6 +150,9 @@ def experiment(
             raise UserError(f"experiment.{name} must not be negative, got {given[name]}")
     if shards is not None and batch_size % shards:
         raise UserError(f"experiment.batch_size {batch_size} is not divisible by experiment.shards {shards}")
+    if initial_parts is not None and (initial is None or not initial_parts):
+        given_parts = "is empty" if initial is not None else "has no effect without experiment.initial"
+        raise UserError(f"experiment.initial_parts {given_parts}; None takes every part")
     _check_parts(prior, posterior, encoder, objectives, latent_size, data)
     for score in scores or []:
         if sum(type(score) is type(other) for other in scores or []) > 1:

@@ -10,7 +10,7 @@ from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.metrics_file import read_lines
 from tfdgm.runs.record import checked_record
-from tfdgm.runs.same_run import differences
+from tfdgm.runs.same_run import EXTEND, differences, refusal
 from tfdgm.system import console, strict_json
 from tfdgm.system.files import read_bytes, remove_leftovers, write_text
 from tfdgm.system.locks import locked
@@ -30,6 +30,7 @@ class Workdir:
     def __init__(self, path: Path, warn: Callable[[str], None] = console.warn) -> None:
         self.path = path
         self.warn = warn
+        self._told_of_config = False
 
     @property
     def config(self) -> Path:
@@ -73,7 +74,9 @@ class Workdir:
         checkpoint, _ = newest_intact(self.checkpoints)
         if checkpoint is None or checkpoint.config is None:
             return None
-        self.warn(f"{self.config} is missing; its content is taken from the checkpoint of step {checkpoint.step}")
+        if not self._told_of_config:
+            self.warn(f"{self.config} is missing; its content is taken from the checkpoint of step {checkpoint.step}")
+        self._told_of_config = True
         return checkpoint.config
 
     def require_run(self) -> str:
@@ -110,11 +113,15 @@ class Workdir:
         with locked(self.path, enabled):
             yield
 
-    def begin(self, config: str) -> None:
-        """Prepare the workdir for a run of a configuration; the caller holds the lock.
+    def admit(self, config: str, extending: bool = False) -> None:
+        """Check that a run of a configuration may use the workdir, and change nothing.
+
+        Args:
+          config: the configuration.
+          extending: whether the run in the workdir continues under other further steps; see `same_run.differences`.
 
         Raises:
-          UserError: it is read-only, or contains a run of another configuration.
+          UserError: it contains a run of another configuration, or none that could be extended.
         """
         saved = self.saved_config()
         if saved is None and self.checkpoints.is_dir() and any(self.checkpoints.glob("step-*.npz")):
@@ -122,12 +129,21 @@ class Workdir:
                 f"{self.config} is missing, and no checkpoint in {self.checkpoints} has a copy of it; restore "
                 "config.gin, or use another --workdir"
             )
-        changes = [] if saved is None else differences(saved, config)
-        if changes:
-            raise UserError(
-                f"{self.path} holds a run of another configuration; use another --workdir, or omit the settings that "
-                "differ (a run is resumed exactly as it began; it cannot be extended):\n  " + "\n  ".join(changes)
-            )
+        if saved is None and extending:
+            raise UserError(f"{EXTEND}: there is no run in {self.path}")
+        if saved is not None and (message := refusal(saved, config, extending, f"{self.path} holds a run")):
+            raise UserError(message)
+
+    def begin(self, config: str, extending: bool = False) -> None:
+        """Prepare the workdir for a run of a configuration, and write it; the caller holds the lock.
+
+        Args:
+          config, extending: see `admit`.
+
+        Raises:
+          UserError: see `admit`; or the workdir is read-only.
+        """
+        self.admit(config, extending)
         try:
             remove_leftovers(self.path)
             self.samples.mkdir(exist_ok=True)

@@ -62,6 +62,21 @@ def gathers_are_deterministic(subject: Subject) -> None:
             subject.require(equal, where, f"the rows gathered {how} differ", "equal rows")
 
 
+@check("data", cure="Let fingerprint depend on the examples alone, and return JSON values for each split.")
+def fingerprints_are_deterministic(subject: Subject) -> None:
+    """`fingerprint` returns JSON values for each split, the same ones in other instances."""
+    texts = []
+    for data in (subject.make(), subject.make()):
+        splits = data.splits()
+        found = data.fingerprint(splits)
+        subject.require(set(found) == set(splits), "fingerprint", f"splits {', '.join(found)}", ", ".join(splits))
+        try:
+            texts.append(json.dumps(found))
+        except (TypeError, ValueError) as error:
+            subject.require(False, "fingerprint", str(error), "JSON values")
+    subject.require(texts[0] == texts[1], "fingerprint", "other values in another instance", "equal values")
+
+
 @check("data", cure="Open files in each call, or protect shared readers by a lock.")
 def gathers_are_thread_safe(subject: Subject) -> None:
     """Several threads that gather at once get the rows that one thread gets."""

@@ -108,4 +108,5 @@ def export(built: Built, workdir: Workdir, output: Path, num_samples: int) -> No
             exported.write("config.gin", config)
         if record := workdir.run_record():
             exported.write_json("run.json", record)
-        Checkpoints(exported.checkpoints).save(Checkpoint(step, built.state.read(), config=config))
+        data = built.experiment.data_identity()
+        Checkpoints(exported.checkpoints).save(Checkpoint(step, built.state.read(), config=config, data=data))

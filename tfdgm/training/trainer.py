@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ from tfdgm.numerics.seeds import Seed, SeedPlan
 from tfdgm.parallel.devices import Draw, check_shards
 from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.checkpoints import Checkpoints
+from tfdgm.runs.data_identity import DataIdentity, check_agreement, check_data
 from tfdgm.runs.experiment import Built
-from tfdgm.runs.same_run import check_config
+from tfdgm.runs.extension import extended_tensors
+from tfdgm.runs.initial_weights import InitialWeights, take_initial_weights
+from tfdgm.runs.same_run import check_config, of_config
 from tfdgm.system.signals import signals_recorded
 from tfdgm.training.callbacks.best_checkpoint import BestCheckpoint
 from tfdgm.training.callbacks.interruption import Interruption
@@ -65,9 +69,13 @@ class Trainer:
       say: prints one line to the user.
       config: the configuration of the run, which is stored in every checkpoint.
       callbacks: callbacks in addition to `experiment.callbacks` and to those of every training.
+      extending: whether the run may continue under other further steps; see `tfdgm.runs.same_run.differences`.
+      other_data: whether the data may differ from that of the checkpoint.
 
     Attributes:
       step: number of steps taken.
+      initial: the weights that a new run took from another, or None.
+      data_changes: in what the data differs from that of the checkpoint.
       loop: the compiled loop, from a number of steps and their batches to mean metrics.
       feed: the batches of the run.
       checkpoints: the checkpoints of the run.
@@ -80,6 +88,8 @@ class Trainer:
         say: Callable[[str], None],
         config: str | None = None,
         callbacks: Sequence[Callback] = (),
+        extending: bool = False,
+        other_data: bool = False,
     ) -> None:
         self.built = built
         self.workdir = workdir
@@ -100,7 +110,17 @@ class Trainer:
         self.callbacks: list[Callback] = []
         self._started: list[Callback] = []
         self.step = 0
+        self.extending, self.other_data = extending, other_data
+        self.initial: InitialWeights | None = None
+        self.data_changes: list[str] = []
         self._restored: Mapping[str, Any] = {}
+        self._prepared: int | None = None
+        self._is_new, self._outdated = True, False
+
+    @cached_property
+    def data(self) -> DataIdentity:
+        """What checkpoints record about the data."""
+        return self.experiment.data_identity()
 
     def _step(self, draws: list[Draw], number: tf.Tensor, seed: Seed, last: tf.Tensor) -> dict[str, tf.Tensor]:
         return training_step(
@@ -122,12 +142,12 @@ class Trainer:
           NonFiniteError: a loss or a weight became NaN or infinite, and `experiment.recoveries` are used up; the
             message names the first such tensor. The last good checkpoint is kept.
         """
-        began_at = self.restore()
+        began_at = self.prepare()
         with signals_recorded() as received:
             self._install(received)
             try:
                 self._start()
-                if began_at == 0 or (began_at < self.experiment.steps and self._lacks_states()):
+                if began_at == 0 or self._outdated or (began_at < self.experiment.steps and self._lacks_states()):
                     self._write(None)
                 result = self._run(received)
                 self.checkpoints.wait()
@@ -269,23 +289,45 @@ class Trainer:
         self._save = True
         self._score = self._score if score is None else score
 
+    def prepare(self) -> int:
+        """Restore the newest checkpoint, or give a new run its initial weights; return the step.
+
+        Further calls change nothing.
+
+        Raises:
+          UserError: see `restore`; or the initial weights do not fit.
+        """
+        if self._prepared is None:
+            check_agreement(self.data, self.devices)
+            self._prepared = self.restore()
+            if self._is_new and self.experiment.initial is not None:
+                parts = self.experiment.initial_parts
+                self.initial = take_initial_weights(self.built.state, self.experiment.initial, parts)
+        return self._prepared
+
     def restore(self) -> int:
         """Restore the newest intact checkpoint, if there is one, and return its step, else 0.
 
         Raises:
-          UserError: these devices cannot share the shards of the run evenly, or the checkpoint belongs to another
-            configuration.
+          UserError: these devices cannot share the shards of the run evenly, the checkpoint belongs to another
+            configuration or other data, or it is beyond the last step.
         """
         checkpoint = self._newest()
         if checkpoint is not None and checkpoint.shards != self.shards:
             self.shards = checkpoint.shards
             self.say(f"using {self.shards} shard(s), as when the run began")
         check_shards(self.shards, self.experiment.batch_size, self.devices.num_replicas)
-        self.step = 0
+        self.step, self._is_new = 0, checkpoint is None
         if checkpoint is not None:
-            check_config(checkpoint, self.config)
-            self.built.state.assign(checkpoint.tensors)
+            check_config(checkpoint, self.config, self.extending)
+            changes = check_data(checkpoint.data, self.data, self.other_data)
+            tensors, extended = checkpoint.tensors, self.extending and not of_config(checkpoint, self.config)
+            if extended:
+                tensors = extended_tensors(self.built.state, checkpoint, self.experiment.steps)
+            self.built.state.assign(tensors)
             self.step, self._restored = checkpoint.step, checkpoint.callbacks
+            self.data_changes = self.data_changes or changes
+            self._outdated = extended or bool(changes)
         return self.step
 
     def _newest(self) -> Checkpoint | None:
@@ -309,7 +351,7 @@ class Trainer:
             return
         states = {name: _plain(callback) for name, callback in self._named() if _keeps_state(callback)}
         values = self.built.state.read() if values is None else values
-        self.checkpoints.save_later(Checkpoint(self.step, values, self.shards, score, self.config, states))
+        self.checkpoints.save_later(Checkpoint(self.step, values, self.shards, score, self.config, states, self.data))
 
     def diagnose(self, first: int, count: int) -> NonFiniteError:
         """Replay from the last good checkpoint to name the first tensor that is not finite."""
