@@ -31,6 +31,10 @@ def compilation_fault(text: str) -> str | None:
     )
 
 
+#: Number of known names that a message lists.
+_MOST_LISTED = 20
+
+
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return up to three known names similar to this one, the most similar first."""
     return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
@@ -42,4 +46,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = nearest(name, known)
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
-    return f"Known: {', '.join(known)}." if known else "None is installed."
+    if not known:
+        return "None is installed."
+    others = f" and {len(known) - _MOST_LISTED} others" if len(known) > _MOST_LISTED + 1 else ""
+    return f"Known: {', '.join(known if not others else known[:_MOST_LISTED])}{others}."

@@ -67,6 +67,7 @@ class ImageFolder(Data):
 
     def _find(self, validation_share: float, test_share: float) -> dict[str, list[Path]]:
         try:
+            self.require(not self.path.is_file(), f"{self.path} is a file, not a folder of images")
             self.require(self.path.is_dir(), f"folder not found: {self.path}")
             next(self.path.iterdir(), None)
         except OSError as error:

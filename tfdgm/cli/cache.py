@@ -14,6 +14,10 @@ from tfdgm.system import program_cache
 from tfdgm.system.console import print_table
 
 POSITIONAL = True
+EXAMPLES = (
+    "tfdgm cache",
+    "tfdgm cache clear",
+)
 
 
 def define_flags(values: flags.FlagValues) -> None:

@@ -7,6 +7,7 @@ tfdgm plugins new KIND.NAME    create a package for a new plugin, ready to insta
 import inspect
 import keyword
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,11 @@ from tfdgm.system.console import print_table
 from tfdgm.system.runtime import import_tensorflow
 
 POSITIONAL = True
+EXAMPLES = (
+    "tfdgm plugins show prior.maf",
+    "tfdgm plugins check prior.maf --gin_bindings='prior.maf.num_bijectors = 2'",
+    "tfdgm plugins new likelihood.cauchy --output=plugins",
+)
 _ACTIONS = ("list", "show", "check", "new")
 
 
@@ -139,6 +145,7 @@ def new(name: str, parent: Path) -> int:
     if folder.exists():
         raise UserError(f"{folder} already exists")
     write_package(folder, kind, plain)
-    print(f"{folder} written; install it with: pip install -e {folder}\nthen: tfdgm plugins check {name}")
-    print(f"and: tfdgm train --gin_file={folder / 'examples' / plain}.gin")
+    print(f"{folder} written; install it with: {shlex.join(['pip', 'install', '-e', str(folder)])}")
+    print(f"then: tfdgm plugins check {name}")
+    print(f"and: {shlex.join(['tfdgm', 'train', f'--gin_file={folder}/examples/{plain}.gin'])}")
     return 0

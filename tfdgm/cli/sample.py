@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from tfdgm.runs.experiment import Built
 
 
+REQUIRED = ("workdir", "output")
+EXAMPLES = (
+    "tfdgm sample --workdir=runs/first --output=samples.png",
+    "tfdgm sample --workdir=runs/first --num=10000 --seed=1 --output=samples.npz",
+)
+
+
 def define_flags(values: flags.FlagValues) -> None:
     define_trained_flags(values)
     flags.DEFINE_integer("num", 64, "number of draws", flag_values=values)
@@ -31,7 +38,7 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
-    if not values.output or Path(values.output).suffix not in (".png", ".npz"):
+    if Path(values.output).suffix not in (".png", ".npz"):
         raise UserError(f"--output must name a .png or .npz file, got {values.output!r}")
     output = Path(values.output)
     if not output.parent.is_dir():

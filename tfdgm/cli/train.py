@@ -20,6 +20,7 @@ from tfdgm.errors import UserError
 from tfdgm.runs.record import describe_run
 from tfdgm.runs.workdir import Workdir, new_folder
 from tfdgm.system.console import complain, say, warn
+from tfdgm.system.durations import duration
 from tfdgm.system.processes import python_command
 from tfdgm.system.runtime import import_tensorflow, programs
 from tfdgm.system.supervisor import LOST, supervise
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from tfdgm.configuration.resolve import Config
     from tfdgm.runs.experiment import Built
     from tfdgm.training.trainer import TrainingResult
+
+
+EXAMPLES = (
+    "tfdgm train --workdir=runs/first",
+    "tfdgm train --workdir=runs/long --gin_file=digits/vae.gin --gin_bindings='steps = 20_000'",
+    "tfdgm train --data=ring --posterior=none --objective=jsd --gin_file=toy/ring.gin --dry_run",
+)
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -72,6 +80,8 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     # before TensorFlow is imported, which takes seconds: this finds most errors
     prefer = workdir.recorded_package if workdir else lambda name: None
     statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base, prefer)
+    for line in statements.remarks():
+        warn(line)
     import_tensorflow()
     from tfdgm.configuration.resolve import resolve
     from tfdgm.parallel.devices import check_shards
@@ -167,7 +177,7 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
     if result.reason is not None:
         say(f"stopped early at step {result.step} of {experiment.steps}: {result.reason}")
     finish(workdir, built)
-    say(f"done in {time.monotonic() - began:.0f} s; {_rate(result)}{_programs()}")
+    say(f"done in {duration(time.monotonic() - began)}; {_rate(result)}{_programs()}")
     return 0
 
 
