@@ -24,6 +24,11 @@ def define_flags(values: flags.FlagValues) -> None:
     """Define no flags: the command has none of its own."""
 
 
+def complete(words: Sequence[str]) -> list[str]:
+    """Return what may follow `tfdgm cache`."""
+    return [] if words else ["show", "clear"]
+
+
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     action, *rest = positional or ["show"]
     if rest or action not in ("show", "clear"):

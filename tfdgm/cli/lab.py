@@ -44,6 +44,11 @@ def define_flags(values: flags.FlagValues) -> None:
     )
 
 
+def complete(words: Sequence[str]) -> list[str]:
+    """Return what may follow `tfdgm lab`."""
+    return [] if words else list(LABS)
+
+
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     if len(positional) > 1 or (positional and values.all):
         raise UserError("tfdgm lab takes one NAME, or --all")

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -31,9 +32,10 @@ COMMANDS = {
     "verify": "compare results of tfdgm with exactly known numbers",
     "lab": "run a classic demonstration, with a table and a picture",
     "cache": "show or clear the compiled programs that all commands share",
+    "completion": "print a script that completes commands in bash, zsh or fish",
 }
 #: Commands whose only result is their output; the others continue if it cannot be printed.
-_PRINTING = ("plugins", "verify", "cache")
+_PRINTING = ("plugins", "verify", "cache", "completion")
 
 _USAGE = """tfdgm {version}: deep generative models on TensorFlow
 
@@ -113,7 +115,7 @@ def run() -> None:
 
 
 def _usage() -> str:
-    lines = "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
+    lines = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
     return _USAGE.format(version=__version__, commands=lines)
 
 
@@ -147,7 +149,8 @@ def parser(name: str) -> tuple[ModuleType, flags.FlagValues]:
 
 def _run(name: str, arguments: Sequence[str]) -> int:
     module, values = parser(name)
-    if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
+    before_dashes = itertools.takewhile(lambda argument: argument != "--", arguments)
+    if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in before_dashes):
         print(command_help(name, COMMANDS[name], module, values))
         return 0
     try:

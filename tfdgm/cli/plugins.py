@@ -40,6 +40,15 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string("output", ".", "with new: the folder in which to create the package", flag_values=values)
 
 
+def complete(words: Sequence[str]) -> list[str]:
+    """Return what may follow `tfdgm plugins`: an action, then the name of a plugin, or for a new one its kind."""
+    if not words:
+        return list(_ACTIONS)
+    if words == ["new"]:
+        return [f"{kind}." for kind in KINDS]
+    return list(dict.fromkeys(plugin.gin_name for plugin in find())) if words in (["show"], ["check"]) else []
+
+
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     action, *names = positional or ["list"]
     if action not in _ACTIONS:
