@@ -3,7 +3,6 @@ other shorthand flags, then --gin_bindings.
 """
 
 import os
-import shlex
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -145,7 +144,7 @@ def _as_arguments(values: flags.FlagValues) -> list[str]:
 
 def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
     """Train or resume, then score, draw pictures and write the report; only the chief writes and prints."""
-    from tfdgm.cli.results import finish
+    from tfdgm.cli.results import command_on, finish
     from tfdgm.evaluation.units import units_of
     from tfdgm.runs.data_scale import data_scale_warnings
     from tfdgm.training.trainer import Trainer
@@ -171,8 +170,7 @@ def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> i
     if result.signal is not None:
         name = signal.Signals(result.signal).name
         rest = "to resume" if result.step < experiment.steps else "training is complete; to score"
-        command = shlex.join(["tfdgm", "train", f"--workdir={workdir.path}"])
-        say(f"{name}: stopped and saved at step {result.step}; {rest}: {command}")
+        say(f"{name}: stopped and saved at step {result.step}; {rest}: {command_on(workdir, 'train')}")
         return 128 + result.signal
     if result.reason is not None:
         say(f"stopped early at step {result.step} of {experiment.steps}: {result.reason}")
@@ -185,7 +183,7 @@ def _rate(result: "TrainingResult") -> str:
     rate = result.steps_per_second
     if rate:
         return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step"
-    return "one loop of steps" if result.steps_made else "no steps were made"
+    return f"{result.steps_made} step(s) in one loop" if result.steps_made else "no steps were made"
 
 
 def _programs() -> str:
