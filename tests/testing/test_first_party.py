@@ -46,3 +46,32 @@ def test_only_a_plugin_without_a_default_is_given_settings():
         plugin = registry.select(name)
         with pytest.raises(Exception, match="path"):
             registry.load(plugin)()
+
+
+def labelled_npz(folder):
+    rows, labels = np.random.RandomState(0).rand(20, 3).astype(np.float32), np.arange(20) % 4
+    np.savez(folder / "rows.npz", train=rows, train_labels=labels)
+    return {"path": str(folder / "rows.npz")}
+
+
+def labelled_images(folder):
+    for name in ("cats", "dogs"):
+        (folder / name).mkdir()
+        images(folder / name)
+    return {"path": str(folder), "size": 4}
+
+
+@pytest.mark.parametrize(
+    "name, settings, checks",
+    [
+        ("prior.gaussian", lambda folder: {"per_condition": True, "learned_mean": True}, {"prior_reads_its_condition"}),
+        ("data.npz", labelled_npz, {"conditions_fit_the_spec"}),
+        ("data.image_folder", labelled_images, {"conditions_fit_the_spec"}),
+    ],
+)
+def test_what_needs_a_setting_for_conditions_passes_their_check(tmp_path, name, settings, checks):
+    plugin = registry.select(name)
+    loaded, given = registry.load(plugin), settings(tmp_path)
+    subject = Subject(plugin.kind, lambda: loaded(**given))
+    outcomes = {check.name: run(check, subject) for check in checks_of(plugin.kind) if check.name in checks}
+    assert {name: (each.status, each.reason) for name, each in outcomes.items()} == dict.fromkeys(checks, ("pass", ""))

@@ -73,18 +73,22 @@ class Trial(ABC):
         """Return a context on the first rows of the training split, as a training step or evaluation passes it."""
         step = tf.constant(0, tf.int64)
         root = stream(seed) if isinstance(seed, int) else seed
-        x = self.batch()
+        x, y = self.examples(BATCH)
         if not training:
-            return self.model.with_inference(Context(root, step, x=x))
+            return self.model.with_inference(Context(root, step, x=x, y=y))
         index = tf.range(BATCH)
-        context = Context(root, step, training=True, x=x, index=index, collector=collector)
+        context = Context(root, step, training=True, x=x, y=y, index=index, collector=collector)
         return self.model.with_inference(context)
 
     def batch(self, count: int = BATCH) -> tf.Tensor:
         """Return the first rows of the training split, as the model sees them."""
-        data = self.built.experiment.data
+        return self.examples(count)[0]
+
+    def examples(self, count: int) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return the first rows of the training split, as the model sees them, and their conditions, if any."""
         rows = self.built.experiment.train.gather(np.arange(count))
-        return data.observe(tf.constant(rows), Context(stream(), tf.constant(0, tf.int64)))
+        x, context = self.model.observe(tf.constant(rows), Context(stream(), tf.constant(0, tf.int64)))
+        return x, context.y
 
     def forward(self, context: Context) -> ForwardPass:
         assert context.x is not None
