@@ -112,23 +112,32 @@ def check(name: str, bindings: Sequence[str]) -> int:
     from tfdgm.configuration.resolve import plugin_factory
     from tfdgm.parallel.strategies import logical_cpus
     from tfdgm.testing.catalogue_of_checks import checks_of
-    from tfdgm.testing.checks import Outcome, Subject, run
+    from tfdgm.testing.checks import Subject, run
 
     logical_cpus(2)  # for the check of two devices
     load(plugin)
     subject = Subject(plugin.kind, plugin_factory(name, bindings))
     subject.make()  # a value that it refuses ends the command
     print(f"{plugin}  ({plugin.target})")
-    outcomes: list[Outcome] = []
+    counts = Counter[str]()
+    stopped: dict[str, list[str]] = {}
     for each in checks_of(plugin.kind):
         outcome = run(each, subject)
-        outcomes.append(outcome)
+        if outcome.error is not None and outcome.reason in stopped:  # what stopped an earlier check stops this one too
+            stopped[outcome.reason].append(each.name)
+            continue
+        if outcome.error is not None:
+            stopped[outcome.reason] = []
+        counts[outcome.status] += 1
         print(f"{outcome.status:<4}  {each.name}: {outcome.reason or each.demand}", flush=True)
         if outcome.status == "fail":
             print(f"      demand: {each.demand}\n      cure: {each.cure}", flush=True)
-    counts = Counter(outcome.status for outcome in outcomes)
+    for reason, names in stopped.items():
+        if names:
+            print(f"for the same reason, {reason!r}, {len(names)} other check(s) did not run: {', '.join(names)}")
     ran = counts["pass"] + counts["fail"]
-    print(f"{ran} checks ran: {counts['pass']} passed, {counts['fail']} failed; {counts['skip']} skipped")
+    kept = f"; {sum(map(len, stopped.values()))} did not run" if any(stopped.values()) else ""
+    print(f"{ran} checks ran: {counts['pass']} passed, {counts['fail']} failed; {counts['skip']} skipped{kept}")
     return 1 if counts["fail"] else 0
 
 
