@@ -79,6 +79,7 @@ __all__ = ["PLUGIN_API", "__version__", *sorted(_HOME)]
 def __getattr__(name: str) -> "Any":
     if name not in _HOME:
         raise AttributeError(f"module 'tfdgm' has no attribute {name!r}")
+    importlib.import_module("tfdgm.system.platforms").check_platform()
     value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -1,7 +1,9 @@
 """Errors with a message for the user, and suggestions for misspelt names."""
 
 import difflib
+import os
 import re
+import traceback
 from collections.abc import Iterable
 
 
@@ -20,6 +22,39 @@ class NonFiniteError(Exception):
     """Training produced NaN or infinity; the message names the player, the tensor and the step. Exit code 1."""
 
 
+def described(error: BaseException, message: str | None = None) -> str:
+    """Return type, first line and place of an exception: its innermost frame outside of tfdgm's core and libraries.
+
+    Args:
+      error: the exception.
+      message: its message, by default `str(error)`.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not (_in_core(frame) or _in_library(frame))] or frames[-1:]
+    where = f' (file "{own[-1].filename}", line {own[-1].lineno})' if own else ""
+    text = str(error) if message is None else message
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return f"{type(error).__name__}{': ' if line else ''}{line}{where}"
+
+
+def raised_by_library(error: BaseException) -> bool:
+    """Return whether an exception was raised by an installed package, and not by tfdgm or by a plugin in a checkout."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return _in_library(frame) and not _in_core(frame)
+
+
+def _in_library(frame: traceback.FrameSummary) -> bool:
+    return "site-packages" in frame.filename
+
+
+def _in_core(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(f"{_CORE}{os.sep}")
+
+
+#: The folder of this package; the first-party plugins lie outside it.
+_CORE = os.path.dirname(os.path.abspath(__file__))
+
+
 def compilation_fault(text: str) -> str | None:
     """Return one sentence for TensorFlow's message that XLA cannot compile an operation; None for any other message."""
     operations = sorted(set(re.findall(r"(\w+) \(No registered", text)))
@@ -34,6 +69,10 @@ def compilation_fault(text: str) -> str | None:
     )
 
 
+#: Number of known names that a message lists.
+_MOST_LISTED = 20
+
+
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return up to three known names similar to this one, the most similar first."""
     return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
@@ -45,4 +84,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = nearest(name, known)
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
-    return f"Known: {', '.join(known)}." if known else "None is installed."
+    if not known:
+        return "None is installed."
+    others = f" and {len(known) - _MOST_LISTED} others" if len(known) > _MOST_LISTED + 1 else ""
+    return f"Known: {', '.join(known if not others else known[:_MOST_LISTED])}{others}."

@@ -102,6 +102,7 @@ class ImageFolder(Data):
 
     def _find(self, validation_share: float, test_share: float) -> dict[str, list[str]]:
         """Return the relative paths of the images of every split, in alphabetical order."""
+        self.require(not self.path.is_file(), f"{self.path} is a file, not a folder of images")
         self.require(self.path.is_dir(), f"folder not found: {self.path}")
         try:
             names = sorted(_images(self.path))

@@ -13,6 +13,8 @@ import numpy as np
 from tfdgm import UserError
 
 _HOW_TO_MAKE_ONE = "numpy.savez(path, train=rows) writes one"
+#: Suffixes of tables.
+_TABLES = (".csv", ".tsv", ".parquet", ".pq")
 #: Largest compression ratio of deflate; a member that claims more is damaged or malicious.
 _DEFLATE_LIMIT = 1032
 _READ_AT_ONCE = 1 << 20
@@ -88,6 +90,8 @@ def _check_kind(path: Path) -> None:
         beginning = file.read(6)
     if beginning == b"\x93NUMPY":
         raise UserError(f"data.npz: {path} is not an .npz file: it contains a single array; {_HOW_TO_MAKE_ONE}")
+    if path.suffix.lower() in _TABLES or beginning.startswith(b"PAR1"):
+        raise UserError(f"data.npz: {path} is a table, not an .npz file; data.table reads CSV and Parquet")
     if not beginning.startswith(b"PK"):
         raise UserError(f"data.npz: {path} is not an .npz file; {_HOW_TO_MAKE_ONE}")
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -97,6 +98,31 @@ def test_check_exits_with_1_and_prints_demand_and_cure_of_a_failure(monkeypatch,
     out = capsys.readouterr().out
     assert "fail  description_is_json: data.ring.describe: " in out
     assert "demand: `describe` returns" in out and "cure: Return plain numbers" in out and ", 1 failed;" in out
+
+
+def test_one_cause_that_stops_many_checks_is_told_once(capsys, monkeypatch):
+    def build(self, context):
+        raise ValueError("no such shape")
+
+    monkeypatch.setattr(load(select("prior.uniform")), "build", build)
+    assert command("plugins", "check", "prior.uniform") == 1
+    *lines, last = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if "ValueError: no such shape" in line]
+    assert len(told) == 2  # by the first check, and with the list of the others
+    assert told[0].startswith("fail  ") and "for the same reason" in told[1]
+    names = re.search(r"(\d+) other check\(s\) did not run: (.*)", told[1])
+    assert len(names[2].split(", ")) == int(names[1]) > 10
+    assert last.endswith(f"; {names[1]} did not run") and ", 1 failed;" in last
+
+
+def test_the_commands_for_a_new_package_are_quoted_for_a_shell(tmp_path, capsys):
+    parent = tmp_path / "my plugins"
+    parent.mkdir()
+    assert command("plugins", "new", "prior.brand_new", f"--output={parent}") == 0
+    lines = capsys.readouterr().out.splitlines()
+    folder = parent / "tfdgm-brand-new"
+    assert shlex.split(lines[0].partition("with: ")[2]) == ["pip", "install", "-e", str(folder)]
+    assert shlex.split(lines[2])[1:] == ["tfdgm", "train", f"--gin_file={folder}/examples/brand_new.gin"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from small import TINY_BINDINGS
 from third_party import SCORES, install
 
-FAILED = "score.failing of odd_scores 1.2 failed: ZeroDivisionError: division by zero (odd_scores.py, line "
+FAILED = 'score.failing of odd_scores 1.2 failed: ZeroDivisionError: division by zero (file "'
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -15,7 +17,9 @@ import tensorflow as tf
 from small import command
 
 from tfdgm import DataSpec
+from tfdgm.cli.results import command_on
 from tfdgm.reporting.pictures import grid, save_examples
+from tfdgm.runs.workdir import Workdir
 
 KEYS = {
     "elbo", "reconstruction", "rate", "mutual_information", "marginal_kl", "nll_iwae", "nll_iwae_samples",
@@ -98,6 +102,12 @@ def test_a_signal_while_scoring_ends_the_run_and_prints_how_to_score_it(
         in printed.err
     )
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("name", ["train", "eval"])
+def test_a_command_in_a_hint_is_quoted_for_a_shell(name):
+    shown = command_on(Workdir(Path("my runs/it's")), name)
+    assert shlex.split(shown) == ["tfdgm", name, "--workdir=my runs/it's"]
 
 
 def test_eval_json_is_flat_finite_and_complete(scores):

@@ -8,6 +8,9 @@ import sys
 import pytest
 from small import command
 
+from tfdgm.cli import verify
+from tfdgm.cli.command_help import help_of
+from tfdgm.cli.main import parser
 from tfdgm.errors import UserError
 from tfdgm.verification import catalogue
 from tfdgm.verification.oracle import Finding, Oracle
@@ -79,6 +82,20 @@ def test_only_selects_by_any_part_of_the_name(monkeypatch, capsys):
     assert command("verify", "--only=right", "--only=wr*") == 1
     assert "2 oracles" in capsys.readouterr().out
     assert command("verify", "--only=theme.*") == 1
+
+
+def test_the_patterns_that_the_help_names_select_oracles():
+    _, values = parser("verify")
+    patterns = re.search("such as (.*) or (.*?);", help_of(values["only"])).groups()
+    example = re.findall(r"--only='?([^ ']+)", " ".join(verify.EXAMPLES))
+    assert len(patterns) == 2 and len(example) == 2
+    for pattern in [*patterns, *example]:
+        assert verify.chosen(catalogue.ORACLES, [pattern])
+
+
+def test_a_pattern_far_from_all_names_lists_some_of_them(capsys):
+    assert command("verify", "--only=zzzzz") == 2
+    assert f"and {len(catalogue.ORACLES) - 20} others." in capsys.readouterr().err
 
 
 def test_a_pattern_without_a_match_suggests_the_nearest_name(monkeypatch, capsys):

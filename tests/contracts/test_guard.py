@@ -241,3 +241,11 @@ def test_data_may_make_a_classifier_of_keras():
             return lambda x: layer(x).numpy()
 
     assert Classified(rows=normal_rows()).features()(normal_rows(4)).shape == (4, 2)
+
+
+def test_a_component_that_misspells_a_name_of_its_contract_is_refused_before_anything_is_built():
+    class Almost(GaussianPrior):
+        need_posterior = True
+
+    with pytest.raises(PluginFault, match=r"Almost defines 'need_posterior', which tfdgm.Prior .* 'needs_posterior'\?"):
+        points_experiment(prior=Almost())

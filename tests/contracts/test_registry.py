@@ -130,6 +130,28 @@ def test_a_contract_requires_these_methods(contract, methods):
     assert getattr(tfdgm, contract).__abstractmethods__ == methods
 
 
+@pytest.mark.parametrize(
+    "contract, name, near",
+    [
+        ("Prior", "ovr", "over"),
+        ("Prior", "need_posterior", "needs_posterior"),
+        ("Prior", "conditionl", "conditional"),
+        ("Prior", "distribtion", "distribution"),
+        ("Prior", "update_statistic", "update_statistics"),
+        ("Prior", "plugin_apis", "plugin_api"),
+    ],
+)
+def test_a_misspelt_name_of_the_contract_is_refused(module, contract, name, near):
+    module.Thing = type("Thing", (getattr(tfdgm, contract),), {name: True})
+    message = refused(student_t(target="third_party:Thing"))
+    assert f"defines {name!r}, which tfdgm.{contract} does not have; did you mean {near!r}?" in message
+
+
+def test_a_class_that_defines_both_names_or_a_private_one_misspells_neither(module):
+    module.Thing = type("Thing", (tfdgm.Prior,), {"distribution": None, "over": "latent", "overs": 1, "_ovr": 2})
+    assert load(student_t(target="third_party:Thing")) is module.Thing
+
+
 def test_another_version_of_the_contracts_is_refused(module):
     module.Thing = type("Thing", (tfdgm.Prior,), {"plugin_api": tfdgm.PLUGIN_API + 1})
     message = refused(student_t(target="third_party:Thing"))

@@ -151,7 +151,7 @@ def test_examples_that_are_all_equal_have_the_scores_that_apply_and_a_note_of_th
     scores = sample_scores(np.tile(random_rows(1, 700), (40, 1)), random_rows(40, 700), None)
     assert set(scores) == (ALWAYS - {"mmd", "precision", "density", "coverage"}) | {"generation_note"}
     assert scores["generation_note"] == (
-        "all examples have 5 or more duplicates, so precision, density and coverage do not apply; "
+        "all examples equal 5 or more others in the features, so precision, density and coverage do not apply; "
         "at least half of the distances between examples are 0, so mmd does not apply"
     )
 
@@ -159,7 +159,7 @@ def test_examples_that_are_all_equal_have_the_scores_that_apply_and_a_note_of_th
 def test_draws_that_are_all_equal_have_no_recall():
     scores = sample_scores(random_rows(40, 700), np.tile(random_rows(1, 700), (40, 1)), None)
     assert set(scores) == (ALWAYS - {"recall"}) | {"generation_note"}
-    assert scores["generation_note"] == "all draws have 5 or more duplicates, so recall does not apply"
+    assert scores["generation_note"] == "all draws equal 5 or more others in the features, so recall does not apply"
     assert scores["wasserstein"] > 0 and scores["mmd"] > 0
 
 
@@ -177,8 +177,9 @@ def test_a_note_gives_the_share_of_duplicate_points():
     scores = sample_scores(real, fake, None)
     assert set(scores) == ALWAYS | {"generation_note"}
     assert scores["generation_note"] == (
-        "16.00% of the examples have 5 or more duplicates, so a ball of radius 0 in precision, density and coverage; "
-        "24.00% of the draws have 5 or more duplicates, so a ball of radius 0 in recall"
+        "16.00% of the examples equal 5 or more others in the features, so the balls around them have radius 0 in "
+        "precision, density and coverage; "
+        "24.00% of the draws equal 5 or more others in the features, so the balls around them have radius 0 in recall"
     )
     fake[5:12] = random_rows(7, 3, 2)  # five equal draws, four others of each: no ball is empty
     assert "draws" not in sample_scores(real, fake, None)["generation_note"]

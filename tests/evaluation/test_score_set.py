@@ -120,7 +120,7 @@ def test_what_is_no_number_of_a_score_is_refused_as_a_whole_in_a_note(built, num
 def test_an_exception_names_the_score_and_the_place_and_loses_no_other(built):
     found = computed(built, Fixed(error=KeyError("gone")), Other(numbers={"d": 1}))
     assert found["d"] == 1 and "a" not in found
-    assert found["fixed_note"].startswith("said once; Fixed failed: KeyError: 'gone' (test_score_set.py, line ")
+    assert found["fixed_note"].startswith(f"said once; Fixed failed: KeyError: 'gone' (file \"{__file__}\", line ")
 
 
 @pytest.mark.parametrize("error", [UserError("no"), tf.errors.UnavailableError(None, None, "a worker was lost")])

@@ -15,6 +15,7 @@ from tfdgm_networks.conv import Conv
 from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.iwae import IWAE
 from tfdgm_objectives.wasserstein import Wasserstein
+from tfdgm_posteriors.iaf import IAF
 from tfdgm_posteriors.vq import VQ
 from tfdgm_priors.aggregated_posterior import AggregatedPosterior as AggregatedPrior
 from tfdgm_priors.gaussian import Gaussian
@@ -84,6 +85,31 @@ def test_the_importance_weighted_bound_is_the_evidence_given_y(vectors):
     few, many = (draws.importance_weighted_nll(number) for number in (1, 5_000))
     assert many == pytest.approx(exact, abs=0.01)  # the standard error of 40 x 5,000 draws is some 0.002
     assert few > exact + 0.05
+
+
+def test_a_flow_posterior_reads_labels_and_its_bound_is_the_evidence_given_y():
+    # A wide q(z|x, y) whose mean moves with the label, through the features; then two steps of IAF.
+    posterior = IAF(hidden=(8,), context_size=2)
+    built = labelled_experiment(posterior=posterior, likelihood=GaussianLikelihood(scale=1.0)).build()
+    encoder = built.model.encoder.layers[0]
+    kernel, _ = encoder.get_weights()
+    kernel[:3] = 0.0
+    kernel[3:, :2] = 0.3 * np.array([[1, 0], [0, 1], [-1, -1]])
+    kernel[3:, 2:4] = 0.0  # and h, the last two features, is of the label alone
+    encoder.set_weights([kernel, np.array([0.0, 0, 1, 1, 0, 0])])  # scales of 1.31, times gates of 0.78
+    x, y = built.experiment.data.rows[60:], built.experiment.data.y[60:]
+    decoder, bias = (np.asarray(weight) for weight in built.model.decoder.layers[0].get_weights())
+    covariance = decoder[:2].T @ decoder[:2] + np.eye(3)
+    given_y = [multivariate_normal(decoder[2 + label] + bias, covariance) for label in range(3)]
+    exact = -np.mean([given_y[label].logpdf(row) for row, label in zip(x, y, strict=True)])
+    draws = Draws(built, built.experiment.splits["test"])
+    few, many = (draws.importance_weighted_nll(number) for number in (1, 5_000))
+    assert many == pytest.approx(exact, abs=0.01)  # the standard error of 40 x 5,000 draws is some 0.002
+    assert few > exact + 0.05
+    rows = tf.repeat(tf.constant(x[:1]), 3, axis=0)
+    q = built.model.infer(rows, context(y=tf.constant([0, 1, 2])))
+    means = q.sample(2_000, seed=[0, 1]).numpy().mean(axis=0)
+    assert min(np.linalg.norm(means[a] - means[b]) for a, b in ((0, 1), (0, 2), (1, 2))) > 0.2  # standard error 0.03
 
 
 def test_the_surgery_is_that_of_every_label_by_itself():

@@ -59,6 +59,14 @@ def test_bytes_are_divided_by_255_and_floats_are_not(tmp_path):
     assert data.spec.levels is None and data.spec.image_shape == (4, 3)
 
 
+@pytest.mark.parametrize("name, content", [("t.csv", b"a,b\n1,2\n"), ("t.PARQUET", b"PAR1"), ("table", b"PAR1\0\0")])
+def test_a_table_is_called_one_and_sent_to_data_table(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    message = refused(tmp_path / name)
+    assert message.endswith("is a table, not an .npz file; data.table reads CSV and Parquet")
+    assert "pickle" not in message
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["train", "test"])
 def test_a_value_that_is_not_finite_is_reported_with_its_position(tmp_path, name, bad):

@@ -27,8 +27,8 @@ def test_the_time_left_is_estimated_from_the_cells_that_ended(capsys):
     assert progress.seconds_left([40.0]) == pytest.approx((2 * 100 + 60) / 2)
     assert progress.seconds_left([140.0]) == pytest.approx(2 * 100 / 2)  # longer than the mean: it may end any time
     assert capsys.readouterr().out == (
-        "[1/4] q a o seed 0: done after 100 s; elbo -22.50, nll_iwae 22.25"
-        "  (1 done, 1 running, 2 waiting, about 2 min left)\n"
+        "[1/4] q a o seed 0: done after 1 min 40 s; elbo -22.50, nll_iwae 22.25"
+        "  (1 done, 1 running, 2 waiting, about 2 min 10 s left)\n"
     )
 
 

@@ -6,7 +6,17 @@ import sys
 
 import pytest
 
-from tfdgm.system.console import Surviving, complain, print_table, say, streams_for, warn
+from tfdgm.system.console import (
+    Surviving,
+    complain,
+    detail,
+    print_table,
+    say,
+    shows_progress,
+    streams_for,
+    verbosity,
+    warn,
+)
 
 
 class Failing(io.StringIO):
@@ -93,3 +103,27 @@ def test_a_table_shows_markup_literally(monkeypatch, capsys):
     printed = capsys.readouterr().out
     for text in ("[a]", "list[int]", "[/usr/lib/x]", "[red]x[/red]", ":smile:", "[/t]"):
         assert text in printed
+
+
+def test_quiet_keeps_results_warnings_and_errors_and_verbose_adds_details(capsys):
+    with verbosity(quiet=True):
+        say("progress")
+        warn("warning")
+        complain("error")
+        print_table(("column",), [("result",)])
+        assert not shows_progress()
+    printed = capsys.readouterr()
+    assert "progress" not in printed.out and "result" in printed.out
+    assert printed.err == "tfdgm: warning: warning\ntfdgm: error\n"
+    with verbosity(verbose=True):
+        say("progress")
+        detail("detail")
+    detail("after")
+    assert capsys.readouterr() == ("progress\n", "tfdgm: detail\n")
+
+
+def test_the_former_verbosity_returns_after_an_error(capsys):
+    with pytest.raises(ZeroDivisionError), verbosity(quiet=True):
+        raise ZeroDivisionError
+    say("progress")
+    assert capsys.readouterr().out == "progress\n"

@@ -1,5 +1,6 @@
 """For every check of tfdgm.testing a plugin with one fault, most of them a partner changed in one place."""
 
+import dataclasses
 import random
 import threading
 from typing import Any
@@ -9,7 +10,19 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfdgm import ArraySource, Callback, CustomDistribution, DataSpec, Latent, Loss, Modes, Quantity, Score, Source
+from tfdgm import (
+    ArraySource,
+    Callback,
+    ConditionSpec,
+    CustomDistribution,
+    DataSpec,
+    Latent,
+    Loss,
+    Modes,
+    Quantity,
+    Score,
+    Source,
+)
 from tfdgm.testing.partners import (
     PartnerData,
     PartnerLikelihood,
@@ -540,6 +553,68 @@ class TooManyModes(OtherSplits):
 class Undescribable(OtherSplits):
     def describe(self):
         return {"rows": self.rows}
+
+
+# Conditions.
+
+
+@breaks("network_reads_its_condition", "network", "the same for every y")
+class IgnoresCondition(PartnerNetwork):
+    def __call__(self, x, context):
+        return super().__call__(x, dataclasses.replace(context, y=tf.zeros_like(context.y)))
+
+
+class Located(PartnerPrior):
+    """N(m(y), I), with m(y) = W y for the features of y."""
+
+    conditional = True
+
+    def build(self, context):
+        super().build(context)
+        self.condition = context.condition
+        if self.condition is not None:
+            shape = [self.condition.width, self.size]
+            self.kernel = keras.Variable(tf.zeros(shape), name="kernel")
+
+    def means(self, y):
+        return tf.matmul(self.condition.features(y), self.kernel.value)
+
+    def distribution(self, context):
+        if self.condition is None:
+            return super().distribution(context)
+        return tfd.Independent(tfd.Normal(self.means(context.y), 1.0), 1)
+
+
+@breaks("prior_reads_its_condition", "prior", "a row depends on the y of other rows")
+class MixesConditions(Located):
+    def means(self, y):
+        means = super().means(y)
+        return means - tf.reduce_mean(means, axis=0)
+
+
+@breaks("posterior_accepts_a_condition", "posterior", "with labels")
+class LossPerClass(PartnerPosterior):
+    def __call__(self, features, context):
+        made = super().__call__(features, context)
+        if context.y is None or context.y.dtype.is_floating:
+            return made
+        return dataclasses.replace(made, losses={"labels": tf.one_hot(context.y, 3)})
+
+
+@breaks("objective_accepts_a_condition", "objective", "not finite with condition vectors")
+class DividesByCondition(PartnerObjective):
+    def model_loss(self, forward, context):
+        loss = super().model_loss(forward, context).value
+        if context.y is None or context.y.dtype.is_integer:
+            return Loss(loss)
+        return Loss(loss / (0.0 * context.y[:, 0]))
+
+
+@breaks("conditions_fit_the_spec", "data", "labels in 0..2")
+class LabelOutOfRange(OtherSplits):
+    def __init__(self):
+        super().__init__(spec=DataSpec(shape=(2,), condition=ConditionSpec(categories=3)))
+        self.spec = DataSpec(shape=(2,), condition=ConditionSpec(categories=2))
 
 
 # Scores.

@@ -72,3 +72,37 @@ def test_only_a_plugin_without_a_default_is_given_settings():
         plugin = registry.select(name)
         with pytest.raises(Exception, match="path"):
             registry.load(plugin)()
+
+
+def labelled_npz(folder):
+    rows, labels = np.random.RandomState(0).rand(20, 3).astype(np.float32), np.arange(20) % 4
+    np.savez(folder / "rows.npz", train=rows, train_labels=labels)
+    return {"path": str(folder / "rows.npz")}
+
+
+def labelled_images(folder):
+    for name in ("cats", "dogs"):
+        (folder / name).mkdir()
+        images(folder / name)
+    return {"path": str(folder), "size": 4}
+
+
+def learned(folder):
+    return {"per_condition": True, "learned_mean": True}
+
+
+@pytest.mark.parametrize(
+    "name, settings, check",
+    [
+        ("prior.gaussian", learned, "prior_reads_its_condition"),  # which refuses a run without a condition
+        ("data.npz", labelled_npz, "conditions_fit_the_spec"),
+        ("data.image_folder", labelled_images, "conditions_fit_the_spec"),
+    ],
+)
+def test_a_plugin_set_to_use_conditions_passes_every_check(tmp_path, name, settings, check):
+    plugin = registry.select(name)
+    loaded, given = registry.load(plugin), settings(tmp_path)
+    subject = Subject(plugin.kind, lambda: loaded(**given))
+    outcomes = {each.name: run(each, subject) for each in checks_of(plugin.kind)}
+    assert {name: each.reason for name, each in outcomes.items() if each.status == "fail"} == {}
+    assert outcomes[check].status == "pass"

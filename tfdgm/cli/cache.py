@@ -14,10 +14,19 @@ from tfdgm.system import program_cache
 from tfdgm.system.console import print_table
 
 POSITIONAL = True
+EXAMPLES = (
+    "tfdgm cache",
+    "tfdgm cache clear",
+)
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Define no flags: the command has none of its own."""
+
+
+def complete(words: Sequence[str]) -> list[str]:
+    """Return what may follow `tfdgm cache`."""
+    return [] if words else ["show", "clear"]
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:

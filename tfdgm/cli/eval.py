@@ -7,6 +7,12 @@ from absl import flags
 from tfdgm.cli.folder_flags import define_data_flag
 from tfdgm.cli.results import define_trained_flags, open_trained, score
 
+REQUIRED = ("workdir",)
+EXAMPLES = (
+    "tfdgm eval --workdir=runs/first",
+    "tfdgm eval --workdir=runs/first --split=validation --scores=nll_iwae --num_samples=5000",
+)
+
 
 def define_flags(values: flags.FlagValues) -> None:
     define_trained_flags(values)

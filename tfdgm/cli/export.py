@@ -11,6 +11,9 @@ from tfdgm.cli.results import define_trained_flags, open_trained
 from tfdgm.errors import UserError
 from tfdgm.system.console import say
 
+REQUIRED = ("workdir", "output")
+EXAMPLES = ("tfdgm export --workdir=runs/first --output=model",)
+
 
 def define_flags(values: flags.FlagValues) -> None:
     define_trained_flags(values, shared=False)
@@ -19,8 +22,6 @@ def define_flags(values: flags.FlagValues) -> None:
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
-    if not values.output:
-        raise UserError("--output is required: the folder to write")
     if values.num_samples < 1:
         raise UserError(f"--num_samples must be at least 1, got {values.num_samples}")
     output = Path(values.output)

@@ -17,6 +17,7 @@ from tfdgm.cli.folder_flags import define_trust_flag
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.labs import LABS
 from tfdgm.system.console import complain, print_table, say
+from tfdgm.system.durations import duration
 from tfdgm.system.files import write_text
 from tfdgm.system.ownership import check_ownership
 from tfdgm.system.runtime import import_tensorflow
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from tfdgm.labs.lab_page import Entry
 
 POSITIONAL = True
+EXAMPLES = (
+    "tfdgm lab prior_gap --output=runs/lab",
+    "tfdgm lab --all --check",
+)
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -37,6 +42,11 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "gin_bindings", [], "gin statement for every config of the lab; may be repeated", flag_values=values
     )
+
+
+def complete(words: Sequence[str]) -> list[str]:
+    """Return what may follow `tfdgm lab`."""
+    return [] if words else list(LABS)
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
@@ -86,7 +96,7 @@ def run(name: str, folder: Path, values: flags.FlagValues) -> "Entry":
     write_table(folder / f"{name}.csv", result.rows)
     print_checks(result.checks)
     seconds = time.monotonic() - began
-    say(f"written to {folder / name}.csv and .png in {seconds:.0f} s")
+    say(f"written to {folder / name}.csv and .png in {duration(seconds)}")
     return Entry(lab, result, (folder / f"{name}.png").read_bytes(), seconds)
 
 

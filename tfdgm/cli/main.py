@@ -2,18 +2,22 @@
 
 import difflib
 import importlib
+import itertools
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import ModuleType
 
 from absl import flags
 
-from tfdgm.cli.suggestions import binding_for, unquoted_binding
+from tfdgm.cli.command_help import command_help, help_of, required_flags
+from tfdgm.cli.suggestions import binding_for, in_shell, unquoted_binding
 from tfdgm.errors import NonFiniteError, PluginFault, UserError, compilation_fault, did_you_mean
 from tfdgm.system import program_cache
-from tfdgm.system.console import complain, drop, streams_for
+from tfdgm.system.console import complain, drop, streams_for, verbosity
+from tfdgm.system.platforms import check_platform
 from tfdgm.system.signals import Stopped, signals_raised
 from tfdgm.version import __version__
 
@@ -28,9 +32,10 @@ COMMANDS = {
     "verify": "compare results of tfdgm with exactly known numbers",
     "lab": "run a classic demonstration, with a table and a picture",
     "cache": "show or clear the compiled programs that all commands share",
+    "completion": "print a script that completes commands in bash, zsh or fish",
 }
 #: Commands whose only result is their output; the others continue if it cannot be printed.
-_PRINTING = ("plugins", "verify", "cache")
+_PRINTING = ("plugins", "verify", "cache", "completion")
 
 _USAGE = """tfdgm {version}: deep generative models on TensorFlow
 
@@ -54,6 +59,7 @@ def main(argv: Sequence[str]) -> int:
     """
     with streams_for(result_is_printed=not argv or argv[0] not in COMMANDS or argv[0] in _PRINTING):
         try:
+            check_platform()
             with signals_raised("stopped"):
                 return _main(argv)
         except Stopped as stopped:
@@ -109,11 +115,16 @@ def run() -> None:
 
 
 def _usage() -> str:
-    lines = "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
+    lines = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
     return _USAGE.format(version=__version__, commands=lines)
 
 
-def _run(name: str, arguments: Sequence[str]) -> int:
+def parser(name: str) -> tuple[ModuleType, flags.FlagValues]:
+    """Return the module of a command, and its flags, with their defaults.
+
+    Raises:
+      UserError: there is no such command.
+    """
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}. {did_you_mean(name, COMMANDS)}")
     module = importlib.import_module(f"tfdgm.cli.{name}")
@@ -126,9 +137,21 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         flag_values=values,
     )
     flags.DEFINE_bool("debug", False, "print the traceback of an error too", flag_values=values)
-    if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in arguments):
-        print(f"tfdgm {name}: {COMMANDS[name]}\n\n{(module.__doc__ or '').strip()}\n\nflags:")
-        print(_flags_help(values))
+    flags.DEFINE_bool("quiet", False, "print results, warnings and errors only", flag_values=values)
+    flags.DEFINE_bool(
+        "verbose",
+        False,
+        "print what is read and loaded, the progress of every loop, and TensorFlow's own messages too",
+        flag_values=values,
+    )
+    return module, values
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    module, values = parser(name)
+    before_dashes = itertools.takewhile(lambda argument: argument != "--", arguments)
+    if any(argument in ("--help", "-h", "--helpfull", "-help") for argument in before_dashes):
+        print(command_help(name, COMMANDS[name], module, values))
         return 0
     try:
         positional = values([f"tfdgm {name}", *arguments])[1:]
@@ -136,27 +159,22 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         raise _flag_error(name, error, arguments, values) from None
     if positional and not getattr(module, "POSITIONAL", False):
         statement = unquoted_binding(arguments) if "gin_bindings" in values else None
-        hint = f"did you mean --gin_bindings={statement!r}?" if statement else "flags begin with --"
+        hint = f"did you mean {in_shell(statement)}?" if statement else "flags begin with --"
         raise UserError(f"tfdgm {name} takes no argument {positional[0]!r}; {hint}")
+    for required in required_flags(module):
+        if not values[required].value:
+            raise UserError(f"--{required} is required: {help_of(values[required])} (tfdgm {name} --help has examples)")
+    if values.quiet and values.verbose:
+        raise UserError("--quiet and --verbose exclude each other")
     if values.cache:
         os.environ[program_cache.VARIABLE] = values.cache  # for child processes too
-    return module.main(values, positional)
+    with verbosity(quiet=values.quiet, verbose=values.verbose):
+        return module.main(values, positional)
 
 
 def _flag_error(name: str, error: flags.Error, arguments: Sequence[str], values: flags.FlagValues) -> UserError:
-    if isinstance(error, flags.UnrecognizedFlagError) and "gin_bindings" in values:
-        statement = binding_for(error.flagname, arguments)
-        if statement and not difflib.get_close_matches(error.flagname, values, cutoff=0.8):  # seed is not near extend
-            return UserError(f"there is no flag --{error.flagname}; use --gin_bindings={statement!r}")
+    if isinstance(error, flags.UnrecognizedFlagError) and "gin_file" in values:
+        statement = binding_for(error.flagname, arguments, values)
+        if statement and not difflib.get_close_matches(error.flagname, values, cutoff=0.9):  # --objectives is near one
+            return UserError(f"there is no flag --{error.flagname}; use {in_shell(statement)}")
     return UserError(f"{error} (tfdgm {name} --help lists the flags)")
-
-
-def _flags_help(values: flags.FlagValues) -> str:
-    lines = []
-    for flag in sorted({id(f): f for f in (values[name] for name in values)}.values(), key=lambda f: f.name):
-        value = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
-        default = "" if value is None or value is False or value == "" else f" (default: {value})"
-        name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
-        text = flag.help.partition(";\n")[0]  # absl adds to what the texts say already that a flag may be repeated
-        lines.append(f"  {name}: {text}{default}")
-    return "\n".join(lines)

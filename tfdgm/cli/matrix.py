@@ -36,6 +36,12 @@ _MOST_SEEDS = 1_000
 _CHOSEN_BY_FLAGS = re.compile(r"^\s*experiment\.(posterior|prior|objectives|seed)\s*=", re.MULTILINE)
 
 
+EXAMPLES = (
+    "tfdgm matrix --dry_run",
+    "tfdgm matrix --workdir=runs/matrix --posteriors=gaussian,vq --objectives=elbo,elbo+jsd --seeds=0-2 --jobs=2",
+)
+
+
 def define_flags(values: flags.FlagValues) -> None:
     repeatable = "comma separated or repeated; "
     flags.DEFINE_string("workdir", None, "folder of the matrix; runs/matrix-TIME by default", flag_values=values)

@@ -7,6 +7,7 @@ tfdgm plugins new KIND.NAME    create a package for a new plugin, ready to insta
 import inspect
 import keyword
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,11 @@ from tfdgm.system.console import print_table
 from tfdgm.system.runtime import import_tensorflow
 
 POSITIONAL = True
+EXAMPLES = (
+    "tfdgm plugins show prior.maf",
+    "tfdgm plugins check prior.maf --gin_bindings='prior.maf.num_bijectors = 2'",
+    "tfdgm plugins new likelihood.cauchy --output=plugins",
+)
 _ACTIONS = ("list", "show", "check", "new")
 
 
@@ -32,6 +38,15 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_string("output", ".", "with new: the folder in which to create the package", flag_values=values)
+
+
+def complete(words: Sequence[str]) -> list[str]:
+    """Return what may follow `tfdgm plugins`: an action, then the name of a plugin, or for a new one its kind."""
+    if not words:
+        return list(_ACTIONS)
+    if words == ["new"]:
+        return [f"{kind}." for kind in KINDS]
+    return list(dict.fromkeys(plugin.gin_name for plugin in find())) if words in (["show"], ["check"]) else []
 
 
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
@@ -97,23 +112,32 @@ def check(name: str, bindings: Sequence[str]) -> int:
     from tfdgm.configuration.resolve import plugin_factory
     from tfdgm.parallel.strategies import logical_cpus
     from tfdgm.testing.catalogue_of_checks import checks_of
-    from tfdgm.testing.checks import Outcome, Subject, run
+    from tfdgm.testing.checks import Subject, run
 
     logical_cpus(2)  # for the check of two devices
     load(plugin)
     subject = Subject(plugin.kind, plugin_factory(name, bindings))
     subject.make()  # a value that it refuses ends the command
     print(f"{plugin}  ({plugin.target})")
-    outcomes: list[Outcome] = []
+    counts = Counter[str]()
+    stopped: dict[str, list[str]] = {}
     for each in checks_of(plugin.kind):
         outcome = run(each, subject)
-        outcomes.append(outcome)
+        if outcome.error is not None and outcome.reason in stopped:  # what stopped an earlier check stops this one too
+            stopped[outcome.reason].append(each.name)
+            continue
+        if outcome.error is not None:
+            stopped[outcome.reason] = []
+        counts[outcome.status] += 1
         print(f"{outcome.status:<4}  {each.name}: {outcome.reason or each.demand}", flush=True)
         if outcome.status == "fail":
             print(f"      demand: {each.demand}\n      cure: {each.cure}", flush=True)
-    counts = Counter(outcome.status for outcome in outcomes)
+    for reason, names in stopped.items():
+        if names:
+            print(f"for the same reason, {reason!r}, {len(names)} other check(s) did not run: {', '.join(names)}")
     ran = counts["pass"] + counts["fail"]
-    print(f"{ran} checks ran: {counts['pass']} passed, {counts['fail']} failed; {counts['skip']} skipped")
+    kept = f"; {sum(map(len, stopped.values()))} did not run" if any(stopped.values()) else ""
+    print(f"{ran} checks ran: {counts['pass']} passed, {counts['fail']} failed; {counts['skip']} skipped{kept}")
     return 1 if counts["fail"] else 0
 
 
@@ -140,6 +164,7 @@ def new(name: str, parent: Path) -> int:
     if folder.exists():
         raise UserError(f"{folder} already exists")
     write_package(folder, kind, plain)
-    print(f"{folder} written; install it with: pip install -e {folder}\nthen: tfdgm plugins check {name}")
-    print(f"and: tfdgm train --gin_file={folder / 'examples' / plain}.gin")
+    print(f"{folder} written; install it with: {shlex.join(['pip', 'install', '-e', str(folder)])}")
+    print(f"then: tfdgm plugins check {name}")
+    print(f"and: {shlex.join(['tfdgm', 'train', f'--gin_file={folder}/examples/{plain}.gin'])}")
     return 0

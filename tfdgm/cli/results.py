@@ -13,7 +13,7 @@ from tfdgm.cli.folder_flags import define_trust_flag
 from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
-from tfdgm.system.console import print_table, say, warn
+from tfdgm.system.console import detail, print_table, say, warn
 from tfdgm.system.files import replacing
 from tfdgm.system.runtime import import_tensorflow
 from tfdgm.system.signals import signals_raised
@@ -68,6 +68,7 @@ def open_trained(
         check_config(found, config.text, extending=True)
         if found.config is not None and differences(found.config, config.text):  # older than the run's extension
             config = read_config([], base=found.config, prefer=workdir.recorded_package)
+        detail(f"checkpoint of step {found.step} in {workdir.path}")
         built = experiment_at(config, found, reads, other_data, warn).build(devices)
         built.state.assign(found.tensors)
         yield workdir, built
@@ -147,7 +148,7 @@ def print_scores(scores: Mapping[str, Any], quantities: Mapping[str, Quantity]) 
     title = f"step {scores['step']}, {scores['num_examples']} examples of the {scores['data_split']} split"
     print_table(("score", "value", "", "unit"), rows, title, right="value", wrap=False)
     for name, value in notes.items():  # sentences, too long for a column
-        say(f"{name}: {value}")
+        print(f"{name}: {value}", flush=True)
 
 
 def finish(workdir: Workdir, built: "Built") -> None:
@@ -158,7 +159,7 @@ def finish(workdir: Workdir, built: "Built") -> None:
     Raises:
       UserError: a file could not be written; the model is saved all the same.
     """
-    to_score = f"to score: {_eval_command(workdir)}"
+    to_score = f"to score: {command_on(workdir, 'eval')}"
     with signals_raised(f"stopped while scoring; the model is saved; {to_score}"):
         try:
             _finish(workdir, built)
@@ -167,8 +168,9 @@ def finish(workdir: Workdir, built: "Built") -> None:
             raise UserError(f"{path} could not be written: {error.strerror or error}; the model is saved") from None
 
 
-def _eval_command(workdir: Workdir) -> str:
-    return shlex.join(["tfdgm", "eval", f"--workdir={workdir.path}"])
+def command_on(workdir: Workdir, name: str) -> str:
+    """Return a command on a workdir, quoted for a shell."""
+    return shlex.join(["tfdgm", name, f"--workdir={workdir.path}"])
 
 
 def _finish(workdir: Workdir, built: "Built") -> None:
@@ -183,7 +185,7 @@ def _finish(workdir: Workdir, built: "Built") -> None:
     # the chief decides for all workers, since they score together
     scored, reported = (vote > 0 for vote in built.devices.all_reduce_sum([chief and is_scored, chief and is_reported]))
     if chief and scored:
-        again = f"to score it again: {_eval_command(workdir)}"
+        again = f"to score it again: {command_on(workdir, 'eval')}"
         say(f"step {scores['step']} has already been scored, in {workdir.path / 'eval.json'}; {again}")
     if reported:
         return

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from tfdgm.trained.at_checkpoint import Reads
 
 
+REQUIRED = ("workdir", "output")
+EXAMPLES = (
+    "tfdgm sample --workdir=runs/first --output=samples.png",
+    "tfdgm sample --workdir=runs/first --num=10000 --seed=1 --output=samples.npz",
+)
+
+
 def define_flags(values: flags.FlagValues) -> None:
     define_trained_flags(values)
     define_data_flag(values)
@@ -37,7 +44,7 @@ def define_flags(values: flags.FlagValues) -> None:
 def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     from tfdgm.trained.tables import TABLE_SUFFIXES, check_table, save_table
 
-    if not values.output or Path(values.output).suffix not in (".png", ".npz", *TABLE_SUFFIXES):
+    if Path(values.output).suffix not in (".png", ".npz", *TABLE_SUFFIXES):
         raise UserError(f"--output must name a .png, .npz, .csv or .parquet file, got {values.output!r}")
     output = Path(values.output)
     if not output.parent.is_dir():

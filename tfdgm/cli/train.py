@@ -4,7 +4,6 @@ other shorthand flags, then --gin_bindings.
 
 import dataclasses
 import os
-import shlex
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from tfdgm.runs.record import describe_run
 from tfdgm.runs.same_run import EXTEND
 from tfdgm.runs.workdir import Workdir, new_folder
 from tfdgm.system.console import complain, say, warn
+from tfdgm.system.durations import duration
 from tfdgm.system.processes import python_command
 from tfdgm.system.runtime import import_tensorflow, programs
 from tfdgm.system.supervisor import LOST, supervise
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from tfdgm.configuration.resolve import Config
     from tfdgm.runs.experiment import Built
     from tfdgm.training.trainer import TrainingResult
+
+
+EXAMPLES = (
+    "tfdgm train --workdir=runs/first",
+    "tfdgm train --workdir=runs/long --gin_file=digits/vae.gin --gin_bindings='steps = 20_000'",
+    "tfdgm train --data=ring --posterior=none --objective=jsd --gin_file=toy/ring.gin --dry_run",
+)
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -83,6 +90,8 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     # before TensorFlow is imported, which takes seconds: this finds most errors
     prefer = workdir.recorded_package if workdir else lambda name: None
     statements = read_statements(files if files or base is not None else [DEFAULT_CONFIG], bindings, base, prefer)
+    for line in statements.remarks():
+        warn(line)
     import_tensorflow()
     from tfdgm.configuration.resolve import resolve
     from tfdgm.parallel.devices import check_shards
@@ -153,7 +162,7 @@ def train(
     other_data: bool = False,
 ) -> int:
     """Train or resume, then score, draw pictures and write the report; only the chief writes and prints."""
-    from tfdgm.cli.results import finish
+    from tfdgm.cli.results import command_on, finish
     from tfdgm.evaluation.units import units_of
     from tfdgm.runs.data_scale import data_scale_warnings
     from tfdgm.runs.unseen_labels import unseen_label_warnings
@@ -198,13 +207,12 @@ def train(
     if result.signal is not None:
         name = signal.Signals(result.signal).name
         rest = "to resume" if result.step < experiment.steps else "training is complete; to score"
-        command = shlex.join(["tfdgm", "train", f"--workdir={workdir.path}"])
-        say(f"{name}: stopped and saved at step {result.step}; {rest}: {command}")
+        say(f"{name}: stopped and saved at step {result.step}; {rest}: {command_on(workdir, 'train')}")
         return 128 + result.signal
     if result.reason is not None:
         say(f"stopped early at step {result.step} of {experiment.steps}: {result.reason}")
     finish(workdir, built)
-    say(f"done in {time.monotonic() - began:.0f} s; {_rate(result)}{_programs()}")
+    say(f"done in {duration(time.monotonic() - began)}; {_rate(result)}{_programs()}")
     return 0
 
 
@@ -212,7 +220,7 @@ def _rate(result: "TrainingResult") -> str:
     rate = result.steps_per_second
     if rate:
         return f"{rate:.0f} steps/s, {1e6 / rate:.0f} us/step"
-    return "one loop of steps" if result.steps_made else "no steps were made"
+    return f"{result.steps_made} step(s) in one loop" if result.steps_made else "no steps were made"
 
 
 def _programs() -> str:

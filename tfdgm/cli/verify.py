@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tfdgm.errors import UserError, did_you_mean
+from tfdgm.system.durations import duration
 from tfdgm.system.runtime import import_tensorflow
 
 if TYPE_CHECKING:
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
 _ROW = "{:<58} {:>14} {:>14} {:>9}  {:<32} {}"
 
 
+EXAMPLES = (
+    "tfdgm verify --list",
+    "tfdgm verify --only=flow --only='gumbel.*'",
+)
+
+
 def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
-        "only", [], "only oracles whose name contains this pattern, such as flow.* or marginal; may be repeated",
+        "only", [], "only oracles whose name contains this pattern, such as flow or gumbel.*; may be repeated",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_bool("list", False, "print the oracles and their formulas, and stop", flag_values=values)
@@ -44,7 +51,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         print(row(name, finding), flush=True)
         if not finding.ok:
             missed.append(name)
-    print(f"{count} numbers of {len(oracles)} oracles in {time.monotonic() - began:.0f} s: ", end="")
+    print(f"{count} numbers of {len(oracles)} oracles in {duration(time.monotonic() - began)}: ", end="")
     print(f"{len(missed)} missed: {', '.join(dict.fromkeys(missed))}" if missed else "all as expected")
     return 1 if missed else 0
 

@@ -14,12 +14,15 @@ from tfdgm.configuration.gin_grammar import DEEPEST, LONGEST_TEXT, Binding, Incl
 from tfdgm.contracts.registry import KINDS, OWN_PACKAGE, Plugin, find, select
 from tfdgm.errors import UserError, did_you_mean, nearest
 from tfdgm.runs.experiment_arguments import experiment_arguments
+from tfdgm.system.console import detail
 
 #: Largest total length of files and bindings in characters; an included file counts each time.
 MOST_CHARACTERS = 400_000
 
 #: Name of the text of a configuration that a run has saved, in messages.
 SAVED = "the saved configuration"
+#: The name of the statements of the command line in messages.
+BINDINGS = "--gin_bindings"
 
 #: gin's own constant, which gin uses for every macro of this name.
 _RESERVED = "REQUIRED"
@@ -60,7 +63,7 @@ def read_statements(
         # Configs that share earlier and included files may override the statements that read their macros.
         statements.read_file(find_file(name), macros_used=number == len(files) - 1)
     for text in bindings:
-        statements.read(text, "--gin_bindings", None, macros_used=True)
+        statements.read(text, BINDINGS, None, macros_used=True)
     statements.check()
     return statements
 
@@ -78,6 +81,7 @@ class Statements:
         statement of a flag.
       must_be_used: the macros that some statement must read.
       once_read: the macros that some statement reads, including overridden statements.
+      detached: the bindings of the command line that replace a macro, with its name.
     """
 
     def __init__(self, prefer: Preference = lambda name: None) -> None:
@@ -87,11 +91,13 @@ class Statements:
         self.folders: dict[str | tuple[str, str, str], Path | None] = {}
         self.must_be_used: set[str] = set()
         self.once_read: set[str] = set()
+        self.detached: dict[tuple[str, str, str], str] = {}
         self._including: list[Path] = []
         self._characters = 0
 
     def read_file(self, path: Path, macros_used: bool = False) -> None:
         """Add the statements of a file; see `read`."""
+        detail(f"config {path}")
         self._read_file(path, read_file(path), macros_used)
 
     def _read_file(self, path: Path, text: str, macros_used: bool) -> None:
@@ -121,6 +127,7 @@ class Statements:
                     path = find_file(statement.file, beside)
                     self._check_chain(path)
                     included = read_file(path)
+                detail(f"config {path}, included")
                 self._read_file(path, included, macros_used=False)
             else:
                 self._bind(statement, beside, macros_used)
@@ -138,6 +145,9 @@ class Statements:
         self.once_read |= {item.name for item in flatten(statement.value) if isinstance(item, Macro)}
         if statement.parameter:
             key = statement.scope, statement.selector, statement.parameter
+            former, _ = self.bindings.get(key, (None, ""))
+            if isinstance(former, Macro) and statement.where.startswith(f"{BINDINGS}:"):
+                self.detached.setdefault(key, former.name)
             self.bindings[key], self.folders[key] = (statement.value, statement.where), beside
             return
         name = f"{statement.scope}/{statement.selector}" if statement.scope else statement.selector
@@ -176,6 +186,23 @@ class Statements:
         length = len(self.text())
         if length > LONGEST_TEXT:  # config.gin could not be read back
             raise UserError(f"the configuration has {length:,} characters; at most {LONGEST_TEXT:,} are allowed")
+
+    def remarks(self) -> list[str]:
+        """Return a sentence for each binding of the command line that replaces a macro which others still read."""
+        remarks = []
+        for key, macro in self.detached.items():
+            value, where = self.bindings[key]
+            readers = [
+                f"{selector}.{parameter}"
+                for (_, selector, parameter), (other, _) in self.bindings.items()
+                if Macro(macro) in flatten(other)
+            ]
+            if readers and not any(isinstance(item, Macro) for item in flatten(value)):
+                remarks.append(
+                    f"{where}: {', '.join(readers)} still {'reads' if len(readers) == 1 else 'read'} %{macro} = "
+                    f"{self.macros[macro][0]!r}; to change it too, bind {macro} = {value!r}"
+                )
+        return remarks
 
     def _check_macro(self, macro: Macro) -> None:
         if macro.name not in self.macros:

@@ -8,9 +8,7 @@ written to `config.gin`. Then gin parses that text.
 import dataclasses
 import inspect
 import re
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import gin
@@ -29,7 +27,7 @@ from tfdgm.configuration.gin_parser import (
 from tfdgm.contracts.component import check_type
 from tfdgm.contracts.data import Data
 from tfdgm.contracts.registry import Plugin, load
-from tfdgm.errors import UserError
+from tfdgm.errors import UserError, described
 from tfdgm.parallel.strategies import Placement
 from tfdgm.runs.experiment import Experiment
 from tfdgm.runs.settings import experiment
@@ -254,11 +252,7 @@ def _refusal(error: Exception) -> str:
     called = _GIN_TRACE.search(str(error))
     refused = f"{called[1] if called else 'the experiment'} refused the configuration: "
     message = _without_gin_trace(error)
-    if isinstance(error, (TypeError, ValueError)) and message:
-        return refused + message
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(frame.filename).name}, line {frame.lineno}"
-    return f"{refused}{f'{type(error).__name__}: {message}'.strip()} ({place})"
+    return refused + (message if isinstance(error, (TypeError, ValueError)) and message else described(error, message))
 
 
 def _shortened(message: str, longest: int = 1_000) -> str:

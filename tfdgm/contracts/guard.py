@@ -5,7 +5,6 @@ Every method of a contract that a plugin defines is wrapped when its class is cr
 
 import functools
 import inspect
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfdgm.contracts.made_variables import no_variables
-from tfdgm.errors import NonFiniteError, PluginFault, UserError
+from tfdgm.errors import NonFiniteError, PluginFault, UserError, described, raised_by_library
 
 #: The methods that may make variables: those that build, those of data on the host (a classifier), those of callbacks.
 _MAKE_VARIABLES = (
@@ -57,7 +56,7 @@ def guarded(method: Callable[..., Any], name: str, problem: Callable[[Any], str 
         except _PASSED:
             raise
         except Exception as error:
-            if isinstance(error, NotImplementedError) and not _in_library(_frames(error)[-1]):
+            if isinstance(error, NotImplementedError) and not raised_by_library(error):
                 raise  # the plugin says that it has no such result, as `Objective.scores` may
             raise PluginFault(f"{self.display_name()}: {name} raised {described(error)}") from error
         wrong = None if problem is None else problem(result)
@@ -84,23 +83,6 @@ def distribution() -> type:
 
 is_distribution = kind_of_result(distribution, "a tfd.Distribution")
 is_tensor = kind_of_result(lambda: tf.Tensor, "a tensor")
-
-
-def described(error: Exception) -> str:
-    """Return the type, the first line and the place of an exception: the innermost one outside of libraries."""
-    frames = _frames(error)[1:]
-    own = [frame for frame in frames if not _in_library(frame)] or frames
-    where = f' (file "{own[-1].filename}", line {own[-1].lineno})' if own else ""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}{': ' if line else ''}{line}{where}"
-
-
-def _frames(error: Exception) -> list[traceback.FrameSummary]:
-    return list(traceback.extract_tb(error.__traceback__))
-
-
-def _in_library(frame: traceback.FrameSummary) -> bool:
-    return "site-packages" in frame.filename
 
 
 def spelt(value: Any) -> str:

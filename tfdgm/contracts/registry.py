@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from tfdgm.contracts.spelling import misspelt
 from tfdgm.errors import UserError, did_you_mean
 from tfdgm.version import PLUGIN_API
 
@@ -125,7 +126,7 @@ def load(plugin: Plugin) -> type:
 
     Raises:
       UserError: it cannot be imported, does not subclass the contract of its kind, leaves an abstract method undefined,
-        was written for another version of the contracts, or takes `**kwargs`.
+        was written for another version of the contracts, misspells a name of the contract, or takes `**kwargs`.
     """
     module, _, attribute = plugin.target.partition(":")
     try:
@@ -142,6 +143,11 @@ def load(plugin: Plugin) -> type:
         raise UserError(
             f"the plugin {plugin} was written for version {version} of the plugin contracts; "
             f"this tfdgm has version {PLUGIN_API}"
+        )
+    if found := misspelt(loaded, contract):
+        raise UserError(
+            f"the plugin {plugin} defines {found[0]!r}, which tfdgm.{contract.__name__} does not have; "
+            f"did you mean {found[1]!r}? If not, choose a name that is less like it"
         )
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))
     if missing:

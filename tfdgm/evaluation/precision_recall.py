@@ -37,7 +37,7 @@ def ball_scores(
 ) -> dict[str, float]:
     """Compute four scores from closed balls around every point, with radius the distance to its k-th neighbour.
 
-    If all balls of a set have radius 0, every point has k duplicates, and the balls do not measure how close the sets
+    If all balls of a set have radius 0, every point equals k others, and the balls do not measure how close the sets
     are; scores that use them are omitted.
 
     Args:
@@ -71,7 +71,7 @@ def ball_scores(
 
 
 def radius_notes(real_radii: np.ndarray, fake_radii: np.ndarray, k: int) -> list[str]:
-    """Return notes about balls of radius 0, which contain only duplicates of their centre."""
+    """Return notes about balls of radius 0, whose points all equal their centre in the features."""
     notes = []
     for radii, whose, scores, do in (
         (real_radii, "examples", "precision, density and coverage", "do"),
@@ -79,9 +79,12 @@ def radius_notes(real_radii: np.ndarray, fake_radii: np.ndarray, k: int) -> list
     ):
         share = float(np.mean(radii == 0))
         if share == 1:
-            notes.append(f"all {whose} have {k} or more duplicates, so {scores} {do} not apply")
+            notes.append(f"all {whose} equal {k} or more others in the features, so {scores} {do} not apply")
         elif share > 0:
-            notes.append(f"{share:.2%} of the {whose} have {k} or more duplicates, so a ball of radius 0 in {scores}")
+            notes.append(
+                f"{share:.2%} of the {whose} equal {k} or more others in the features, so the balls around them have "
+                f"radius 0 in {scores}"
+            )
     return notes
 
 

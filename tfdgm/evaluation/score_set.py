@@ -2,9 +2,7 @@
 
 import dataclasses
 import inspect
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ import tensorflow as tf
 from tfdgm.contracts.quantity import Quantity
 from tfdgm.contracts.registry import OWN_PACKAGE, find, load, select
 from tfdgm.contracts.score import Score
-from tfdgm.errors import UserError
+from tfdgm.errors import UserError, described
 from tfdgm.evaluation.split_evaluation import SplitEvaluation
 from tfdgm.runs.experiment import Experiment
 
@@ -77,7 +75,7 @@ class ScoreSet:
                 elif names:
                     raise UserError(f"{plugin} has required arguments; list it in experiment.scores")
             except Exception as error:
-                message = str(error) if isinstance(error, UserError) else f"{plugin} failed: {_described(error)}"
+                message = str(error) if isinstance(error, UserError) else f"{plugin} failed: {described(error)}"
                 if names:
                     raise UserError(message) from error
                 self.broken[f"{plugin.name}_note"] = message
@@ -129,7 +127,7 @@ class ScoreSet:
             except (UserError, *_LOST):
                 raise
             except Exception as error:
-                run.note(f"{each.origin} failed: {_described(error)}")
+                run.note(f"{each.origin} failed: {described(error)}")
         return found | self.broken | {key: "; ".join(notes) for key, notes in run.notes.items()}
 
     def _accepted(self, each: NamedScore, numbers: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,9 +182,3 @@ def _owners(scores: Sequence[NamedScore]) -> dict[str, str]:
                 raise UserError(f"two scores report {key!r}: {owners[key]} and {each.origin}; uninstall one of them")
             owners[key] = each.origin
     return owners
-
-
-def _described(error: Exception) -> str:
-    """Return type, message and place of an exception."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"

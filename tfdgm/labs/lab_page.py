@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tfdgm.labs.lab import Lab, LabResult, as_text, columns_of
 from tfdgm.reporting.html import render
+from tfdgm.system.durations import duration
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,4 +20,6 @@ class Entry:
 
 def page(entries: Sequence[Entry]) -> str:
     """Return the page; its links go to files in the same folder."""
-    return render("lab.html", title="tfdgm lab", entries=entries, columns_of=columns_of, as_text=as_text)
+    return render(
+        "lab.html", title="tfdgm lab", entries=entries, columns_of=columns_of, as_text=as_text, duration=duration
+    )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import keras
@@ -16,6 +17,7 @@ from tfdgm.contracts.objective import Objective
 from tfdgm.contracts.posterior import Posterior
 from tfdgm.contracts.prior import Prior
 from tfdgm.contracts.score import Score
+from tfdgm.contracts.spelling import misspelt
 from tfdgm.errors import PluginFault, UserError
 from tfdgm.model.packing import Conditioned
 from tfdgm.parallel.clusters import Cluster
@@ -153,6 +155,7 @@ def experiment(
     if initial_parts is not None and (initial is None or not initial_parts):
         given_parts = "is empty" if initial is not None else "has no effect without experiment.initial"
         raise UserError(f"experiment.initial_parts {given_parts}; None takes every part")
+    _check_names(given)
     _check_parts(prior, posterior, encoder, objectives, latent_size, data)
     for score in scores or []:
         if sum(type(score) is type(other) for other in scores or []) > 1:
@@ -205,6 +208,22 @@ def _conditioned(data: Data, splits: dict[str, Source], prior: Prior, decoder: N
             f"{prior.display_name()} reads a condition"
         )
     return {name: Conditioned(source, spec) for name, source in splits.items()}
+
+
+def _check_names(given: Mapping[str, Any]) -> None:
+    """Refuse components that misspell a name of their contract; see `misspelt`."""
+    contracts = {
+        "prior": Prior, "posterior": Posterior, "likelihood": Likelihood, "encoder": Network, "decoder": Network,
+        "data": Data, "objectives": Objective, "scores": Score, "callbacks": Callback,
+    }  # fmt: skip
+    for name, contract in contracts.items():
+        for part in given[name] if isinstance(given[name], (list, tuple)) else [given[name]]:
+            found = None if part is None else misspelt(type(part), contract)
+            if found is not None:
+                raise PluginFault(
+                    f"{part.display_name()} defines {found[0]!r}, which tfdgm.{contract.__name__} does not have; did "
+                    f"you mean {found[1]!r}? If not, choose a name that is less like it"
+                )
 
 
 def _check_parts(

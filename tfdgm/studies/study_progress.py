@@ -12,6 +12,8 @@ from tfdgm.studies.cells import Cell
 from tfdgm.studies.exit_status import DONE, FAILED, REFUSED
 from tfdgm.studies.folder import Result
 from tfdgm.studies.table import Quantities, number, scores_in_order
+from tfdgm.system.console import say, shows_progress
+from tfdgm.system.durations import duration
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -30,7 +32,7 @@ class TerminalStatus:
         """Replace the text; lines that are too long for the terminal are cut."""
         from rich.text import Text
 
-        if text == self._text:
+        if text == self._text or not shows_progress():
             return
         if self._live is None:
             self._live = _start_live()
@@ -74,7 +76,7 @@ class StudyProgress:
     def say(self, line: str) -> None:
         """Print a line above the status."""
         self.status.clear()
-        print(line, flush=True)
+        say(line)
 
     def end(
         self,
@@ -98,7 +100,7 @@ class StudyProgress:
             self.durations.append(seconds)
         details = score_line(result.scores, quantities) if result.status == DONE else result.reason.partition("\n")[0]
         self.say(
-            f"[{self.ended}/{self.total}] {result.cell}: {result.status} after {seconds:.0f} s"
+            f"[{self.ended}/{self.total}] {result.cell}: {result.status} after {duration(seconds)}"
             + (f"; {details}" if details else "")
             + f"  ({self.counts(results, running)})"
         )
@@ -119,7 +121,7 @@ class StudyProgress:
         parts = [f"{by_status[status]} {status}" for status in (DONE, REFUSED, FAILED) if by_status[status]]
         parts += [f"{len(running)} running", f"{self.total - self.ended - len(running)} waiting"]
         left = self.seconds_left(running.values())
-        return ", ".join(parts) + (f", about {_duration(left)} left" if left and left >= 1 else "")
+        return ", ".join(parts) + (f", about {duration(left)} left" if left and left >= 1 else "")
 
     def seconds_left(self, elapsed: Iterable[float]) -> float | None:
         """Return the time left if every cell takes the mean of those that ended; None before one has."""
@@ -141,12 +143,6 @@ def step_of(workdir: Path) -> str:
     """Return the progress of a run, by the last line of its metrics."""
     step = last_step(workdir / "metrics.jsonl")
     return "starting" if step is None else f"at step {step}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
 
 
 @contextmanager

@@ -8,10 +8,47 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+#: Whether the running command prints its progress, and details beyond it; `verbosity` sets both.
+_progress, _details = True, False
+
+
+@contextmanager
+def verbosity(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
+    """Choose what is printed within the block.
+
+    Args:
+      quiet: print results, warnings and errors only: `say` prints nothing, and there is no progress bar.
+      verbose: print the lines of `detail` too.
+    """
+    global _progress, _details
+    before = _progress, _details
+    _progress, _details = not quiet, verbose
+    try:
+        yield
+    finally:
+        _progress, _details = before
+
+
+def shows_progress() -> bool:
+    """Return whether progress is to be printed."""
+    return _progress
+
+
+def shows_details() -> bool:
+    """Return whether details are to be printed."""
+    return _details
+
 
 def say(line: str) -> None:
-    """Print a line and flush it."""
-    print(line, flush=True)
+    """Print a line of progress and flush it; nothing in a quiet command."""
+    if _progress:
+        print(line, flush=True)
+
+
+def detail(line: str) -> None:
+    """Print a line to standard error if the command is verbose."""
+    if _details:
+        print(f"tfdgm: {line}", file=sys.stderr, flush=True)
 
 
 def warn(line: str) -> None:

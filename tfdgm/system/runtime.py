@@ -4,10 +4,13 @@ import atexit
 import os
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 from tfdgm.errors import UserError
 from tfdgm.system import program_cache, program_names
-from tfdgm.system.console import warn
+from tfdgm.system.console import detail, shows_details, warn
 
 #: Bytes of address space that the default run needs, imports and compilation included (measured with `ulimit -v`).
 LEAST_ADDRESS_SPACE = 4 << 30
@@ -17,7 +20,7 @@ _session: program_cache.Session | None = None
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without its start-up notices, which it prints before its log level takes effect.
+    """Import TensorFlow, unless the command is verbose without its notices.
 
     Raises:
       UserError: the limit of this process's address space is too low.
@@ -26,22 +29,35 @@ def import_tensorflow() -> None:
     started = "tensorflow" in sys.modules
     os.environ["KERAS_BACKEND"] = "tensorflow"
     linking = None if started else _start_cache()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if _session is None else "3")
+    began = time.monotonic()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if shows_details() else "2" if _session is None else "3")
+    with nullcontext() if shows_details() else _without_notices():
+        try:
+            import tensorflow
+
+            program_names.install()
+            tensorflow.config.list_physical_devices()
+        finally:
+            if linking is not None:
+                linking.join()
+    if not shows_details():
+        tensorflow.get_logger().setLevel("ERROR")  # it would warn of the programs that each diagnostic compiles
+    if not started:
+        detail(f"TensorFlow {tensorflow.__version__} imported in {time.monotonic() - began:.1f} s")
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Discard what is written to descriptor 2: TensorFlow prints notices before its log level takes effect."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        import tensorflow
-
-        program_names.install()
-        tensorflow.config.list_physical_devices()
-        tensorflow.get_logger().setLevel("ERROR")  # it would warn of the programs that each diagnostic compiles
+        yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-        if linking is not None:
-            linking.join()
 
 
 def programs() -> tuple[int, int] | None:
@@ -61,6 +77,7 @@ def _start_cache() -> threading.Thread | None:
     except program_cache.Unusable as reason:
         warn(f"compiled programs are not cached: {reason}")
         return None
+    detail(f"compiled programs are kept in {base}")
     atexit.register(_session.close)
     flags = f"{_CACHE_FLAG}={_quoted(str(_session.folder))} --tf_xla_persistent_cache_device_types=CPU"
     if _session.read_only:

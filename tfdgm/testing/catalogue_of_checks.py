@@ -6,6 +6,7 @@ from tfdgm.testing import (
     call_checks,
     callback_checks,
     class_checks,
+    condition_checks,
     data_checks,
     device_checks,
     likelihood_checks,
@@ -30,6 +31,7 @@ MODULES = (
     network_checks,
     objective_checks,
     data_checks,
+    condition_checks,
     score_checks,
     callback_checks,
 )

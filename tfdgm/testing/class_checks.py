@@ -1,6 +1,5 @@
 """Checks that read the class and its constructor."""
 
-import difflib
 import inspect
 import typing
 from typing import Any, ClassVar
@@ -9,14 +8,13 @@ import tfdgm
 from tfdgm.contracts.component import fits, named_variables
 from tfdgm.contracts.made_variables import variables_made
 from tfdgm.contracts.registry import KINDS
+from tfdgm.contracts.spelling import misspelt
 from tfdgm.testing.checks import Subject, check
 from tfdgm.version import PLUGIN_API
 
 EVERY = tuple(KINDS)
 #: Attributes with a finite set of values, by kind.
 _VALUES = {("prior", "over"): ("vectors", "codes", "latent")}
-#: Similarity (difflib's ratio) from which a name is taken for a misspelling of another.
-_CLOSE = 0.85
 
 
 def _contract(subject: Subject) -> Any:
@@ -65,17 +63,9 @@ def plugin_api_is_this_version(subject: Subject) -> None:
 def no_attribute_is_misspelt(subject: Subject) -> None:
     """No attribute or method has almost the name of one of the contract, which it would not override."""
     plugin = subject.make()
-    contract = _contract(subject)
-    own = {name for cls in type(plugin).__mro__ if not issubclass(contract, cls) for name in vars(cls)}
-    own |= set(vars(plugin))
-    known = {name for name in dir(contract) if not name.startswith("_")}
-    known |= set(typing.get_type_hints(contract)) | {"plugin_api"}
-    open_names = known - own  # a class that defines both names has misspelt neither
-    for name in sorted(own - known):
-        near = [] if name.startswith("_") else difflib.get_close_matches(name, open_names, n=1, cutoff=_CLOSE)
-        subject.require(
-            not near, name, "the contract has no such name", f"{near[0] if near else ''!r}, or another name"
-        )
+    found = misspelt(type(plugin), _contract(subject), vars(plugin))
+    if found is not None:
+        subject.fail(found[0], "the contract has no such name", f"{found[1]!r}, or another name")
 
 
 @check(*EVERY, cure="Set the attribute to a value that the contract's documentation allows.")

@@ -11,7 +11,7 @@ from tfdgm.testing.trials import build_context, normal, stream
 
 _VECTOR, _IMAGE = DataSpec(shape=(5,)), DataSpec(shape=(4, 4, 1), low=0.0, high=1.0, image_shape=(4, 4))
 #: Name -> (data, input shape, output shape): encoders, decoders and a critic.
-_SHAPES = {
+SHAPES = {
     "an encoder of vectors": (_VECTOR, (5,), (4,)),
     "a decoder to vectors": (_VECTOR, (2,), (5,)),
     "an encoder of images": (_IMAGE, (4, 4, 1), (4,)),
@@ -23,7 +23,7 @@ _SHAPES = {
 def _built(subject: Subject) -> list[tuple[str, object, tuple[int, ...], tuple[int, ...]]]:
     """Return (role, network, input shape, output shape) for all shapes that the network accepts."""
     found, refusal = [], None
-    for role, (data, source, target) in _SHAPES.items():
+    for role, (data, source, target) in SHAPES.items():
         network = subject.make()
         try:
             network.build(source, target, build_context(data, LatentSpec(size=2)))
@@ -78,7 +78,7 @@ def weights_depend_on_the_seed_of_the_run(subject: Subject) -> None:
     """Networks built with different seeds give different outputs."""
     role, network, source, target = _built(subject)[0]
     other = subject.make()
-    data = _SHAPES[role][0]
+    data = SHAPES[role][0]
     other.build(source, target, build_context(data, LatentSpec(size=2)).within("other"))
     if not other.trainable_variables():
         raise NotApplicable("it has no trainable variables")

@@ -26,7 +26,11 @@ _WINDOW, _MOST_ERRORS = 20, 3.0
 @check("objective", cure="Return one number per example: sum over all axes but the first.")
 def losses_have_one_number_per_example(subject: Subject) -> None:
     """The losses of model and adversary are `[batch]`, float32 and finite; metrics and estimates are finite."""
-    tried: ObjectiveTrial = trial(subject)
+    require_losses(subject, trial(subject))
+
+
+def require_losses(subject: Subject, tried: ObjectiveTrial, where: str = "") -> None:
+    """Require losses `[batch]`, and finite metrics, estimates and scores, of an objective in one experiment."""
     forward = tried.forward(tried.context(training=True))
     context = forward.context.within("term")
     losses = {"model_loss": tried.plugin.model_loss(forward, context)}
@@ -34,20 +38,20 @@ def losses_have_one_number_per_example(subject: Subject) -> None:
         losses["adversary_loss"] = tried.plugin.adversary_loss(forward, forward.context)
     for method, loss in losses.items():
         subject.require(isinstance(loss, Loss), method, type(loss).__name__, "a tfdgm.Loss")
-        came = f"Loss.value is {tuple(loss.value.shape)} {loss.value.dtype.name}"
+        came = f"Loss.value is {tuple(loss.value.shape)} {loss.value.dtype.name}{where}"
         good = tuple(loss.value.shape) == (BATCH,) and loss.value.dtype == tf.float32
         subject.require(good, method, came, f"({BATCH},) float32")
         for name, value in {"Loss.value": loss.value, **loss.metrics}.items():
-            subject.require(np.all(np.isfinite(value)), method, f"{name} is not finite", "finite numbers")
+            subject.require(np.all(np.isfinite(value)), method, f"{name} is not finite{where}", "finite numbers")
     outside = tried.forward(tried.context())
     for name, value in tried.plugin.estimates(outside, outside.context).items():
         good = tuple(value.shape) == () and np.isfinite(value)
-        subject.require(good, "estimates", f"{name} is {value}", "a finite scalar")
+        subject.require(good, "estimates", f"{name} is {value}{where}", "a finite scalar")
     try:
         scores = tried.plugin.scores(outside.x, outside.context)
     except NotImplementedError:
         return
-    subject.require(tuple(scores.shape) == (BATCH,), "scores", f"shape {tuple(scores.shape)}", f"({BATCH},)")
+    subject.require(tuple(scores.shape) == (BATCH,), "scores", f"shape {tuple(scores.shape)}{where}", f"({BATCH},)")
 
 
 @check("objective", cure="Rename the metric.")

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfdgm.contracts.condition import ConditionSpec
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import ArraySource, Data, Source
 from tfdgm.contracts.forward import Forward
@@ -38,24 +39,37 @@ class PartnerData(Data):
         bounded = math.isfinite(spec.low) and math.isfinite(spec.high)
         rows = spec.low + (spec.high - spec.low) * unit if bounded else random.randn(*shape)
         self.rows = rows.astype(np.float32)
+        self.conditions = None if spec.condition is None else conditions_of(spec.condition, NUM_ROWS)
 
     def splits(self) -> dict[str, Source]:
-        return {"train": ArraySource(self.rows), "validation": ArraySource(self.rows[:64])}
+        few = None if self.conditions is None else self.conditions[:64]
+        return {"train": ArraySource(self.rows, self.conditions), "validation": ArraySource(self.rows[:64], few)}
+
+
+def conditions_of(condition: ConditionSpec, count: int) -> np.ndarray:
+    """Return labels in turn, or normal vectors, `[count, *condition.shape]`."""
+    if condition.categories is not None:
+        return np.arange(count, dtype=np.int32) % condition.categories
+    return np.random.RandomState(1).randn(count, condition.size).astype(np.float32)
 
 
 class PartnerNetwork(Network):
-    """W2 tanh(W1 x + b1) + b2 with eight hidden units; affine without them.
+    """W2 tanh(W1 x + b1) + b2 with eight hidden units; affine without them. A condition y is appended to x.
 
     Args:
       hidden: whether there is the hidden layer.
     """
+
+    conditional = True
 
     def __init__(self, *, hidden: bool = False) -> None:
         self.hidden = hidden
 
     def build(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], context: BuildContext) -> None:
         self.output_shape = output_shape
-        sizes = [math.prod(input_shape), *([8] if self.hidden else []), math.prod(output_shape)]
+        self.condition = context.condition
+        appended = 0 if context.condition is None else context.condition.width
+        sizes = [math.prod(input_shape) + appended, *([8] if self.hidden else []), math.prod(output_shape)]
         self.kernels, self.biases = [], []
         for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
             initializer = keras.initializers.GlorotUniform(seed=context.seed_for(f"layer {number}"))
@@ -63,7 +77,10 @@ class PartnerNetwork(Network):
             self.biases.append(keras.Variable(tf.zeros([outputs]), name="bias"))
 
     def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
-        x = tf.reshape(x, [-1, self.kernels[0].shape[0]])
+        x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
+        if self.condition is not None:
+            assert context.y is not None
+            x = tf.concat([x, self.condition.features(context.y)], axis=1)
         for number, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
             x = tf.matmul(tf.tanh(x) if number else x, kernel.value) + bias.value
         return tf.reshape(x, [-1, *self.output_shape])

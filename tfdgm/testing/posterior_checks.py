@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from tensorflow_probability import distributions as tfd
 
+from tfdgm.contracts.posterior import Latent
 from tfdgm.model.code_densities import code_log_probabilities, restrict
 from tfdgm.model.rate import rate
 from tfdgm.testing.checks import Subject, check
@@ -34,30 +35,7 @@ def posterior_has_the_latents_shapes(subject: Subject) -> None:
     for count in (1, 3):
         for training in (False, True):
             made = tried.plugin(tried.features(count), tried.context(training=training))
-            shapes = {
-                "Latent.value": (made.value, latent.event_shape),
-                "Latent.z": (made.z, latent.decoder_input_shape),
-                "embed(Latent.value)": (tried.plugin.embed(made.value), latent.decoder_input_shape),
-                "log q(z|x)": (made.distribution.log_prob(made.value), ()),
-                **{f"Latent.losses[{name!r}]": (loss, ()) for name, loss in made.losses.items()},
-            }
-            if made.relaxed is not None:
-                shapes["Latent.relaxed"] = (made.relaxed, (*latent.event_shape, latent.categories))
-            for name, (value, shape) in shapes.items():
-                came = f"shape {tuple(value.shape)}"
-                subject.require(tuple(value.shape) == (count, *shape), name, came, f"{(count, *shape)}")
-                finite = np.all(np.isfinite(tf.cast(value, tf.float32)))
-                subject.require(finite, name, "not finite", "finite numbers")
-            q = made.distribution
-            subject.require(tuple(q.batch_shape) == (count,), "distribution", f"batch {q.batch_shape}", f"({count},)")
-            event = tuple(q.event_shape)
-            subject.require(event == latent.event_shape, "distribution", f"event {event}", f"{latent.event_shape}")
-            subject.require(
-                made.value.dtype.is_integer == latent.discrete,
-                "Latent.value",
-                made.value.dtype.name,
-                "integers for codes, floats for vectors",
-            )
+            require_shapes(subject, tried, made, count)
     if latent.discrete:
         codebook = tuple(tried.plugin.codebook().shape)
         subject.require(
@@ -65,6 +43,35 @@ def posterior_has_the_latents_shapes(subject: Subject) -> None:
         )
         good = isinstance(made.distribution, tfd.Independent)
         subject.require(good, "distribution", type(made.distribution).__name__, "a tfd.Independent over the positions")
+
+
+def require_shapes(subject: Subject, trial: PosteriorTrial, made: Latent, count: int, where: str = "") -> None:
+    """Require that the result of a call on `count` examples has the shapes of `latent_spec`."""
+    latent = trial.model.latent
+    shapes = {
+        "Latent.value": (made.value, latent.event_shape),
+        "Latent.z": (made.z, latent.decoder_input_shape),
+        "embed(Latent.value)": (trial.plugin.embed(made.value), latent.decoder_input_shape),
+        "log q(z|x)": (made.distribution.log_prob(made.value), ()),
+        **{f"Latent.losses[{name!r}]": (loss, ()) for name, loss in made.losses.items()},
+    }
+    if made.relaxed is not None:
+        shapes["Latent.relaxed"] = (made.relaxed, (*latent.event_shape, latent.categories))
+    for name, (value, shape) in shapes.items():
+        came = f"shape {tuple(value.shape)}{where}"
+        subject.require(tuple(value.shape) == (count, *shape), name, came, f"{(count, *shape)}")
+        finite = np.all(np.isfinite(tf.cast(value, tf.float32)))
+        subject.require(finite, name, f"not finite{where}", "finite numbers")
+    q = made.distribution
+    subject.require(tuple(q.batch_shape) == (count,), "distribution", f"batch {q.batch_shape}{where}", f"({count},)")
+    event = tuple(q.event_shape)
+    subject.require(event == latent.event_shape, "distribution", f"event {event}{where}", f"{latent.event_shape}")
+    subject.require(
+        made.value.dtype.is_integer == latent.discrete,
+        "Latent.value",
+        f"{made.value.dtype.name}{where}",
+        "integers for codes, floats for vectors",
+    )
 
 
 @check("posterior", cure="Return q(z|x) itself from both, never its relaxation.")

@@ -1,5 +1,6 @@
 """Checks of priors."""
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -17,8 +18,25 @@ _MOST_ERRORS = 5.0
 _MASS_TOLERANCE = 0.01
 
 
+class _OfOneCondition:
+    """p(z|y) of one y as a distribution without batch shape."""
+
+    def __init__(self, p: Any) -> None:
+        self._p = p
+        self.batch_shape, self.event_shape = tuple(p.batch_shape)[1:], p.event_shape
+
+    def sample(self, count: int, seed: tf.Tensor) -> tf.Tensor:
+        return self._p.sample(count, seed=seed)[:, 0]
+
+    def log_prob(self, z: tf.Tensor) -> tf.Tensor:
+        return self._p.log_prob(z)
+
+
 def _density(trial: Trial) -> Any:
-    return trial.plugin.distribution(trial.context())
+    context = trial.context()
+    if context.y is None:
+        return trial.plugin.distribution(context)
+    return _OfOneCondition(trial.plugin.distribution(dataclasses.replace(context, y=context.y[:1])))
 
 
 @check("prior", cure="Return event shape [size] for densities on vectors, latent.event_shape for the other kinds.")
@@ -93,14 +111,14 @@ def codes_have_their_probabilities(subject: Subject) -> None:
 
 def _on_vectors(subject: Subject) -> list[PriorTrial]:
     """Return the prior over latents in R^1 and R^2, as far as it accepts them."""
-    found = []
+    if subject.make().over == "codes":
+        raise NotApplicable("it is a distribution over codes")
+    found: list[PriorTrial] = []
     refused: UserError | None = None
     for size in (1, 2):
-        plugin = subject.make()
-        if plugin.over == "codes":
-            raise NotApplicable("it is a distribution over codes")
         try:
-            found.append(PriorTrial(f"R^{size}", plugin, prior=plugin, latent_size=size))
+            tried = trials(subject, latent_size=size)
+            found += [each for each in tried if isinstance(each, PriorTrial) and not each.model.latent.discrete]
         except UserError as error:
             refused = error
     if refused is not None and not found:

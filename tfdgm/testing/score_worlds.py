@@ -89,16 +89,6 @@ def _half_plane(x: np.ndarray) -> np.ndarray:
     return (x[:, 0] > 0).astype(np.int32)
 
 
-class PartnerDecoder(PartnerNetwork):
-    """A network whose output is shifted by the label."""
-
-    conditional = True
-
-    def __call__(self, x: tf.Tensor, context: Context) -> tf.Tensor:
-        assert context.y is not None
-        return super().__call__(x, context) + tf.cast(context.y, tf.float32)[:, None]
-
-
 class PartnerBernoulli(Likelihood):
     """p(x|z) = prod_i Bernoulli(x_i; sigmoid(l_i)), the outputs being l."""
 
@@ -129,7 +119,7 @@ def _adversarial() -> dict[str, Any]:
 
 
 def _labels() -> dict[str, Any]:
-    return {"data": PartnerLabels(), "decoder": PartnerDecoder(), "condition": True}
+    return {"data": PartnerLabels(), "condition": True}
 
 
 #: What experiments have instead of the partners' VAE on points in the plane.

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm.contracts.component import Variable, named_variables, raw, trainable
+from tfdgm.contracts.condition import ConditionSpec
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import evenly
 from tfdgm.contracts.made_variables import Made, variables_made
@@ -73,18 +74,22 @@ class Trial(ABC):
         """Return a context on the first rows of the training split, as a training step or evaluation passes it."""
         step = tf.constant(0, tf.int64)
         root = stream(seed) if isinstance(seed, int) else seed
-        x = self.batch()
+        x, y = self.examples(BATCH)
         if not training:
-            return self.model.with_inference(Context(root, step, x=x))
+            return self.model.with_inference(Context(root, step, x=x, y=y))
         index = tf.range(BATCH)
-        context = Context(root, step, training=True, x=x, index=index, collector=collector)
+        context = Context(root, step, training=True, x=x, y=y, index=index, collector=collector)
         return self.model.with_inference(context)
 
     def batch(self, count: int = BATCH) -> tf.Tensor:
         """Return the first rows of the training split, as the model sees them."""
-        data = self.built.experiment.data
+        return self.examples(count)[0]
+
+    def examples(self, count: int) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return the first rows of the training split, as the model sees them, and their conditions, if any."""
         rows = self.built.experiment.train.gather(np.arange(count))
-        return data.observe(tf.constant(rows), Context(stream(), tf.constant(0, tf.int64)))
+        x, context = self.model.observe(tf.constant(rows), Context(stream(), tf.constant(0, tf.int64)))
+        return x, context.y
 
     def forward(self, context: Context) -> ForwardPass:
         assert context.x is not None
@@ -232,6 +237,8 @@ class CallbackTrial(Trial):
 def trials(subject: Subject, **settings: Any) -> list[Trial]:
     """Return the plugin in every world that it accepts, a fresh instance in each.
 
+    A prior, posterior or objective that refuses them all without a condition is tried with labels.
+
     Args:
       subject: the plugin.
       **settings: arguments of `experiment`, and `devices`, which returns new ones.
@@ -239,6 +246,17 @@ def trials(subject: Subject, **settings: Any) -> list[Trial]:
     Raises:
       UserError: it accepts none; the message is that of the first refusal.
     """
+    made, refused = _accepted(subject, **settings)
+    if not made and "condition" not in settings and subject.kind in ("prior", "posterior", "objective"):
+        data = partners.PartnerData(spec=dataclasses.replace(_PLANE, condition=ConditionSpec(categories=3)))
+        made, _ = _accepted(subject, data=data, condition=True, **settings)
+    if not made:
+        raise refused[0]
+    return made
+
+
+def _accepted(subject: Subject, **settings: Any) -> tuple[list[Trial], list[UserError]]:
+    """Return the plugin in the worlds that it accepts, and its refusals of the others."""
     made: list[Trial] = []
     refused: list[UserError] = []
     for world, try_in in _WORLDS[subject.kind].items():
@@ -254,9 +272,7 @@ def trials(subject: Subject, **settings: Any) -> list[Trial]:
                 continue
         tried.made = variables
         made.append(tried)
-    if not made:
-        raise refused[0]
-    return made
+    return made, refused
 
 
 def trial(subject: Subject) -> Any:

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tfdgm.contracts.callback import Callback, Training
+from tfdgm.system.console import shows_details, shows_progress
+from tfdgm.system.durations import duration
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -27,7 +29,7 @@ class ProgressBar(Callback):
         self.training = training
         self.shown = time.monotonic()
         self.first: tuple[int, float] | None = None
-        if self.bar is None and sys.stderr.isatty():
+        if self.bar is None and shows_progress() and sys.stderr.isatty():
             columns = (
                 TextColumn("step"),
                 MofNCompleteColumn(),
@@ -47,11 +49,11 @@ class ProgressBar(Callback):
         now = time.monotonic()
         if self.first is None:  # the first loop compiles, so that its speed does not predict the remaining time
             self.first = (step, now)
-        if step < self.steps and now - self.shown < _SECONDS_BETWEEN_LINES:
+        if step < self.steps and now - self.shown < _SECONDS_BETWEEN_LINES and not shows_details():
             return
         self.shown = now
         done, began = self.first
-        left = f"{(self.steps - step) * (now - began) / (step - done):.0f} s left" if step > done else "compiled"
+        left = f"{duration((self.steps - step) * (now - began) / (step - done))} left" if step > done else "compiled"
         self.training.say(f"step {step}/{self.steps}  loss {loss}  {rate} steps/s  {left}")
 
     def on_end(self, step: int) -> None:
