@@ -45,20 +45,10 @@ def open_trained(
     workdir.check(trusted)
     text = workdir.require_run()
     import_tensorflow()
-    from tfdgm.configuration.resolve import read_config
-    from tfdgm.parallel.strategies import mirrored
-    from tfdgm.runs.checkpoints import Checkpoints
-    from tfdgm.runs.same_run import check_config
+    from tfdgm.trained.opened import open_model
 
-    if replicas < 1:
-        raise UserError(f"--replicas must be at least 1, got {replicas}")
-    found = Checkpoints(workdir.checkpoints).named(checkpoint)
-    devices = mirrored(replicas)
-    with devices.scope():
-        config = read_config([], base=text, prefer=workdir.recorded_package)
-        check_config(found, config.text)
-        built = config.experiment().build(devices)
-        built.state.assign(found.tensors)
+    built, _ = open_model(workdir, text, checkpoint, replicas)
+    with built.devices.scope():
         yield workdir, built
 
 

@@ -17,7 +17,6 @@ from tfdgm.configuration.config_files import DEFAULT_CONFIG
 from tfdgm.configuration.shorthand import shorthand_bindings
 from tfdgm.contracts.registry import KINDS
 from tfdgm.errors import UserError
-from tfdgm.runs.record import describe_run
 from tfdgm.runs.workdir import Workdir, new_folder
 from tfdgm.system.console import complain, say, warn
 from tfdgm.system.processes import python_command
@@ -81,7 +80,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError("several workers require --workdir: a folder on a file system that all of them share")
     devices = config.placement.devices()
     with devices.scope():
-        built = config.experiment().build(devices)
+        built = config.experiment(workdir.path if workdir else None).build(devices)
         check_shards(built.experiment.shards or devices.num_replicas, built.experiment.batch_size, devices.num_replicas)
         if values.dry_run:
             print(config.text)
@@ -136,28 +135,21 @@ def _as_arguments(values: flags.FlagValues) -> list[str]:
 def train(workdir: Workdir, config: "Config", built: "Built", began: float) -> int:
     """Train or resume, then score, draw pictures and write the report; only the chief writes and prints."""
     from tfdgm.cli.results import finish
-    from tfdgm.evaluation.units import units_of
     from tfdgm.runs.data_scale import data_scale_warnings
-    from tfdgm.training.trainer import Trainer
+    from tfdgm.training.recorded import train_recorded
 
     experiment = built.experiment
     if not built.devices.is_chief:
-        result = Trainer(built, workdir.path, lambda line: None, config.text).train()
+        result = train_recorded(workdir, built, config, lambda line: None)
         if result.signal is not None:
             return 128 + result.signal
         finish(workdir, built)
         return 0
-    trainer = Trainer(built, workdir.path, say, config.text)
-    units = units_of(experiment.objectives.values())
-    data = experiment.data.describe()
-    record = describe_run(config.plugins, experiment.seed, data, units, workdir.run_record())
-    workdir.write_json("run.json", record)
     describe(built, config)
     for line in data_scale_warnings(built):
         warn(line)
     say(f"workdir {workdir.path}")
-    result = trainer.train()
-    workdir.write(f"operative_config-{result.step}.gin", config.operative())
+    result = train_recorded(workdir, built, config, say)
     if result.signal is not None:
         name = signal.Signals(result.signal).name
         rest = "to resume" if result.step < experiment.steps else "training is complete; to score"

@@ -11,6 +11,7 @@ from tfdgm.numerics.randomness import fold, fold_purpose
 from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.experiment import Built
+from tfdgm.runs.placed import placed
 from tfdgm.runs.workdir import Workdir
 from tfdgm.system.files import replacing_folder
 
@@ -105,6 +106,7 @@ def export(built: Built, workdir: Workdir, output: Path, num_samples: int) -> No
                 raise UserError(f"TensorFlow cannot write to {output}, whose name is not UTF-8") from None
         config, exported = workdir.saved_config(), Workdir(folder)
         if config is not None:
+            config = placed(config, workdir.path.resolve())  # data of the workdir stays there
             exported.write("config.gin", config)
         if record := workdir.run_record():
             exported.write_json("run.json", record)

@@ -65,6 +65,7 @@ class Trainer:
       say: prints one line to the user.
       config: the configuration of the run, which is stored in every checkpoint.
       callbacks: callbacks in addition to `experiment.callbacks` and to those of every training.
+      progress: shows the progress; a `ProgressBar` by default.
 
     Attributes:
       step: number of steps taken.
@@ -80,6 +81,7 @@ class Trainer:
         say: Callable[[str], None],
         config: str | None = None,
         callbacks: Sequence[Callback] = (),
+        progress: Callback | None = None,
     ) -> None:
         self.built = built
         self.workdir = workdir
@@ -97,6 +99,7 @@ class Trainer:
         )
         self.recovery = Recovery(self.experiment.recoveries)
         self.added = [*self.experiment.callbacks, *callbacks]
+        self.progress = ProgressBar(self.experiment.steps) if progress is None else progress
         self.callbacks: list[Callback] = []
         self._started: list[Callback] = []
         self.step = 0
@@ -149,7 +152,7 @@ class Trainer:
             *self.added,
             JsonLines(),
             TensorBoard(),
-            ProgressBar(experiment.steps),
+            self.progress,
             Interruption(received, experiment.grace_seconds),
             PeriodicCheckpoints(experiment.checkpoint_seconds),
         ]

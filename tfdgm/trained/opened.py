@@ -1,0 +1,45 @@
+"""Open the model of a workdir at one of its checkpoints: what the commands and `tfdgm.load` share."""
+
+from tfdgm.configuration.resolve import Config, read_config
+from tfdgm.errors import UserError
+from tfdgm.parallel.strategies import mirrored
+from tfdgm.runs.checkpoints import Checkpoints
+from tfdgm.runs.experiment import Built, Experiment
+from tfdgm.runs.same_run import check_config
+from tfdgm.runs.workdir import Workdir
+
+
+def open_model(workdir: Workdir, text: str, checkpoint: str = "latest", replicas: int = 1) -> tuple[Built, Config]:
+    """Return the model of a run, and its configuration; use it within `built.devices.scope()`.
+
+    Args:
+      workdir: of the run, or an export of it.
+      text: the run's configuration.
+      checkpoint: "latest", the newest valid one; "best", by the run's `experiment.keep_best`; or a step.
+      replicas: number of devices of this machine that share the work.
+
+    Raises:
+      UserError: there is no such checkpoint, or it belongs to another configuration.
+    """
+    if replicas < 1:
+        raise UserError(f"--replicas must be at least 1, got {replicas}")
+    found = Checkpoints(workdir.checkpoints).named(checkpoint)
+    devices = mirrored(replicas)
+    with devices.scope():
+        config = read_config([], base=text, prefer=workdir.recorded_package)
+        check_config(found, config.text)
+        built = config.experiment(workdir.path).build(devices)
+        built.state.assign(found.tensors)
+    return built, config
+
+
+def restore_model(workdir: Workdir, experiment: Experiment, checkpoint: str = "latest") -> Built:
+    """Return the model of an experiment that was made in Python, at a checkpoint of its run.
+
+    Raises:
+      UserError: there is no such checkpoint, or it does not fit the experiment.
+    """
+    found = Checkpoints(workdir.checkpoints).named(checkpoint)
+    built = experiment.build()
+    built.state.assign(found.tensors)
+    return built
