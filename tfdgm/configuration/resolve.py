@@ -85,7 +85,7 @@ def _called(selector: str, text: str) -> Any:
 
 
 def _operative() -> str:
-    """Return the values that were used; gin's `operative_config_str` shortens names so much that they lose their kind."""
+    """Return the used values; gin's `operative_config_str` would shorten names so much that they lose their kind."""
     statements = Statements()
     for (scope, selector), parameters in _GIN._OPERATIVE_CONFIG.items():
         for name, value in parameters.items():

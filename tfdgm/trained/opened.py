@@ -3,8 +3,9 @@
 from tfdgm.configuration.resolve import Config, read_config
 from tfdgm.errors import UserError
 from tfdgm.parallel.strategies import mirrored
+from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.checkpoints import Checkpoints
-from tfdgm.runs.experiment import Built, Experiment
+from tfdgm.runs.experiment import Built
 from tfdgm.runs.same_run import check_config
 from tfdgm.runs.workdir import Workdir
 
@@ -23,7 +24,7 @@ def open_model(workdir: Workdir, text: str, checkpoint: str = "latest", replicas
     """
     if replicas < 1:
         raise UserError(f"--replicas must be at least 1, got {replicas}")
-    found = Checkpoints(workdir.checkpoints).named(checkpoint)
+    found = checkpoint_named(workdir, checkpoint)
     devices = mirrored(replicas)
     with devices.scope():
         config = read_config([], base=text, prefer=workdir.recorded_package)
@@ -33,13 +34,10 @@ def open_model(workdir: Workdir, text: str, checkpoint: str = "latest", replicas
     return built, config
 
 
-def restore_model(workdir: Workdir, experiment: Experiment, checkpoint: str = "latest") -> Built:
-    """Return the model of an experiment that was made in Python, at a checkpoint of its run.
+def checkpoint_named(workdir: Workdir, name: str) -> Checkpoint:
+    """Return the checkpoint named "latest", "best", or by its step.
 
     Raises:
-      UserError: there is no such checkpoint, or it does not fit the experiment.
+      UserError: there is none of that name.
     """
-    found = Checkpoints(workdir.checkpoints).named(checkpoint)
-    built = experiment.build()
-    built.state.assign(found.tensors)
-    return built
+    return Checkpoints(workdir.checkpoints).named(name)
