@@ -86,8 +86,8 @@ def _divided(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     part = count // 10
     order = np.random.RandomState(0).permutation(count)
     positions = dict(zip(_SPLITS, np.split(order, [count - 2 * part, count - part]), strict=True))
-    divided = {}
-    for suffix, rows in ((name, rows) for name, rows in arrays.items()):
+    divided: dict[str, np.ndarray] = {}
+    for suffix, rows in arrays.items():
         if len(rows) != count:
             raise UserError(f"labels have {len(rows)} rows, but data has {count}")
         divided |= {f"{split}{suffix}": rows[at] for split, at in positions.items() if len(at)}

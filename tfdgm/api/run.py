@@ -275,5 +275,4 @@ class Run:
         try:
             return self._inference.posterior(rows, y, seed)
         except NotImplementedError:
-            name = self._built.model.posterior.display_name()
-            raise UserError(f"q(z|x) of {name} has no mean in closed form; give a seed to draw from it") from None
+            raise UserError("q(z|x) has no mean in closed form; give a seed to draw from it") from None

@@ -87,8 +87,8 @@ def train(
     tell = say if progress else _silent
     with _folder(workdir, trust_workdir) as folder, folder.locked(not no_lock):
         if experiment is None:
-            plugins = {"prior": prior, "posterior": posterior}
-            plugins["objectives"] = [objective] if isinstance(objective, str) else objective
+            terms = [objective] if isinstance(objective, str) else objective
+            plugins: dict[str, Any] = {"prior": prior, "posterior": posterior, "objectives": terms}
             named = {} if likelihood is None else {"likelihood": likelihood}
             begin = from_settings(folder, data, labels, config, bindings, plugins, {**named, **settings})
         else:
