@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _HOME = {
     "train": "tfdgm.api.start",
     "load": "tfdgm.api.start",
-    "Run": "tfdgm.api.run",
+    "TrainedRun": "tfdgm.api.run",
     "Samples": "tfdgm.trained.sampling",
     "UserError": "tfdgm.errors",
     "NonFiniteError": "tfdgm.errors",

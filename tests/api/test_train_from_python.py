@@ -56,7 +56,7 @@ def test_weights_are_those_of_the_command(run, by_command):
 
 
 def test_scores_are_those_of_eval_and_samples_those_of_sample(run, by_command, tmp_path):
-    scores = tfdgm.Run.scores(run, num_samples=1_000)
+    scores = run.scores(num_samples=1_000)
     assert scores == tfdgm.load(by_command)._folder.read_json("eval.json")
     output = tmp_path / "samples.npz"
     assert command("sample", f"--workdir={by_command}", "--num=7", "--seed=3", f"--output={output}") == 0

@@ -1,1 +1,1 @@
-"""tfdgm from Python: `tfdgm.train`, `tfdgm.load` and the `Run` that both return."""
+"""tfdgm from Python: `tfdgm.train`, `tfdgm.load` and the `TrainedRun` that both return."""

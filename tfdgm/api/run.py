@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tfdgm.runs.experiment import Experiment
 
 
-class Run:
+class TrainedRun:
     """A trained model in its workdir; `tfdgm.train` and `tfdgm.load` return one.
 
     Shapes for images of 8 x 8 as rows of 64, and latents in R^8:
@@ -86,7 +86,7 @@ class Run:
     def __repr__(self) -> str:
         parts = (self.experiment.prior, self.experiment.posterior, self.experiment.likelihood)
         names = ", ".join(part.display_name() for part in parts if part is not None)
-        return f"<tfdgm.Run of {names}; step {self.step:,} of {self.experiment.steps:,}; {self.workdir}>"
+        return f"<tfdgm.TrainedRun of {names}; step {self.step:,} of {self.experiment.steps:,}; {self.workdir}>"
 
     @computing
     def sample(self, num: int = 64, label: Any = None, *, seed: int = 0) -> Samples:
@@ -248,7 +248,7 @@ class Run:
         Raises:
           UserError: the data has no such split.
         """
-        from tfdgm.api.figures import figures
+        from tfdgm.api.run_figures import figures
 
         return figures(self, self._folder, split)
 

@@ -15,7 +15,7 @@ from tfdgm.system.console import say, warn
 
 if TYPE_CHECKING:
     from tfdgm.api.given_settings import Bindings
-    from tfdgm.api.run import Run
+    from tfdgm.api.run import TrainedRun
     from tfdgm.configuration.resolve import Config
     from tfdgm.runs.experiment import Built, Experiment
     from tfdgm.training.trainer import TrainingResult
@@ -38,12 +38,12 @@ def train(
     trust_workdir: bool = False,
     no_lock: bool = False,
     **settings: Any,
-) -> "Run":
+) -> "TrainedRun":
     """Train a model, or resume its training, and return it.
 
     The weights are those of `tfdgm train` with the same settings, whatever else this process has computed. Ctrl-C, or a
     notebook's stop button, ends the training after the current loop of steps with a checkpoint, and returns the run; a
-    second one raises KeyboardInterrupt at once. Nothing is scored; see `Run.scores`.
+    second one raises KeyboardInterrupt at once. Nothing is scored; see `TrainedRun.scores`.
 
         run = tfdgm.train(data=x, prior="maf", steps=2_000, workdir="w")
         run.sample(64).x                                # [64, *x.shape[1:]]
@@ -60,7 +60,7 @@ def train(
       labels: integers from 0 `[n]`, or condition vectors `[n, c]`, in the same form as the arrays in `data`. The model
         is then p(x, z | y), unless `condition=False`.
       workdir: folder of the run, in which a later call resumes it. None stands for a temporary folder, which is removed
-        once the run is no longer used; `Run.save` copies it.
+        once the run is no longer used; `TrainedRun.save` copies it.
       experiment: the result of `tfdgm.experiment(...)`, in place of all settings; `tfdgm.load` then needs it again.
       config: path of a config file, or of several; short paths name packaged ones. Without it, arrays are trained by a
         VAE whose likelihood fits their values (`arrays/reals.gin`, `arrays/binary.gin`, `arrays/levels.gin`), other
@@ -96,9 +96,9 @@ def train(
         with framework_defaults():
             built, resolved = begin()
             result = _trained(folder, built, resolved, tell, progress)
-    from tfdgm.api.run import Run  # not at the top: it imports TensorFlow
+    from tfdgm.api.run import TrainedRun  # not at the top: it imports TensorFlow
 
-    run = Run(folder, built, resolved, reason=result.reason, temporary=workdir is None)
+    run = TrainedRun(folder, built, resolved, reason=result.reason, temporary=workdir is None)
     if result.signal not in (None, signal.SIGINT):
         signal.raise_signal(result.signal)  # the state is saved; the process decides what follows
     return run
@@ -112,7 +112,7 @@ def load(
     experiment: "Experiment | None" = None,
     replicas: int = 1,
     trust_workdir: bool = False,
-) -> "Run":
+) -> "TrainedRun":
     """Return the run of a workdir, of `tfdgm train` or `tfdgm.train`, or of an export of it.
 
     Args:
@@ -130,16 +130,16 @@ def load(
     text = None if experiment is not None else folder.require_run()
     with framework_defaults():
         from tfdgm.api.beginnings import build_copy
-        from tfdgm.api.run import Run
+        from tfdgm.api.run import TrainedRun
         from tfdgm.trained.opened import checkpoint_named, open_model
 
         if text is not None:
-            return Run(folder, *open_model(folder, text, str(checkpoint), replicas))
+            return TrainedRun(folder, *open_model(folder, text, str(checkpoint), replicas))
         assert experiment is not None
         found = checkpoint_named(folder, str(checkpoint))
         built = build_copy(experiment)
         built.state.assign(found.tensors)
-        return Run(folder, built, None)
+        return TrainedRun(folder, built, None)
 
 
 def _trained(

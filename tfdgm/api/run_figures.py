@@ -3,7 +3,7 @@
 import io
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,14 +15,11 @@ from tfdgm.reporting.pictures import pixels, plain_style, scatter
 from tfdgm.reporting.run_page import curves
 from tfdgm.runs.workdir import Workdir
 
-if TYPE_CHECKING:
-    from tfdgm.api.run import Run
-
 _IMAGES, _POINTS, _LINES = 64, 2_500, 8
 
 
-def figures(run: "Run", folder: Workdir, split: str) -> dict[str, Figure]:
-    """Return the figures of a run by name; see `Run.figures`."""
+def figures(run: Any, folder: Workdir, split: str) -> dict[str, Figure]:
+    """Return the figures of a run by name; see `TrainedRun.figures`."""
     _show_in_notebooks()
     spec, drawn = run.experiment.data.spec, {}
     with plain_style():
@@ -37,7 +34,7 @@ def figures(run: "Run", folder: Workdir, split: str) -> dict[str, Figure]:
     return drawn
 
 
-def _of_examples(run: "Run", split: str, spec: DataSpec) -> dict[str, Figure]:
+def _of_examples(run: Any, split: str, spec: DataSpec) -> dict[str, Figure]:
     """Return reconstructions of examples, and lines between pairs of them."""
     x, y = run.examples(_IMAGES // 2, split)
     y = y if run.conditional else None
