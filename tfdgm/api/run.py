@@ -250,7 +250,7 @@ class TrainedRun:
         """
         from tfdgm.api.run_figures import figures
 
-        return figures(self, self._folder, split)
+        return figures(self, self._built, self._folder, split)
 
     @in_one_message
     def save(self, folder: str | Path) -> Path:

@@ -13,18 +13,20 @@ from tfdgm.contracts.specs import DataSpec
 from tfdgm.errors import UserError
 from tfdgm.reporting.pictures import pixels, plain_style, scatter
 from tfdgm.reporting.run_page import curves
+from tfdgm.runs.experiment import Built
 from tfdgm.runs.workdir import Workdir
+from tfdgm.trained.sampling import by_label
 
 _IMAGES, _POINTS, _LINES = 64, 2_500, 8
 
 
-def figures(run: Any, folder: Workdir, split: str) -> dict[str, Figure]:
+def figures(run: Any, built: Built, folder: Workdir, split: str) -> dict[str, Figure]:
     """Return the figures of a run by name; see `TrainedRun.figures`."""
     _show_in_notebooks()
     spec, drawn = run.experiment.data.spec, {}
     with plain_style():
         if spec.image_shape is not None:
-            drawn["samples"] = _images(run.sample(_IMAGES).mean, spec, "E[x|z] at draws of z from the prior")
+            drawn["samples"] = _samples(run, spec, by_label(built, _IMAGES))
             if run.experiment.posterior is not None:
                 drawn |= _of_examples(run, split, spec)
         elif spec.shape == (2,):
@@ -32,6 +34,15 @@ def figures(run: Any, folder: Workdir, split: str) -> dict[str, Figure]:
         if lines := folder.metrics():
             drawn["curves"] = curves(lines, folder.quantities(), folder.run_record().get("units", {}))
     return drawn
+
+
+def _samples(run: Any, spec: DataSpec, labels: np.ndarray | None) -> Figure:
+    """Return samples, in a model of labels a row for each."""
+    title = "E[x|z] at draws of z from the prior"
+    if labels is None:
+        return _images(run.sample(_IMAGES).mean, spec, title)
+    columns = int(np.sum(labels == labels[0]))
+    return _images(run.sample(len(labels), labels).mean, spec, f"{title}, a row for each label", columns)
 
 
 def _of_examples(run: Any, split: str, spec: DataSpec) -> dict[str, Figure]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from tfdgm.contracts.callback import Callback, Training
 
@@ -68,7 +69,7 @@ class ProgressBar(Callback):
         """Update the bar in the notebook, at most ten times a second."""
         now = time.monotonic()
         if self.cell is not None and self.bar is not None and (final or now - self.shown >= _SECONDS_BETWEEN_UPDATES):
-            self.cell.update(self.bar.get_renderable())
+            self.cell.update(_table(self.bar))
             self.shown = now
 
     def on_end(self, step: int) -> None:
@@ -82,4 +83,9 @@ def _new_cell(bar: Progress) -> Any:
     """Show a bar in the notebook; return a handle that updates it. Rich itself would require ipywidgets for that."""
     from IPython.display import display
 
-    return display(bar.get_renderable(), display_id=True)
+    return display(_table(bar), display_id=True)
+
+
+def _table(bar: Progress) -> Table:
+    """Return the bar as it is now, which a notebook renders."""
+    return bar.make_tasks_table(bar.tasks)
