@@ -27,7 +27,7 @@ class Training:
 @pytest.mark.parametrize("seconds, updates", [(0.0, 4), (60.0, 1)])
 def test_a_notebook_shows_one_bar_that_ends_at_the_last_step(monkeypatch, seconds, updates):
     cell = Cell()
-    monkeypatch.setattr(Console, "is_jupyter", True, raising=False)
+    monkeypatch.setattr(progress_bar, "Console", lambda stderr: Console(stderr=stderr, force_jupyter=True))
     monkeypatch.setattr(progress_bar, "_new_cell", lambda bar: cell)
     monkeypatch.setattr(progress_bar, "_SECONDS_BETWEEN_UPDATES", seconds)
     bar = ProgressBar(30)
@@ -37,7 +37,6 @@ def test_a_notebook_shows_one_bar_that_ends_at_the_last_step(monkeypatch, second
     bar.on_end(30)
     assert len(cell.shown) == updates and all(isinstance(shown, Table) for shown in cell.shown)
     console = Console(width=100)
-    console.is_jupyter = False
     with console.capture() as capture:
         console.print(cell.shown[-1])
     assert "30/30" in capture.get() and "loss 1.5000  100 steps/s" in capture.get()
