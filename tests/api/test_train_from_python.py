@@ -3,19 +3,21 @@
 import gc
 import os
 import random
-import shutil
 import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import assert_same_tensors, command, normal_rows, points_experiment
+from small import SignalAt, assert_same_tensors, command, normal_rows, points_experiment
 
 import gin
 import tfdgm
 from tfdgm import Callback, UserError
 from tfdgm.api.given_data import given_splits
+from tfdgm.errors import PluginFault
 from tfdgm.runs.checkpoints import Checkpoints
 
 ROWS = normal_rows(count=120, size=3)
@@ -96,6 +98,7 @@ def test_load_takes_any_kept_checkpoint(run):
         tfdgm.load(run.workdir, 7)
 
 
+@pytest.mark.slow
 def test_runs_in_one_process_do_not_change_each_other(run):
     """Another run is trained in the middle of one, from a callback, and one in a loop with it; all agree with `run`."""
 
@@ -125,26 +128,25 @@ def test_runs_in_one_process_do_not_change_each_other(run):
 
 
 @gin.configurable(module="prior")
-def maf(layers=3):
+def gaussian(layers=3):
     """A configurable of the caller whose name one of tfdgm's plugins has, that trains."""
-    return layers, trained(prior="maf")
+    return layers, trained()
 
 
-def test_the_callers_gin_is_left_alone_and_changes_nothing():
-    alone = weights(trained(prior="maf"))
-    gin.parse_config("maf.layers = 5\ninner/prior.maf.layers = 7\nmaf.layers = 6")
+def test_the_callers_gin_is_left_alone_and_changes_nothing(run):
+    gin.parse_config("gaussian.layers = 5\ninner/prior.gaussian.layers = 7\ngaussian.layers = 6")
     gin.finalize()
     before = gin.config_str(), gin.config_is_locked()
     try:
         with gin.config_scope("inner"):
-            layers, nested = maf()
+            layers, nested = gaussian()
             assert gin.current_scope() == ["inner"]
-        assert layers == 7 and gin.query_parameter("maf.layers") == 6
+        assert layers == 7 and gin.query_parameter("gaussian.layers") == 6
         assert (gin.config_str(), gin.config_is_locked()) == before
         assert "experiment" not in gin.operative_config_str()
     finally:
         gin.clear_config()
-    assert_same_tensors(weights(nested), alone)
+    assert_same_tensors(weights(nested), weights(run))
 
 
 def test_global_settings_and_generators_of_the_caller_are_kept_and_change_nothing(run):
@@ -244,4 +246,26 @@ def test_progress_is_one_line_where_there_is_no_terminal_and_none_if_unwanted(ca
     assert out.startswith("step 40/40  loss ") and out.count("\n") == 1 and error == ""
     trained(validate_every=100)
     assert capfd.readouterr() == ("", "")
-    shutil.rmtree(tmp_path / "w")
+
+
+def test_naming_train_imports_no_tensorflow():
+    code = "import sys, tfdgm; tfdgm.train, tfdgm.load; print('tensorflow' in sys.modules, 'pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
+def test_another_signal_is_raised_again_once_the_state_is_saved(tmp_path):
+    received = []
+    handler = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        experiment = points_experiment(callbacks=[SignalAt(20)])
+        run = tfdgm.train(experiment=experiment, workdir=tmp_path / "w", progress=False)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert received == [signal.SIGTERM] and run.step == 20
+    assert Checkpoints(tmp_path / "w" / "checkpoints").latest().step == 20
+
+
+def test_a_notebook_shows_the_message_of_a_mistake_and_the_traceback_of_a_fault():
+    assert UserError("wrong")._render_traceback_() == ["UserError: wrong"]
+    assert PluginFault("broken")._render_traceback_ is None  # IPython falls back to the traceback
