@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 _HOME = {
+    "train": "tfdgm.api.start",
+    "load": "tfdgm.api.start",
+    "TrainedRun": "tfdgm.api.run",
+    "Samples": "tfdgm.trained.sampling",
     "UserError": "tfdgm.errors",
+    "NonFiniteError": "tfdgm.errors",
     "Prior": "tfdgm.contracts.prior",
     "Posterior": "tfdgm.contracts.posterior",
     "Latent": "tfdgm.contracts.posterior",

@@ -10,12 +10,18 @@ from collections.abc import Iterable
 class UserError(Exception):
     """A mistake that the user can correct: one message on stderr, exit code 2, no traceback."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython shows in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class PluginFault(UserError):
     """A plugin's method raised an exception or returned something of the wrong kind. Exit code 1.
 
     `--debug` prints the traceback.
     """
+
+    _render_traceback_ = None  # type: ignore[assignment]  # IPython then shows the traceback, to whoever writes the plugin
 
 
 class NonFiniteError(Exception):
@@ -67,6 +73,22 @@ def compilation_fault(text: str) -> str | None:
         f"XLA cannot compile the operation {', '.join(operations)}{where}: use operations of TensorFlow alone, without "
         "py_function, numpy_function or files"
     )
+
+
+def explained(error: Exception) -> tuple[int, str | None]:
+    """Return the exit code and the message of an error; a fault of the program has no message."""
+    if isinstance(error, (PluginFault, NonFiniteError)):
+        return 1, str(error)
+    if isinstance(error, UserError):
+        return 2, str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+        reason = str(getattr(error, "message", None) or error).partition("\n")[0]
+        return 2, f"out of memory or disk: {reason or 'an allocation failed'}; files saved earlier are kept"
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else "the output could not be written: "
+        return 2, f"{where}{error.strerror or error}"
+    unsupported = compilation_fault(str(error))
+    return (1, None) if unsupported is None else (2, unsupported)
 
 
 #: Number of known names that a message lists.

@@ -310,6 +310,9 @@ STAND_INS = {
 }
 #: Shape of an example in the file that `data.npz` reads.
 EXAMPLES = {
+    "arrays/reals.gin": (4,),
+    "arrays/binary.gin": (8, 8),
+    "arrays/levels.gin": (8, 8),
     "mnist/vamp_static.gin": (28, 28),
     "uci/power.gin": (6,),
     "uci/gas.gin": (8,),
@@ -335,6 +338,8 @@ def stand_in(name, folder):
         return STAND_INS.get(name, "")
     random = np.random.RandomState(0)
     splits = {split: random.rand(600, *EXAMPLES[name]).astype(np.float32) for split in ("train", "validation", "test")}
+    if name == "arrays/levels.gin":
+        splits = {split: (255 * x).astype(np.uint8) for split, x in splits.items()}
     np.savez(folder / "examples.npz", **{split: x.round() if x.ndim == 3 else x for split, x in splits.items()})
     return f'data.npz.path = "{folder / "examples.npz"}"'
 

@@ -126,8 +126,8 @@ def test_a_flag_names_a_packaged_config_by_its_short_path_unless_that_finds_anot
         ("own/smal.gin", "Did you mean 'own/small.gin'"),
         (
             "zzz.gin",
-            "Packaged configs are in cifar10, digits, images, lecture, mnist, photos, tables, toy, uci, verify; "
-            "--gin_file=cifar10",
+            "Packaged configs are in arrays, cifar10, digits, images, lecture, mnist, photos, tables, toy, uci, "
+            "verify; --gin_file=arrays",
         ),
         ("uci/zzzzzzzzzzzzzzzzzzzz", "uci contains uci/bsds300.gin, uci/gas.gin"),
         ("digits", "'digits' is a folder of packaged configs: digits/aae.gin, digits/fgan.gin, digits/fsq.gin"),

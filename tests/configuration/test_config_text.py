@@ -11,7 +11,7 @@ from gin import config_parser
 from tfdgm.configuration.config_files import DEFAULT_CONFIG
 from tfdgm.configuration.gin_grammar import LONGEST_STRING, Macro, Reference, parse, parse_value
 from tfdgm.configuration.gin_parser import Statements, read_statements
-from tfdgm.configuration.resolve import Config, read_config
+from tfdgm.configuration.resolve import own_gin, read_config
 
 ALPHABET = "ab \t\n\r\0\x1b'\"\\{}[](),:#@%=é変\u2028\ufeff\ud800\udcff\U0001f600\x7f\xa0"
 
@@ -83,7 +83,8 @@ def test_gin_reads_the_same_value_from_the_text(seed):
     value = random_value(random.Random(1_000 + seed))
     text = text_of(("", "network.mlp", "hidden"), value)
     read_config([DEFAULT_CONFIG])  # registers what the references name
-    *_, statement = config_parser.ConfigParser(text, gin_config.ParserDelegate())
+    with own_gin():
+        *_, statement = config_parser.ConfigParser(text, gin_config.ParserDelegate())
     assert statement.arg_name == "hidden" and repr(statement.value) == repr(value)
 
 
@@ -97,12 +98,13 @@ def test_one_value_is_read_as_in_a_binding():
 def test_the_operative_config_reads_back_and_makes_the_same_experiment():
     binding = "width = 12\nencoder/network.mlp.hidden = (%width, %width)\nexperiment.steps = 7"
     config = read_config([DEFAULT_CONFIG], [binding])
-    first, operative = config.experiment(), config.operative()
+    first, operative = config.experiment(), config.operative
     for line in ("width = 12", "encoder/network.mlp.hidden = (%width, %width)", "experiment.seed = 0",
                  "keras.optimizers.Adam.epsilon = 1e-07", "experiment.encoder = @encoder/network.mlp()"):  # fmt: skip
         assert line in operative.splitlines()
     assert read_statements([], base=operative).text() == operative
-    second = read_config([], base=operative).experiment()
-    assert Config.operative() == operative
+    again = read_config([], base=operative)
+    second = again.experiment()
+    assert again.operative == config.operative == operative
     assert (second.encoder.hidden, second.steps) == ((12, 12), 7)
     assert {**second.optimizer.get_config(), "name": ""} == {**first.optimizer.get_config(), "name": ""}

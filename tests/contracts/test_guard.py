@@ -24,9 +24,8 @@ from tfdgm_networks.mlp import MLP
 from tfdgm_objectives.elbo import ELBO
 
 from tfdgm import Loss
-from tfdgm.cli.main import _explain
 from tfdgm.contracts.guard import guarded
-from tfdgm.errors import PluginFault, UserError, compilation_fault
+from tfdgm.errors import PluginFault, UserError, compilation_fault, explained
 from tfdgm.training.trainer import Trainer
 
 
@@ -178,7 +177,7 @@ def test_an_operation_that_xla_cannot_compile_is_named_with_its_place():
 
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         program(tf.zeros([2]))
-    code, message = _explain(caught.value)
+    code, message = explained(caught.value)
     assert code == 2
     assert message.startswith("XLA cannot compile the operation EagerPyFunc (file ") and "test_guard.py" in message
     assert compilation_fault("Incompatible shapes: [2] vs. [3]") is None

@@ -290,7 +290,7 @@ def test_split_sizes_are_parameters_with_one_documentation(toy):
 def test_gin_sets_split_sizes_and_records_their_defaults():
     config = read_config([Packaged("toy/ring.gin")], ["data.ring.num_train = 700"])
     assert config.experiment().data.counts == {"train": 700, "validation": 2_000, "test": 10_000}
-    assert {"data.ring.num_train = 700", "data.ring.num_test = 10000"} <= set(config.operative().splitlines())
+    assert {"data.ring.num_train = 700", "data.ring.num_test = 10000"} <= set(config.operative.splitlines())
 
 
 def test_a_class_may_change_the_defaults_of_its_split_sizes():

@@ -14,7 +14,7 @@ from absl import flags
 
 from tfdgm.cli.command_help import command_help, help_of, required_flags
 from tfdgm.cli.suggestions import binding_for, in_shell, unquoted_binding
-from tfdgm.errors import NonFiniteError, PluginFault, UserError, compilation_fault, did_you_mean
+from tfdgm.errors import UserError, did_you_mean, explained
 from tfdgm.system import program_cache
 from tfdgm.system.console import complain, drop, streams_for, verbosity
 from tfdgm.system.platforms import check_platform
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
             drop(sys.stdout)
             return 128 + signal.SIGPIPE
         except Exception as error:
-            code, message = _explain(error)
+            code, message = explained(error)
             if message is None:
                 raise
             if "--debug" in argv:
@@ -91,22 +91,6 @@ def _main(argv: Sequence[str]) -> int:
         print(f"tfdgm {__version__}")
         return 0
     return _run(argv[0], argv[1:])
-
-
-def _explain(error: Exception) -> tuple[int, str | None]:
-    """Return the exit code and the message of an error; a fault of the program has no message."""
-    if isinstance(error, (PluginFault, NonFiniteError)):
-        return 1, str(error)
-    if isinstance(error, UserError):
-        return 2, str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
-        reason = str(getattr(error, "message", None) or error).partition("\n")[0]
-        return 2, f"out of memory or disk: {reason or 'an allocation failed'}; files saved earlier are kept"
-    if isinstance(error, OSError) and error.errno is not None:
-        where = f"{error.filename}: " if error.filename else "the output could not be written: "
-        return 2, f"{where}{error.strerror or error}"
-    unsupported = compilation_fault(str(error))
-    return (1, None) if unsupported is None else (2, unsupported)
 
 
 def run() -> None:

@@ -13,7 +13,7 @@ from tfdgm.cli.folder_flags import define_trust_flag
 from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
-from tfdgm.system.console import detail, print_table, say, warn
+from tfdgm.system.console import print_table, say
 from tfdgm.system.files import replacing
 from tfdgm.system.runtime import import_tensorflow
 from tfdgm.system.signals import signals_raised
@@ -53,24 +53,10 @@ def open_trained(
     workdir.check(trusted)
     text = workdir.require_run()
     import_tensorflow()
-    from tfdgm.configuration.resolve import read_config
-    from tfdgm.parallel.strategies import mirrored
-    from tfdgm.runs.checkpoints import Checkpoints
-    from tfdgm.runs.same_run import check_config, differences
-    from tfdgm.trained.at_checkpoint import experiment_at
+    from tfdgm.trained.opened import open_model
 
-    if replicas < 1:
-        raise UserError(f"--replicas must be at least 1, got {replicas}")
-    found = Checkpoints(workdir.checkpoints).named(checkpoint)
-    devices = mirrored(replicas)
-    with devices.scope():
-        config = read_config([], base=text, prefer=workdir.recorded_package)
-        check_config(found, config.text, extending=True)
-        if found.config is not None and differences(found.config, config.text):  # older than the run's extension
-            config = read_config([], base=found.config, prefer=workdir.recorded_package)
-        detail(f"checkpoint of step {found.step} in {workdir.path}")
-        built = experiment_at(config, found, reads, other_data, warn).build(devices)
-        built.state.assign(found.tensors)
+    built, _ = open_model(workdir, text, checkpoint, replicas, reads, other_data)
+    with built.devices.scope():
         yield workdir, built
 
 

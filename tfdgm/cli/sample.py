@@ -12,11 +12,10 @@ from absl import flags
 
 from tfdgm.cli.folder_flags import define_data_flag
 from tfdgm.cli.results import define_trained_flags, open_trained
-from tfdgm.errors import UserError, did_you_mean
+from tfdgm.errors import UserError
 from tfdgm.system.console import say
 
 if TYPE_CHECKING:
-    from tfdgm.runs.experiment import Built
     from tfdgm.trained.at_checkpoint import Reads
 
 
@@ -56,14 +55,17 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         values.workdir, values.replicas, values.checkpoint, values.trust_workdir, reads, values.other_data
     ) as (_, built):
         from tfdgm.reporting.pictures import save_examples
-        from tfdgm.trained.sampling import by_label, draw, save_samples
+        from tfdgm.trained.sampling import by_label, draw, label_number, save_samples
 
         spec = built.experiment.data.spec
         if output.suffix in TABLE_SUFFIXES:
             check_table(output, spec)
         y: np.ndarray | None = None
         if values.label is not None:
-            y = label_of(built, values.label, values.num)
+            try:
+                y = np.full(values.num, label_number(built, values.label), np.int32)
+            except UserError as error:
+                raise UserError(f"--label: {error}") from None
         elif output.suffix == ".png":
             y = by_label(built, values.num)
         num = values.num if y is None else len(y)
@@ -80,24 +82,3 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError(f"{output} could not be written: {error.strerror or error}") from None
     say(f"{num} samples written to {output}")
     return 0
-
-
-def label_of(built: "Built", given: str, num: int) -> "np.ndarray":
-    """Return a label `num` times.
-
-    Args:
-      built: the experiment.
-      given: the label's name, or its number.
-      num: number of draws.
-
-    Raises:
-      UserError: the model has no labels, or not this one.
-    """
-    condition = built.model.condition
-    if condition is None or condition.categories is None:
-        raise UserError("--label: the model is not conditioned on labels (experiment.condition)")
-    names = condition.names or tuple(map(str, range(condition.categories)))
-    if given not in names and not (given.isdecimal() and int(given) < condition.categories):
-        raise UserError(f"--label: there is no label {given!r}. {did_you_mean(given, names)}")
-    number = names.index(given) if given in names else int(given)
-    return np.full(num, number, np.int32)

@@ -2,7 +2,6 @@
 other shorthand flags, then --gin_bindings.
 """
 
-import dataclasses
 import os
 import signal
 import time
@@ -17,7 +16,6 @@ from tfdgm.configuration.config_files import DEFAULT_CONFIG
 from tfdgm.configuration.shorthand import shorthand_bindings
 from tfdgm.contracts.registry import KINDS
 from tfdgm.errors import UserError
-from tfdgm.runs.record import describe_run
 from tfdgm.runs.same_run import EXTEND
 from tfdgm.runs.workdir import Workdir, new_folder
 from tfdgm.system.console import complain, say, warn
@@ -101,7 +99,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
         raise UserError("several workers require --workdir: a folder on a file system that all of them share")
     devices = config.placement.devices()
     with devices.scope():
-        built = config.experiment().build(devices)
+        built = config.experiment(workdir.path if workdir else None).build(devices)
         check_shards(built.experiment.shards or devices.num_replicas, built.experiment.batch_size, devices.num_replicas)
         if values.dry_run:
             print(config.text)
@@ -163,47 +161,22 @@ def train(
 ) -> int:
     """Train or resume, then score, draw pictures and write the report; only the chief writes and prints."""
     from tfdgm.cli.results import command_on, finish
-    from tfdgm.evaluation.units import units_of
     from tfdgm.runs.data_scale import data_scale_warnings
     from tfdgm.runs.unseen_labels import unseen_label_warnings
-    from tfdgm.training.trainer import Trainer
+    from tfdgm.training.recorded import train_recorded
 
     experiment = built.experiment
     if not built.devices.is_chief:
-        result = Trainer(built, workdir.path, lambda line: None, config.text, (), extending, other_data).train()
+        result = train_recorded(workdir, built, config, lambda line: None, None, extending, other_data)
         if result.signal is not None:
             return 128 + result.signal
         finish(workdir, built)
         return 0
-    trainer = Trainer(built, workdir.path, say, config.text, (), extending, other_data)
-    step, initial = trainer.prepare(), trainer.initial
-    changes = workdir.differences(config.text) if extending else []
-    workdir.begin(config.text, extending)  # not before: a checkpoint or weights that do not fit leave it as it was
-    record = describe_run(
-        config.plugins,
-        experiment.seed,
-        experiment.data.describe(),
-        units_of(experiment.objectives.values()),
-        workdir.run_record(),
-        fingerprint=trainer.data.splits,
-        config=config.text,
-        step=step,
-        other_data=trainer.data_changes,
-        initial=None if initial is None else dataclasses.asdict(initial),
-    )
-    workdir.write_json("run.json", record)
     describe(built, config)
-    if changes:
-        say("\n  ".join([f"extended from step {step:,} under another configuration:", *changes]))
-    for line in trainer.data_changes:
-        warn(f"other data than that of the run before: {line}")
-    for line in [] if initial is None else initial.lines():
-        say(line)
     for line in [*data_scale_warnings(built), *unseen_label_warnings(built)]:
         warn(line)
     say(f"workdir {workdir.path}")
-    result = trainer.train()
-    workdir.write(f"operative_config-{result.step}.gin", config.operative())
+    result = train_recorded(workdir, built, config, say, None, extending, other_data)
     if result.signal is not None:
         name = signal.Signals(result.signal).name
         rest = "to resume" if result.step < experiment.steps else "training is complete; to score"

@@ -10,6 +10,7 @@ from tfdgm.configuration.config_files import config_root
 from tfdgm.configuration.gin_grammar import Macro
 from tfdgm.configuration.gin_parser import SAVED, Statements
 from tfdgm.contracts.fingerprint import FilePath
+from tfdgm.runs.placed import WORKDIR
 
 
 def is_file_path(annotation: Any) -> bool:
@@ -54,7 +55,7 @@ def _replace(statements: Statements, key: str | tuple[str, str, str]) -> None:
 
 def absolute(path: str, beside: Path | None) -> str:
     """Return an absolute path; `beside` is the folder of the config file that sets it, None for a flag."""
-    if not path:
+    if not path or path.startswith(WORKDIR):
         return path
     path = os.path.expanduser(path)
     if beside is not None and not beside.resolve().is_relative_to(config_root().resolve()):

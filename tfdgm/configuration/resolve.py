@@ -8,8 +8,13 @@ written to `config.gin`. Then gin parses that text.
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from gin.selector_map import SelectorMap
 
 import gin
 from tfdgm.configuration import keras_objects
@@ -30,6 +35,7 @@ from tfdgm.contracts.registry import Plugin, load
 from tfdgm.errors import UserError, described
 from tfdgm.parallel.strategies import Placement
 from tfdgm.runs.experiment import Experiment
+from tfdgm.runs.placed import placed
 from tfdgm.runs.settings import experiment
 
 
@@ -41,51 +47,62 @@ class Config:
       text: canonical gin, re-runnable as it stands.
       plugins: the plugins that the experiment uses.
       placement: where to run; needed first, since optimizers are created for their devices.
+      operative: all values that the last call of `experiment` used, defaults included, as a config.
     """
 
     text: str
     plugins: list[Plugin]
     placement: Placement
+    operative: str = ""
 
-    def experiment(self, data: Data | None = None) -> Experiment:
+    def experiment(self, workdir: Path | None = None, data: Data | None = None) -> Experiment:
         """Call `experiment` with all bindings.
 
         Args:
+          workdir: folder of the run, to which values that begin with `{workdir}` refer.
           data: replaces the data that is configured, which then is not read.
 
         Raises:
           UserError: the experiment or a plugin refuses a value.
         """
-        gin.clear_config()
-        try:
-            gin.parse_config(self.text)
-            if data is None:
-                return gin.get_configurable("tfdgm.experiment")()
-            gin.bind_parameter("tfdgm.experiment.data", None)  # gin would create it even if a call replaces it
-            return gin.get_configurable("tfdgm.experiment")(data=data)
-        except UserError as error:
-            raise UserError(_without_gin_trace(error)) from None
-        except Exception as error:
-            raise UserError(_refusal(error)) from error
+        with own_gin():
+            made = _called("tfdgm.experiment", self.text if workdir is None else placed(self.text, workdir), data)
+            self.operative = _operative()
+        return made
 
-    @staticmethod
-    def operative() -> str:
-        """Return all values that the last call of `experiment` used, defaults included, as a config.
 
-        gin's `operative_config_str` would shorten names so much that they lose their kind.
-        """
-        statements = Statements()
-        for (scope, selector), parameters in gin.config._OPERATIVE_CONFIG.items():
-            for name, value in parameters.items():
-                try:
-                    literal = parse_value(repr(value))
-                except UserError:  # an object that is a default
-                    continue
-                if selector == "gin.macro":
-                    statements.macros[scope] = (literal, "")
-                else:
-                    statements.bindings[scope, selector.removeprefix("tfdgm."), name] = (literal, "")
-        return statements.text()
+def _called(selector: str, text: str, data: Data | None = None) -> Any:
+    """Return what a configurable makes of a configuration, with other data than the configured, if given.
+
+    Raises:
+      UserError: it refuses a value.
+    """
+    try:
+        gin.parse_config(text)
+        if data is None:
+            return gin.get_configurable(selector)()
+        gin.bind_parameter(f"{selector}.data", None)  # gin would create it even if a call replaces it
+        return gin.get_configurable(selector)(data=data)
+    except UserError as error:
+        raise UserError(_without_gin_trace(error)) from None
+    except Exception as error:
+        raise UserError(_refusal(error)) from error
+
+
+def _operative() -> str:
+    """Return the used values; gin's `operative_config_str` would shorten names so much that they lose their kind."""
+    statements = Statements()
+    for (scope, selector), parameters in _GIN._OPERATIVE_CONFIG.items():
+        for name, value in parameters.items():
+            try:
+                literal = parse_value(repr(value))
+            except UserError:  # an object that is a default
+                continue
+            if selector == "gin.macro":
+                statements.macros[scope] = (literal, "")
+            else:
+                statements.bindings[scope, selector.removeprefix("tfdgm."), name] = (literal, "")
+    return statements.text()
 
 
 def read_config(
@@ -155,14 +172,8 @@ def plugin_factory(selector: str, bindings: Sequence[str] = ()) -> Callable[[], 
     text = statements.text()
 
     def make() -> Any:
-        gin.clear_config()
-        try:
-            gin.parse_config(text)
-            return gin.get_configurable(selector)()
-        except UserError as error:
-            raise UserError(_without_gin_trace(error)) from None
-        except Exception as error:
-            raise UserError(_refusal(error)) from error
+        with own_gin():
+            return _called(selector, text)
 
     return make
 
@@ -221,12 +232,53 @@ def _register(selector: str, configurable: Any) -> None:
     if _registered.get(selector) is configurable:
         return
     module, _, name = f"tfdgm.{selector}".rpartition(".") if selector == "experiment" else selector.rpartition(".")
-    gin.enter_interactive_mode()  # in a long-lived process, another class may have had this name
-    try:
+    with own_gin(), _GIN.interactive_mode():  # in a long-lived process, another class may have had this name
         gin.external_configurable(configurable, name=name, module=module)
-    finally:
-        gin.exit_interactive_mode()
     _registered[selector] = configurable
+
+
+_GIN = gin.config
+_gin_lock = threading.RLock()
+
+
+def _gin_globals() -> dict[str, Any]:
+    """Return new values of gin's global state, as after its import."""
+    built_in = {selector: made for selector, made in _GIN._REGISTRY.items() if selector.startswith("gin.")}
+    registry, constants = SelectorMap(), SelectorMap()
+    for selector, made in built_in.items():
+        registry[selector] = made
+    constants["gin.REQUIRED"] = gin.REQUIRED
+    return {
+        "_REGISTRY": registry,
+        "_INVERSE_REGISTRY": {made.wrapped: made for made in built_in.values()},
+        "_RENAMED_SELECTORS": {},
+        "_CONFIG": {},
+        "_CONFIG_IS_LOCKED": False,
+        "_INTERACTIVE_MODE": False,
+        "_IMPORTS": set(),
+        "_OPERATIVE_CONFIG": {},
+        "_CONSTANTS": constants,
+        "_SINGLETONS": {},
+        "_PARSE_CONTEXTS": [_GIN.ParseContext()],
+    }
+
+
+#: What `_register` adds to; a program that uses gin has a registry of its own, in which names would be ambiguous.
+_registries = {name: value for name, value in _gin_globals().items() if "REGISTRY" in name}
+
+
+@contextmanager
+def own_gin() -> Iterator[None]:
+    """Give gin an empty configuration within the block, outside all scopes, and restore the caller's after it."""
+    with _gin_lock:
+        own = _gin_globals() | _registries
+        kept = {name: getattr(_GIN, name) for name in own}
+        vars(_GIN).update(own)
+        try:
+            with gin.config_scope(None):
+                yield
+        finally:
+            vars(_GIN).update(kept)
 
 
 def _check_parameter(selector: str, configurable: Any, name: str) -> None:

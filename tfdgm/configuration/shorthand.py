@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tfdgm.contracts.registry import gin_identifier, select
+from tfdgm.errors import UserError
 
 #: The value of `--posterior` for a model without inference.
 NONE = "none"
@@ -25,23 +26,29 @@ def shorthand_bindings(
     """
     bindings = []
     if prior:
-        bindings.append(f"experiment.prior = {_reference('prior', prior)}")
+        bindings.append(f"experiment.prior = {reference('prior', prior)}")
     if posterior == NONE:
         bindings.append("experiment.posterior = None\nexperiment.encoder = None")
     elif posterior:
-        bindings.append(f"experiment.posterior = {_reference('posterior', posterior)}")
+        bindings.append(f"experiment.posterior = {reference('posterior', posterior)}")
     if objectives:
-        terms = ", ".join(_reference("objective", name) for name in objectives)
+        terms = ", ".join(reference("objective", name) for name in objectives)
         bindings.append(f"experiment.objectives = [{terms}]")
     if data:
-        bindings.append(f"experiment.data = {_reference('data', data)}")
+        bindings.append(f"experiment.data = {reference('data', data)}")
     return bindings
 
 
-def _reference(kind: str, name: str) -> str:
-    """Return the gin reference to an installed plugin."""
+def reference(kind: str, name: str, scope: str = "") -> str:
+    """Return the gin reference to an installed plugin, `NAME` or `PACKAGE/NAME`; `scope` ends with a slash.
+
+    Raises:
+      UserError: it is not installed, or not a name.
+    """
+    if not isinstance(name, str):
+        raise UserError(f"{kind} must be the name of an installed plugin, got {name!r:.200}")
     distribution, _, plain = name.rpartition("/")
     parts = [kind, gin_identifier(distribution), plain] if distribution else [kind, plain]
     gin_name = ".".join(parts)
     select(gin_name)
-    return f"@{gin_name}()"
+    return f"@{scope}{gin_name}()"

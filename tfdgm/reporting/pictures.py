@@ -4,12 +4,16 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfdgm.contracts.specs import DataSpec
 from tfdgm.errors import UserError
 from tfdgm.system.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _LEAST_PIXELS = 512
 
@@ -32,23 +36,29 @@ def save_examples(path: Path, examples: np.ndarray, spec: DataSpec, columns: int
       UserError: examples of this shape have no picture.
     """
     if spec.image_shape is not None:
-        _save_grid(path, examples.reshape(len(examples), *spec.image_shape), spec, columns)
+        _save_grid(path, pixels(examples, spec, columns))
     elif spec.shape == (2,):
         _save_scatter(path, examples)
     else:
         raise UserError(f"examples of shape {spec.shape} have no picture; write an .npz file instead")
 
 
-def _save_grid(path: Path, images: np.ndarray, spec: DataSpec, columns: int | None) -> None:
-    from matplotlib import image
-
+def pixels(examples: np.ndarray, spec: DataSpec, columns: int | None = None) -> np.ndarray:
+    """Return images `[count, *spec.shape]` as a grid `[H, W(, 3)]` of values in [0, 1]."""
+    assert spec.image_shape is not None
+    images = examples.reshape(len(examples), *spec.image_shape)
     low = spec.low if math.isfinite(spec.low) else float(images.min())
     high = spec.high if math.isfinite(spec.high) else float(images.max())
-    shown = grid(np.clip((images - low) / max(high - low, 1e-12), 0, 1), columns)
+    return grid(np.clip((images - low) / max(high - low, 1e-12), 0, 1), columns)
+
+
+def _save_grid(path: Path, shown: np.ndarray) -> None:
+    from matplotlib import image
+
     factor = max(1, _LEAST_PIXELS // min(shown.shape[:2]))
-    pixels = shown.repeat(factor, axis=0).repeat(factor, axis=1)
+    repeated = shown.repeat(factor, axis=0).repeat(factor, axis=1)
     with replacing(path) as file:
-        image.imsave(file, pixels, format="png", cmap="gray", vmin=0.0, vmax=1.0)
+        image.imsave(file, repeated, format="png", cmap="gray", vmin=0.0, vmax=1.0)
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:
@@ -64,17 +74,21 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.nda
 
 
 def _save_scatter(path: Path, points: np.ndarray) -> None:
+    with plain_style(), replacing(path) as file:
+        scatter(points).savefig(file, format="png")
+
+
+def scatter(points: np.ndarray) -> "Figure":
+    """Return a figure of points in the plane `[count, 2]`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with plain_style():
-        figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.5, linewidths=0)
-        axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-        with replacing(path) as file:
-            figure.savefig(file, format="png")
+    figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.5, linewidths=0)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    return figure
 
 
 @contextmanager

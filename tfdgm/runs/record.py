@@ -108,7 +108,7 @@ def describe_run(
     history: Mapping[str, Any],
     *,
     fingerprint: Mapping[str, Any],
-    config: str,
+    config: str | None,
     step: int = 0,
     other_data: Sequence[str] = (),
     initial: Mapping[str, Any] | None = None,
@@ -122,7 +122,7 @@ def describe_run(
       units: units of the objectives' metrics and estimates, by name.
       history: the record before this start, empty for a new run.
       fingerprint: of the data, by split.
-      config: the configuration of this start.
+      config: the configuration of this start; None for an experiment that was made in Python.
       step: of the checkpoint from which it continues.
       other_data: in what the data differs from that of the checkpoint.
       initial: what a new run took from another.
@@ -136,7 +136,7 @@ def describe_run(
     }
     starts = [*history.get("starts", []), start]
     configs = history.get("configs", [])
-    if not configs or configs[-1]["config"] != config:
+    if config is not None and (not configs or configs[-1]["config"] != config):
         configs = [*configs, {"step": step, "config": config}]
     initial = initial or history.get("initial")
     return {

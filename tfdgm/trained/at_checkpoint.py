@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from tfdgm.configuration.resolve import Config
@@ -18,6 +19,7 @@ Reads = Literal["examples", "conditions", "nothing"]
 def experiment_at(
     config: Config,
     checkpoint: Checkpoint,
+    workdir: Path,
     reads: Reads = "examples",
     other_data: bool = False,
     warn: Callable[[str], None] = lambda line: None,
@@ -29,6 +31,7 @@ def experiment_at(
     Args:
       config: the configuration of the run.
       checkpoint: one of its checkpoints.
+      workdir: of the run.
       reads: what will be read of the data.
       other_data: whether the data may differ from that of the checkpoint.
       warn: shows a sentence about each difference.
@@ -37,10 +40,10 @@ def experiment_at(
       UserError: the data cannot be read, or is not that of the checkpoint.
     """
     if reads != "examples" and checkpoint.data is not None:
-        experiment = config.experiment(RecordedData(checkpoint.data))
+        experiment = config.experiment(workdir, RecordedData(checkpoint.data))
         if reads == "nothing" or not isinstance(experiment.train, Conditioned):
             return experiment
-    experiment = config.experiment()
+    experiment = config.experiment(workdir)
     changes = check_data(checkpoint.data, experiment.data_identity(), other_data)
     for line in changes:
         warn(f"other data than that of the run: {line}")

@@ -7,12 +7,13 @@ import tensorflow as tf
 from tfdgm.contracts.component import raw
 from tfdgm.contracts.context import Context
 from tfdgm.errors import UserError
-from tfdgm.numerics.randomness import fold, fold_purpose
 from tfdgm.runs.checkpoint_files import Checkpoint
 from tfdgm.runs.checkpoints import Checkpoints
 from tfdgm.runs.experiment import Built
+from tfdgm.runs.placed import placed
 from tfdgm.runs.workdir import Workdir
 from tfdgm.system.files import replacing_folder
+from tfdgm.trained.inference import log_prob_bound
 
 
 class Exported(tf.Module):
@@ -66,16 +67,7 @@ class Exported(tf.Module):
 
     def _log_prob(self, x: tf.Tensor, seed: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Return the bound log (1/S) sum_s p(x|z_s) p(z_s) / q(z_s|x) on log p(x), nats, `[batch]`."""
-        context = self._context(seed, y)
-        posterior, prior = self._model.infer(x, context), self._model.prior_distribution(context)
-
-        def weight(number: tf.Tensor) -> tf.Tensor:
-            value = posterior.sample(seed=fold(fold_purpose(seed, "log_prob"), number))
-            likelihood = self._model.decode(self._model.embed(value), context).log_prob(x)
-            return likelihood + prior.log_prob(value) - posterior.log_prob(value)
-
-        weights = tf.map_fn(weight, tf.range(self._num_samples), fn_output_signature=tf.float32)
-        return {"log_prob": tf.reduce_logsumexp(weights, axis=0) - tf.math.log(float(self._num_samples))}
+        return {"log_prob": log_prob_bound(self._model, x, self._context(seed, y), seed, self._num_samples)}
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Return the functions that the model has, by name."""
@@ -105,6 +97,7 @@ def export(built: Built, workdir: Workdir, output: Path, num_samples: int) -> No
                 raise UserError(f"TensorFlow cannot write to {output}, whose name is not UTF-8") from None
         config, exported = workdir.saved_config(), Workdir(folder)
         if config is not None:
+            config = placed(config, workdir.path.resolve())  # data of the workdir stays there
             exported.write("config.gin", config)
         if record := workdir.run_record():
             exported.write_json("run.json", record)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfdgm.contracts.context import Context
 from tfdgm.contracts.data import evenly
 from tfdgm.contracts.specs import DataSpec
-from tfdgm.errors import UserError
+from tfdgm.errors import UserError, did_you_mean
 from tfdgm.numerics.randomness import fold, integer_seed, root_seed
 from tfdgm.runs.experiment import Built
 from tfdgm.system.files import replacing
@@ -106,6 +106,23 @@ def by_label(built: Built, num: int) -> np.ndarray | None:
         return None
     each = -(-num // condition.categories)
     return np.repeat(np.arange(min(num, condition.categories), dtype=np.int32), each)
+
+
+def label_number(built: Built, given: str | int) -> int:
+    """Return the number of a label, given by its name or number.
+
+    Raises:
+      UserError: the model has no labels, or not this one.
+    """
+    condition = built.model.condition
+    if condition is None or condition.categories is None:
+        raise UserError("the model is not conditioned on labels (experiment.condition)")
+    names, given = condition.names or tuple(map(str, range(condition.categories))), str(given)
+    if given in names:
+        return names.index(given)
+    if given.isdecimal() and int(given) < condition.categories:
+        return int(given)
+    raise UserError(f"there is no label {given!r}. {did_you_mean(given, names)}")
 
 
 def save_samples(path: Path, samples: Samples, spec: DataSpec) -> None:

@@ -71,6 +71,7 @@ class Trainer:
       callbacks: callbacks in addition to `experiment.callbacks` and to those of every training.
       extending: whether the run may continue under other further steps; see `tfdgm.runs.same_run.differences`.
       other_data: whether the data may differ from that of the checkpoint.
+      progress: shows the progress; a `ProgressBar` by default.
 
     Attributes:
       step: number of steps taken.
@@ -90,6 +91,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         extending: bool = False,
         other_data: bool = False,
+        progress: Callback | None = None,
     ) -> None:
         self.built = built
         self.workdir = workdir
@@ -107,6 +109,7 @@ class Trainer:
         )
         self.recovery = Recovery(self.experiment.recoveries)
         self.added = [*self.experiment.callbacks, *callbacks]
+        self.progress = ProgressBar(self.experiment.steps) if progress is None else progress
         self.callbacks: list[Callback] = []
         self._started: list[Callback] = []
         self.step = 0
@@ -169,7 +172,7 @@ class Trainer:
             *self.added,
             JsonLines(),
             TensorBoard(),
-            ProgressBar(experiment.steps),
+            self.progress,
             Interruption(received, experiment.grace_seconds),
             PeriodicCheckpoints(experiment.checkpoint_seconds),
         ]
