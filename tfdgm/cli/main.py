@@ -159,6 +159,6 @@ def _run(name: str, arguments: Sequence[str]) -> int:
 def _flag_error(name: str, error: flags.Error, arguments: Sequence[str], values: flags.FlagValues) -> UserError:
     if isinstance(error, flags.UnrecognizedFlagError) and "gin_file" in values:
         statement = binding_for(error.flagname, arguments, values)
-        if statement and not difflib.get_close_matches(error.flagname, values, cutoff=0.9):  # --objectives is near one
+        if statement and not difflib.get_close_matches(error.flagname, values, cutoff=0.85):  # --objectives is near one
             return UserError(f"there is no flag --{error.flagname}; use {in_shell(statement)}")
     return UserError(f"{error} (tfdgm {name} --help lists the flags)")
