@@ -220,7 +220,36 @@ def test_the_exported_functions_have_the_documented_shapes_for_any_batch(exporte
         assert tuple(model.encode(x, seed)["mean"].shape) == (count, 4)
         assert tuple(model.reconstruct(x, seed)["mean"].shape) == (count, 64)
         assert tuple(model.log_prob(x, seed)["log_prob"].shape) == (count,)
-    assert set(model.signatures) == {"sample", "encode", "reconstruct", "log_prob"}
+        assert tuple(model.decode(tf.zeros([count, 4]))["mean"].shape) == (count, 64)
+        assert tuple(model.encode_mean(x)["z"].shape) == (count, 4)
+        assert tuple(model.reconstruct_mean(x)["mean"].shape) == (count, 64)
+    assert set(model.signatures) == {
+        "sample", "decode", "encode", "encode_mean", "reconstruct", "reconstruct_mean", "log_prob", "serving_default",
+    }  # fmt: skip
+
+
+def test_the_exported_functions_without_a_seed_agree_with_those_that_draw(exported):
+    model = tf.saved_model.load(str(exported))
+    x, seed = tf.random.stateless_uniform([3, 64], [0, 1]), tf.constant([1, 2])
+    drawn, mean = model.sample(tf.constant(3), seed), model.encode_mean(x)["z"]
+    close = {"rtol": 1e-5, "atol": 1e-6}  # the same float32 operations in another graph
+    np.testing.assert_allclose(model.decode(drawn["z"])["mean"], drawn["mean"], **close)
+    np.testing.assert_allclose(mean, model.encode(x, seed)["mean"], **close)
+    np.testing.assert_allclose(model.reconstruct_mean(x)["mean"], model.decode(mean)["mean"], **close)
+    served = model.signatures["serving_default"](z=mean)["mean"]
+    np.testing.assert_allclose(served, model.decode(mean)["mean"], **close)
+
+
+@pytest.mark.parametrize("name, size", [("decode", 4), ("encode_mean", 64), ("reconstruct_mean", 64)])
+def test_the_functions_without_a_seed_run_in_tflite(exported, name, size):
+    model = tf.saved_model.load(str(exported))
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(exported), signature_keys=[name])
+    run = tf.lite.Interpreter(model_content=converter.convert()).get_signature_runner(name)
+    for count in (1, 3):
+        x = tf.random.stateless_uniform([count, size], [0, 1])
+        (found,) = run(**{"z" if name == "decode" else "x": x.numpy()}).values()
+        (expected,) = getattr(model, name)(x).values()
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_exported_functions_are_pure_functions_of_their_seed(exported):

@@ -1,5 +1,7 @@
-"""Writes a checkpoint, by default the newest valid one, as a SavedModel with the signature sample and, if the model has
-a posterior, encode, reconstruct and log_prob. The folder can also be the --workdir of eval and sample.
+"""Writes a checkpoint, by default the newest valid one, as a SavedModel with the signatures sample and decode and, if
+the model has a posterior, encode, reconstruct and log_prob. Those that draw take a seed; decode, encode_mean and
+reconstruct_mean draw nothing, and decode is also serving_default. The folder can also be the --workdir of eval and
+sample.
 """
 
 from collections.abc import Sequence
