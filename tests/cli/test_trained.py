@@ -240,16 +240,31 @@ def test_the_exported_functions_without_a_seed_agree_with_those_that_draw(export
     np.testing.assert_allclose(served, model.decode(mean)["mean"], **close)
 
 
-@pytest.mark.parametrize("name, size", [("decode", 4), ("encode_mean", 64), ("reconstruct_mean", 64)])
-def test_the_functions_without_a_seed_run_in_tflite(exported, name, size):
+def of_onnx(file, x):
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(file)
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def of_tflite(file, x):
+    run = tf.lite.Interpreter(str(file)).get_signature_runner()
+    (argument,) = run.get_input_details()
+    return next(iter(run(**{argument: x}).values()))
+
+
+@pytest.mark.parametrize("form, result", [("onnx", of_onnx), ("tflite", of_tflite)])
+def test_converted_functions_have_the_results_of_the_exported_ones(trained_workdir, exported, tmp_path, form, result):
+    folder = tmp_path / "converted"
+    assert command("export", f"--workdir={trained_workdir}", f"--output={folder}", f"--format={form}") == 0
     model = tf.saved_model.load(str(exported))
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(exported), signature_keys=[name])
-    run = tf.lite.Interpreter(model_content=converter.convert()).get_signature_runner(name)
-    for count in (1, 3):
-        x = tf.random.stateless_uniform([count, size], [0, 1])
-        (found,) = run(**{"z" if name == "decode" else "x": x.numpy()}).values()
-        (expected,) = getattr(model, name)(x).values()
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    for name, size in (("decode", 4), ("encode_mean", 64), ("reconstruct_mean", 64)):
+        for count in (1, 3):
+            x = tf.random.stateless_uniform([count, size], [0, 1])
+            (expected,) = getattr(model, name)(x).values()
+            found = result(folder / f"{name}.{form}", x.numpy())
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)  # float32 in another order
+    assert len(list(folder.iterdir())) == 3
 
 
 def test_exported_functions_are_pure_functions_of_their_seed(exported):
