@@ -230,7 +230,51 @@ def test_the_exported_functions_have_the_documented_shapes_for_any_batch(exporte
         assert tuple(model.encode(x, seed)["mean"].shape) == (count, 4)
         assert tuple(model.reconstruct(x, seed)["mean"].shape) == (count, 64)
         assert tuple(model.log_prob(x, seed)["log_prob"].shape) == (count,)
-    assert set(model.signatures) == {"sample", "encode", "reconstruct", "log_prob"}
+        assert tuple(model.decode(tf.zeros([count, 4]))["mean"].shape) == (count, 64)
+        assert tuple(model.encode_mean(x)["z"].shape) == (count, 4)
+        assert tuple(model.reconstruct_mean(x)["mean"].shape) == (count, 64)
+    assert set(model.signatures) == {
+        "sample", "decode", "encode", "encode_mean", "reconstruct", "reconstruct_mean", "log_prob", "serving_default",
+    }  # fmt: skip
+
+
+def test_the_exported_functions_without_a_seed_agree_with_those_that_draw(exported):
+    model = tf.saved_model.load(str(exported))
+    x, seed = tf.random.stateless_uniform([3, 64], [0, 1]), tf.constant([1, 2])
+    drawn, mean = model.sample(tf.constant(3), seed), model.encode_mean(x)["z"]
+    close = {"rtol": 1e-5, "atol": 1e-6}  # the same float32 operations in another graph
+    np.testing.assert_allclose(model.decode(drawn["z"])["mean"], drawn["mean"], **close)
+    np.testing.assert_allclose(mean, model.encode(x, seed)["mean"], **close)
+    np.testing.assert_allclose(model.reconstruct_mean(x)["mean"], model.decode(mean)["mean"], **close)
+    served = model.signatures["serving_default"](z=mean)["mean"]
+    np.testing.assert_allclose(served, model.decode(mean)["mean"], **close)
+
+
+def of_onnx(file, x):
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(file)
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def of_tflite(file, x):
+    run = tf.lite.Interpreter(str(file)).get_signature_runner()
+    (argument,) = run.get_input_details()
+    return next(iter(run(**{argument: x}).values()))
+
+
+@pytest.mark.parametrize("form, result", [("onnx", of_onnx), ("tflite", of_tflite)])
+def test_converted_functions_have_the_results_of_the_exported_ones(trained_workdir, exported, tmp_path, form, result):
+    folder = tmp_path / "converted"
+    assert command("export", f"--workdir={trained_workdir}", f"--output={folder}", f"--format={form}") == 0
+    model = tf.saved_model.load(str(exported))
+    for name, size in (("decode", 4), ("encode_mean", 64), ("reconstruct_mean", 64)):
+        for count in (1, 3):
+            x = tf.random.stateless_uniform([count, size], [0, 1])
+            (expected,) = getattr(model, name)(x).values()
+            found = result(folder / f"{name}.{form}", x.numpy())
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)  # float32 in another order
+    assert len(list(folder.iterdir())) == 3
 
 
 def test_exported_functions_are_pure_functions_of_their_seed(exported):

@@ -62,7 +62,7 @@ def test_errors_after_training_report_the_saved_model_or_follow_the_scores(run, 
     assert not list(run.rglob(f"*{files.TEMPORARY}"))
 
 
-def test_scores_of_a_read_only_workdir_are_printed(run, monkeypatch, capsys):
+def test_scores_are_printed_before_a_full_disk_ends_the_command(run, monkeypatch, capsys):
     full_for(monkeypatch, "eval.json")
     assert command("eval", f"--workdir={run}") == 2
     printed = capsys.readouterr()

@@ -1,5 +1,6 @@
 """Open the model of a workdir, score it, and write the scores, pictures and report of a run."""
 
+import errno
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from tfdgm.cli.folder_flags import define_trust_flag
 from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
-from tfdgm.system.console import print_table, say
+from tfdgm.system.console import print_table, say, warn
 from tfdgm.system.files import replacing
 from tfdgm.system.runtime import import_tensorflow
 from tfdgm.system.signals import signals_raised
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tfdgm.trained.at_checkpoint import Reads
 
 _NUM_PICTURES = 64
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -75,7 +77,10 @@ def define_trained_flags(values: flags.FlagValues, shared: bool = True) -> None:
 
 
 def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names: Sequence[str] = ()) -> dict[str, Any]:
-    """Evaluate the model; on the chief, print the table and write `eval.json`, `scores.json` and for codes `codes.npz`.
+    """Evaluate the model; on the chief, print the table and write the scores, their meanings and for codes `codes.npz`.
+
+    The scores are written to `eval.json`, or to `eval-SPLIT.json` if training scores another split. In a read-only
+    workdir nothing is written, with a warning.
 
     Args:
       workdir: to write to.
@@ -89,6 +94,7 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names:
 
     Raises:
       UserError: a score is unknown, or the files could not be written.
+      Stopped: a signal was received; the scores computed before it have been written.
     """
     import numpy as np
 
@@ -100,21 +106,36 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names:
     run, chosen = SplitEvaluation(built, split, num_samples), ScoreSet(built.experiment, names)
     scores = score_split(run, chosen)
     tables = run.computed_codes
+    computed = [name for name, value in scores.items() if name in chosen.quantities]
+    if run.stopped and not (computed and built.devices.is_chief):
+        raise run.stopped  # the scores of an earlier evaluation are kept
     if not built.devices.is_chief:
         return scores
     print_scores(scores, chosen.quantities)  # before they are written: a full disk must not lose them
     if remark := too_narrow(scores, built.experiment.data.modes()):
         say(remark)
+    suffix = "" if split == scored_split(built) else f"-{split}"
     try:
         if tables:
-            with replacing(workdir.path / "codes.npz") as file:
+            with replacing(workdir.path / f"codes{suffix}.npz") as file:
                 np.savez(file, **tables)  # type: ignore[arg-type]
         workdir.write_json("scores.json", chosen.meanings())
-        path = workdir.write_json("eval.json", scores)
+        path = workdir.write_json(f"eval{suffix}.json", scores)
     except OSError as error:
-        raise UserError(f"the scores above could not be written to {workdir.path}: {error.strerror or error}") from None
-    say(f"written to {path}")
+        message = f"the scores above could not be written to {workdir.path}: {error.strerror or error}"
+        if error.errno not in _READ_ONLY:
+            raise UserError(message) from None
+        warn(message)
+    else:
+        say(f"written to {path}")
+    if run.stopped:
+        raise run.stopped
     return scores
+
+
+def scored_split(built: "Built") -> str:
+    """Return the split that training scores at its end."""
+    return "test" if "test" in built.experiment.splits else "train"
 
 
 def print_scores(scores: Mapping[str, Any], quantities: Mapping[str, Quantity]) -> None:
@@ -164,9 +185,10 @@ def _finish(workdir: Workdir, built: "Built") -> None:
     from tfdgm.reporting.run_page import write_report
 
     chief, splits = built.devices.is_chief, built.experiment.splits
-    split = "test" if "test" in splits else "train"
+    split = scored_split(built)
     scores = workdir.scores()
-    is_scored = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
+    of_this_step = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
+    is_scored = of_this_step and "interrupted" not in scores
     is_reported = is_scored and (workdir.path / "report.html").exists()
     # the chief decides for all workers, since they score together
     scored, reported = (vote > 0 for vote in built.devices.all_reduce_sum([chief and is_scored, chief and is_reported]))

@@ -14,9 +14,10 @@ from tfdgm.contracts.score import Score
 from tfdgm.errors import UserError, described
 from tfdgm.evaluation.split_evaluation import SplitEvaluation
 from tfdgm.runs.experiment import Experiment
+from tfdgm.system.signals import Stopped
 
 #: Keys of `eval.json` that say what was scored.
-RESERVED = ("step", "seed", "data_split", "num_examples", "binarization")
+RESERVED = ("step", "seed", "data_split", "num_examples", "binarization", "interrupted")
 #: Another worker was lost; all workers must then be restarted.
 _LOST = (
     tf.errors.UnavailableError,
@@ -102,7 +103,10 @@ class ScoreSet:
         return {key: {**dataclasses.asdict(q), "plugin": origins[key]} for key, q in self.quantities.items()}
 
     def compute(self, run: SplitEvaluation) -> dict[str, Any]:
-        """Return the numbers of all scores that apply, then the notes."""
+        """Return the numbers of all scores that apply, then the notes.
+
+        After a signal `run.stopped` is set, and `interrupted` says how many scores were computed.
+        """
         return self._collect(run, self.scores, lambda score: score.compute(run))
 
     def validate(self, run: SplitEvaluation) -> dict[str, Any]:
@@ -116,7 +120,7 @@ class ScoreSet:
         compute: Callable[[Score], Mapping[str, float]],
     ) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for each in scores:
+        for number, each in enumerate(scores):
             run.note_key = each.note_key
             try:
                 obstacle = each.score.obstacle(run)
@@ -124,6 +128,10 @@ class ScoreSet:
                     found |= self._accepted(each, compute(each.score), found)
                 elif self.named:
                     run.note(f"{each.origin} does not apply: {obstacle}")
+            except Stopped as stopped:
+                run.stopped = stopped
+                found["interrupted"] = f"before {each.name}: {number} of {len(scores)} scores were computed"
+                break
             except (UserError, *_LOST):
                 raise
             except Exception as error:

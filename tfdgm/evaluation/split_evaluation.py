@@ -20,6 +20,7 @@ from tfdgm.evaluation.posterior_means import posterior_means
 from tfdgm.evaluation.surgery import elbo_surgery
 from tfdgm.numerics.randomness import integer_seed
 from tfdgm.runs.experiment import Built
+from tfdgm.system.signals import Stopped
 from tfdgm.trained.sampling import Sampler
 
 #: Number of draws of z, over the whole split, for the ELBO and its surgery.
@@ -52,6 +53,7 @@ class SplitEvaluation:
         self.source: Source = splits[split]
         self.notes: dict[str, list[str]] = {}
         self.note_key = "note"
+        self.stopped: Stopped | None = None  # by a signal, which ends the evaluation early
         self._samples_per_example = num_samples
         self._purpose = purpose
         self._results: dict[str, Any] = {}

@@ -17,9 +17,11 @@ from tfdgm.trained.inference import log_prob_bound
 
 
 class Exported(tf.Module):
-    """The functions of a model. Each takes a seed, int32 `[2]`, and is a pure function of its arguments.
+    """The functions of a model, each a pure function of its arguments, for any batch size.
 
-    In a model with a condition each also takes y, one for each draw or row of x.
+    `sample`, `encode`, `reconstruct` and `log_prob` take a seed, int32 `[2]`. `decode`, `encode_mean` and
+    `reconstruct_mean` draw nothing and take none. In a model with a condition each also takes y, one for each draw or
+    row of x or z.
 
     `tf.saved_model.load` loads it without tfdgm.
     """
@@ -33,11 +35,17 @@ class Exported(tf.Module):
         x, seed = tf.TensorSpec(shape, tf.float32, "x"), tf.TensorSpec([2], tf.int32, "seed")
         condition = built.model.condition
         given = [] if condition is None else [tf.TensorSpec([None, *condition.shape], condition.dtype, "y")]
+        latent = built.model.latent
+        z = tf.TensorSpec([None, *latent.event_shape], tf.int32 if latent.discrete else tf.float32, "z")
+        self.decode = tf.function(self._decode, [z, *given], autograph=False)
         self.sample = tf.function(self._sample, [tf.TensorSpec([], tf.int32, "num"), seed, *given], autograph=False)
         if built.model.posterior is not None:
             self.encode = tf.function(self._encode, [x, seed, *given], autograph=False)
             self.reconstruct = tf.function(self._reconstruct, [x, seed, *given], autograph=False)
             self.log_prob = tf.function(self._log_prob, [x, seed, *given], autograph=False)
+            if self._has_centre(x, given):
+                self.encode_mean = tf.function(self._encode_mean, [x, *given], autograph=False)
+                self.reconstruct_mean = tf.function(self._reconstruct_mean, [x, *given], autograph=False)
 
     def _context(self, seed: tf.Tensor, y: tf.Tensor | None) -> Context:
         return self._model.with_inference(Context(seed, tf.constant(0, tf.int64), y=y))
@@ -47,6 +55,27 @@ class Exported(tf.Module):
         context = self._context(seed, y)
         z, likelihood = self._model.generate(num, context)
         return {"x": self._model.example(likelihood, context), "mean": likelihood.mean(), "z": z}
+
+    def _has_centre(self, x: tf.TensorSpec, given: list[tf.TensorSpec]) -> bool:
+        """Return whether q(z|x) has a mean, or for codes a mode."""
+        try:
+            tf.function(self._encode_mean, autograph=False).get_concrete_function(x, *given)
+        except NotImplementedError:
+            return False
+        return True
+
+    def _decode(self, z: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Return E[x|z]."""
+        return {"mean": self._model.decode(self._model.embed(z), self._context(tf.zeros([2], tf.int32), y)).mean()}
+
+    def _encode_mean(self, x: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Return the mean of q(z|x); for codes its mode."""
+        posterior = self._model.infer(x, self._context(tf.zeros([2], tf.int32), y))
+        return {"z": posterior.mode() if self._model.latent.discrete else posterior.mean()}
+
+    def _reconstruct_mean(self, x: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Return E[x'|z] at the mean of q(z|x); for codes at its mode."""
+        return self._decode(self._encode_mean(x, y)["z"], y)
 
     def _encode(self, x: tf.Tensor, seed: tf.Tensor, y: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Draw z from q(z|x) for each row of x; also return the mean of q(z|x), for vectors, if TFP has it."""
@@ -70,9 +99,10 @@ class Exported(tf.Module):
         return {"log_prob": log_prob_bound(self._model, x, self._context(seed, y), seed, self._num_samples)}
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
-        """Return the functions that the model has, by name."""
-        names = ("sample", "encode", "reconstruct", "log_prob")
-        return {name: getattr(self, name).get_concrete_function() for name in names if hasattr(self, name)}
+        """Return the functions that the model has, by name; `serving_default` is `decode`, which every model has."""
+        names = ("sample", "decode", "encode", "encode_mean", "reconstruct", "reconstruct_mean", "log_prob")
+        found = {name: getattr(self, name).get_concrete_function() for name in names if hasattr(self, name)}
+        return {**found, "serving_default": found["decode"]}
 
 
 def export(built: Built, workdir: Workdir, output: Path, num_samples: int) -> None:
