@@ -21,6 +21,12 @@ def draw_pixels(grey: tf.Tensor, context: Context) -> tf.Tensor:
     return tf.cast(tf.reshape(uniform, tf.shape(grey)) < grey, tf.float32)
 
 
+def observe_bytes(rows: tf.Tensor, binarization: Binarization, context: Context) -> tf.Tensor:
+    """Scale bytes to [0, 1], and draw binary pixels if binarization is dynamic. Traced."""
+    grey = tf.cast(rows, tf.float32) / 255.0
+    return draw_pixels(grey, context) if binarization == "dynamic" else grey
+
+
 class Binarized(Source):
     """Bytes 0 and 255 drawn once from grey bytes: row i is `Generator(Philox(key=[seed, i])).random(shape) < grey`."""
 

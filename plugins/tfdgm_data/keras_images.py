@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdgm import ArraySource, ConditionSpec, Context, Data, DataSpec, Source, UserError
-from tfdgm_data.binarization import Binarization, binarized, describe_binarization, draw_pixels
+from tfdgm_data.binarization import Binarization, binarized, describe_binarization, observe_bytes
 
 #: (images, labels) of one split.
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -142,8 +142,7 @@ class KerasImages(Data):
 
     def observe(self, rows: tf.Tensor, context: Context) -> tf.Tensor:
         """Scale bytes to [0, 1], and draw binary pixels if binarization is dynamic."""
-        grey = tf.cast(rows, tf.float32) / 255.0
-        return draw_pixels(grey, context) if self.binarization == "dynamic" else grey
+        return observe_bytes(rows, self.binarization, context)
 
     def describe(self) -> dict[str, Any]:
         return {

@@ -77,7 +77,7 @@ def test_restarting_a_finished_run_keeps_its_files_and_records_the_start(
     facts = json.loads((folder / "run.json").read_text())
     assert facts["argv"] == first["argv"] != ["tfdgm", "again"] and facts["started"] == first["started"]
     assert [start["argv"] for start in facts["starts"]] == [first["argv"], ["tfdgm", "again"]]
-    assert all(set(start) == {"argv", "started", "git_commit"} for start in facts["starts"])
+    assert all(set(start) == {"argv", "started", "git_commit", "step"} for start in facts["starts"])
 
     (folder / "report.html").unlink()
     assert command("train", f"--workdir={folder}") == 0
