@@ -89,7 +89,7 @@ def assert_resumes(again, tmp_path, after):
     name = f"step-{MIDDLE}.npz"
     shutil.copy(next((tmp_path / "whole" / "checkpoints").glob(f"step-*{name[5:]}")), tmp_path / "resumed/checkpoints")
     del again.experiment.splits["validation"]  # no part of the state, and a compilation less
-    trainer = Trainer(again, tmp_path / "resumed", silent)
+    trainer = Trainer(again, tmp_path / "resumed", silent, other_data=True)
     assert trainer.restore() == MIDDLE
     trainer.train()
     assert_same_tensors(again.state.read(), after)

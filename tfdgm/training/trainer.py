@@ -145,7 +145,7 @@ class Trainer:
           NonFiniteError: a loss or a weight became NaN or infinite, and `experiment.recoveries` are used up; the
             message names the first such tensor. The last good checkpoint is kept.
         """
-        began_at = self.prepare()
+        began_at, self._prepared = self.prepare(), None  # another training of this object restores again
         with signals_recorded() as received:
             self._install(received)
             try:
@@ -295,7 +295,7 @@ class Trainer:
     def prepare(self) -> int:
         """Restore the newest checkpoint, or give a new run its initial weights; return the step.
 
-        Further calls change nothing.
+        Further calls before the training change nothing.
 
         Raises:
           UserError: see `restore`; or the initial weights do not fit.
