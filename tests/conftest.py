@@ -27,6 +27,7 @@ if "xla_persistent_cache" not in os.environ.get("TF_XLA_FLAGS", ""):  # the proc
 
 import pytest
 import tensorflow as tf
+from own_process import process
 from small import TINY_BINDINGS, command
 
 from tfdgm.system import program_names
@@ -51,6 +52,13 @@ LONGEST_FIRST = [
 def pytest_collection_modifyitems(items):
     place = {name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+@pytest.fixture(scope="module")
+def own_process():
+    """Call functions in a process that ends with the module; see own_process.py."""
+    with process() as call:
+        yield call
 
 
 @pytest.fixture(scope="session")

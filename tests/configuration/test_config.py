@@ -1,5 +1,7 @@
 """gin configs: precedence, refusals and messages."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -357,9 +359,13 @@ def test_a_packaged_config_reads_back_to_itself(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PACKAGED)
-def test_a_packaged_config_runs_two_steps(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("TFDGM_CACHE", "off")
-    monkeypatch.setattr(Devices, "one_program", False)  # as a graph: compiling every config would take minutes
+def test_a_packaged_config_runs_two_steps(name, tmp_path, own_process):
+    own_process(check_two_steps, name, tmp_path)
+
+
+def check_two_steps(name, tmp_path):
+    os.environ["TFDGM_CACHE"] = "off"
+    Devices.one_program = False  # as a graph: compiling every config would take minutes
     bindings = ["experiment.steps = 2", "experiment.steps_per_loop = 2", "experiment.keep_best = None"]
     bindings.append(stand_in(name, tmp_path))
     experiment = read_config(files(name), bindings).experiment()

@@ -69,7 +69,11 @@ def programs(built, turn):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("prior", installed("prior"))
-def test_every_replica_step_is_one_xla_program_of_static_shapes_without_the_host(prior):
+def test_every_replica_step_is_one_xla_program_of_static_shapes_without_the_host(prior, own_process):
+    own_process(check_programs, prior)
+
+
+def check_programs(prior):
     """All objectives at once: the players of every combination are among its players.
 
     The model's pass is compiled with every posterior, each critic's with one or more of them.

@@ -151,13 +151,23 @@ def assert_goes_on(trainer, workdir):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("plugin, with_elbo, prior, posterior", TRAINED, ids=name)
-def test_a_combination_trains_and_goes_on_from_a_checkpoint(tmp_path, plugin, with_elbo, prior, posterior):
+def test_a_combination_trains_and_goes_on_from_a_checkpoint(tmp_path, plugin, with_elbo, prior, posterior, own_process):
+    own_process(check_combination, tmp_path, plugin, with_elbo, prior, posterior)
+
+
+def check_combination(tmp_path, plugin, with_elbo, prior, posterior):
     assert_goes_on(trained_whole(described(prior, posterior, objectives(plugin, with_elbo)), tmp_path), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("plugin, prior, posterior", LATENT, ids=name)
-def test_a_vector_latent_trains_in_latent_space_and_goes_on_from_a_checkpoint(tmp_path, plugin, prior, posterior):
+def test_a_vector_latent_trains_in_latent_space_and_goes_on_from_a_checkpoint(
+    tmp_path, plugin, prior, posterior, own_process
+):
+    own_process(check_latent_space, tmp_path, plugin, prior, posterior)
+
+
+def check_latent_space(tmp_path, plugin, prior, posterior):
     experiment = described(prior, posterior, objectives(plugin, True, space="latent"))
     assert_goes_on(trained_whole(experiment, tmp_path), tmp_path)
 
@@ -191,7 +201,11 @@ def gan(plugin, **settings):
     ],
     ids=str,
 )
-def test_a_fresh_build_goes_on_bit_for_bit_whatever_the_critic_keeps(tmp_path, plugin, settings):
+def test_a_fresh_build_goes_on_bit_for_bit_whatever_the_critic_keeps(tmp_path, plugin, settings, own_process):
+    own_process(check_fresh_build, tmp_path, plugin, settings)
+
+
+def check_fresh_build(tmp_path, plugin, settings):
     (plugin,) = (found for found in ADVERSARIAL if found.name == plugin)
     trainer = trained_whole(gan(plugin, **settings), tmp_path)
     after = trainer.built.state.read()
