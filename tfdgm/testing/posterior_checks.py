@@ -38,9 +38,9 @@ def posterior_has_the_latents_shapes(subject: Subject) -> None:
             require_shapes(subject, tried, made, count)
     if latent.discrete:
         codebook = tuple(tried.plugin.codebook().shape)
-        subject.require(
-            codebook == (latent.categories, latent.size), "codebook", f"shape {codebook}", "[categories, size]"
-        )
+        tables = () if latent.codebooks is None else (latent.codebooks,)
+        wanted = "[categories, size]" if latent.codebooks is None else "[codebooks, categories, size]"
+        subject.require(codebook == (*tables, latent.categories, latent.size), "codebook", f"shape {codebook}", wanted)
         good = isinstance(made.distribution, tfd.Independent)
         subject.require(good, "distribution", type(made.distribution).__name__, "a tfd.Independent over the positions")
 
@@ -182,19 +182,24 @@ def _rates_and_draws(tried: PosteriorTrial, features: tf.Tensor, count: int) -> 
     made = tried.plugin(tf.repeat(features, count, axis=0), tried.context())
     prior: Any = tfd.Independent(tfd.Normal(tf.zeros([latent.size]), 1.0), 1)
     if latent.discrete:
-        assert latent.positions is not None
-        prior = restrict(prior, tried.plugin.codebook(), latent.positions)
+        prior = restrict(prior, tried.plugin.codebook(), latent.event_shape)
     rates = rate(made.distribution, prior, made.value, made.relaxed)
     return rates.numpy().astype(float), made.z.numpy().astype(float)
 
 
 def _codes_model(tried: PosteriorTrial, z: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return log p(x|c) at each draw and log p(x); the positions are independent, so the sum over grids factorises."""
+    """Return log p(x|c) at each draw and log p(x); the positions are independent, so the sum over grids factorises.
+
+    With L codebooks the sum at a position runs over all K^L sums of codes.
+    """
     codebook = tried.plugin.codebook().numpy().astype(float)
-    weights = np.linspace(1.0, -0.5, codebook.shape[1])
-    means = z.reshape(len(z), -1, codebook.shape[1]) @ weights  # [draws, N]
+    weights = np.linspace(1.0, -0.5, codebook.shape[-1])
+    means = z.reshape(len(z), -1, codebook.shape[-1]) @ weights  # [draws, N]
     x = means.mean(axis=0)
-    log_prior = norm.logpdf(codebook).sum(axis=1)
-    log_prior -= logsumexp(log_prior)
-    at_codes = norm.logpdf(x[:, None], codebook @ weights, _NOISE)  # [N, K]
+    decoded, log_prior = np.zeros(1), np.zeros(1)
+    for table in codebook.reshape(-1, *codebook.shape[-2:]):
+        log_codes = norm.logpdf(table).sum(axis=1)
+        decoded = np.add.outer(decoded, table @ weights).ravel()
+        log_prior = np.add.outer(log_prior, log_codes - logsumexp(log_codes)).ravel()
+    at_codes = norm.logpdf(x[:, None], decoded, _NOISE)  # [N, K^L]
     return norm.logpdf(x, means, _NOISE).sum(axis=1), float(logsumexp(log_prior + at_codes, axis=1).sum())
