@@ -12,7 +12,7 @@ from tfdgm.configuration.resolve import read_config
 from tfdgm.contracts import registry
 from tfdgm.errors import UserError
 from tfdgm.parallel.replicas import _Program
-from tfdgm.studies.cells import installed
+from tfdgm.studies.combinations import installed
 from tfdgm.training.step import shard_pass
 
 SMALL = """

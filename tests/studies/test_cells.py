@@ -7,7 +7,8 @@ from third_party import install
 
 from tfdgm import UserError
 from tfdgm.contracts.registry import find
-from tfdgm.studies.cells import Cell, CellSettings, Traits, chosen, combine, installed, objective_lists
+from tfdgm.studies.cells import CellSettings
+from tfdgm.studies.combinations import MatrixCell, Traits, chosen, combine, installed, objective_lists
 from tfdgm.studies.config_overrides import read_files_by_choice
 
 
@@ -70,7 +71,7 @@ def test_every_combination_is_a_cell_and_first_seeds_come_first():
 
 def test_tables_list_models_without_inference_and_single_objectives_first():
     cells = combine(["q", "none"], ["b", "a"], [("x", "y"), ("z",)], [1, 0])
-    ordered = sorted(cells, key=Cell.sort_key)
+    ordered = sorted(cells, key=MatrixCell.sort_key)
     assert [cell.name for cell in ordered[:5]] == [
         "none-a-z-0",
         "none-a-z-1",
@@ -84,7 +85,7 @@ def test_flags_of_train_have_files_of_choices_after_shared_files_and_the_seed_la
     settings = CellSettings(
         ["base.gin"], ["steps = 3"], {"objective.y": ["y.gin"], "posterior.q": ["q.gin", "r.gin"], "prior.b": ["b.gin"]}
     )
-    assert settings.flags(Cell("q", "a", ("x", "y"), 7), Path("m/cells/c")) == [
+    assert settings.flags(MatrixCell("q", "a", ("x", "y"), 7), Path("m/cells/c")) == [
         "--workdir=m/cells/c",
         "--gin_file=base.gin",
         "--gin_file=q.gin",
@@ -139,4 +140,4 @@ def test_a_file_in_a_folder_must_be_named_after_a_choice(tmp_path):
 
 def test_every_cell_gets_the_flags_of_the_folder(tmp_path):
     settings = CellSettings(["base.gin"], extra_flags=["--no_lock"])
-    assert settings.flags(Cell("q", "p", ("o",), 3), tmp_path)[-1] == "--no_lock"
+    assert settings.flags(MatrixCell("q", "p", ("o",), 3), tmp_path)[-1] == "--no_lock"

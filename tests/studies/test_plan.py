@@ -10,7 +10,8 @@ from tfdgm import UserError
 from tfdgm.configuration.resolve import read_config
 from tfdgm.contracts.registry import find, load, select
 from tfdgm.studies import validator
-from tfdgm.studies.cells import Cell, CellSettings, chosen, combine, objective_lists
+from tfdgm.studies.cells import CellSettings
+from tfdgm.studies.combinations import MATRIX, MatrixCell, chosen, combine, objective_lists
 from tfdgm.studies.config_overrides import read_files_by_choice
 from tfdgm.studies.dry_run import cell_lines, describe_plan
 from tfdgm.studies.folder import Folder, Result
@@ -44,13 +45,13 @@ def third_party(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    made = Folder(tmp_path / "matrix")
+    made = Folder(tmp_path / "matrix", MATRIX)
     with made.held():
         yield made
 
 
 def vae(prior, posterior="gaussian", seed=0):
-    return Cell(posterior, prior, ("elbo",), seed)
+    return MatrixCell(posterior, prior, ("elbo",), seed)
 
 
 def statuses(plan):

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tfdgm import Quantity
-from tfdgm.studies.cells import Cell
+from tfdgm.studies.combinations import MatrixCell
 from tfdgm.studies.folder import Result
 from tfdgm.studies.study_progress import StudyProgress, counted, score_line, step_of
 
@@ -14,7 +14,7 @@ ERASE_LINE = "\x1b[2K"
 QUANTITIES = {name: Quantity("nats", "", main=True) for name in ("elbo", "rate", "nll_iwae")} | {
     name: Quantity("nats", "") for name in ("marginal_kl", "reconstruction")
 }
-CELLS = [Cell("q", prior, ("o",), 0) for prior in "abcd"]
+CELLS = [MatrixCell("q", prior, ("o",), 0) for prior in "abcd"]
 
 
 def test_the_time_left_is_estimated_from_the_cells_that_ended(capsys):

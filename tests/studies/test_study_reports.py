@@ -12,7 +12,7 @@ import pytest
 
 from tfdgm import Quantity, UserError
 from tfdgm.configuration.config_files import DEFAULT_CONFIG, find_file
-from tfdgm.studies.cells import Cell
+from tfdgm.studies.combinations import MATRIX, MatrixCell
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.study_page import newest_samples
 from tfdgm.studies.table import csv_text, markdown, number, spread
@@ -22,7 +22,7 @@ NASTY = "<script>alert(\"1\")</script> & 'x' | y,\nsecond line"
 
 
 def result(posterior="q", prior="p", objectives=("elbo",), seed=0, status="done", reason="", **scores):
-    return Result(Cell(posterior, prior, objectives, seed), status, reason, 61.0, scores, "tfdgm train '--x=<y>'")
+    return Result(MatrixCell(posterior, prior, objectives, seed), status, reason, 61.0, scores, "tfdgm train '--x=<y>'")
 
 
 NATS = "nats per example"
@@ -48,7 +48,7 @@ RESULTS = [
 
 @pytest.fixture
 def folder(tmp_path):
-    made = Folder(tmp_path / "m<1>")
+    made = Folder(tmp_path / "m<1>", MATRIX)
     with made.held():
         yield made
 
@@ -256,9 +256,9 @@ def test_damaged_entries_of_the_record_are_skipped(folder):
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):
-    Folder(tmp_path / "new").check()
+    Folder(tmp_path / "new", MATRIX).check()
     (tmp_path / "other").mkdir()
-    Folder(tmp_path / "other").check()
+    Folder(tmp_path / "other", MATRIX).check()
     (tmp_path / "other" / "thesis.tex").touch()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.gin").touch()
@@ -268,9 +268,9 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
         ("run/config.gin", "not a folder"),
     ]:
         with pytest.raises(UserError, match=message):
-            Folder(tmp_path / name).check()
+            Folder(tmp_path / name, MATRIX).check()
 
 
 def test_two_processes_do_not_share_a_folder(folder):
-    with pytest.raises(UserError, match="another process"), Folder(folder.path).held():
+    with pytest.raises(UserError, match="another process"), Folder(folder.path, MATRIX).held():
         pass

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from tfdgm.studies import runner
-from tfdgm.studies.cells import Cell, CellSettings
+from tfdgm.studies.cells import CellSettings
+from tfdgm.studies.combinations import MATRIX, MatrixCell
 from tfdgm.studies.folder import Folder, Result
-from tfdgm.studies.runner import Runner
+from tfdgm.studies.runner import Fixed, Runner
 from tfdgm.system import children
 from tfdgm.system.processes import environment
 
@@ -26,7 +27,7 @@ FAKE = (sys.executable, str(Path(__file__).with_name("fake_train.py")))
 
 @pytest.fixture
 def folder(tmp_path):
-    made = Folder(tmp_path / "matrix")
+    made = Folder(tmp_path / "matrix", MATRIX)
     with made.held():
         yield made
 
@@ -38,16 +39,16 @@ def quick_polls(monkeypatch):
 
 def run(folder, *priors, jobs=1):
     """Run a cell for each prior; return the signal that stopped it, and (status, reason) by prior."""
-    cells = [Cell("q", prior, ("o",), 3) for prior in priors]
+    cells = [MatrixCell("q", prior, ("o",), 3) for prior in priors]
     results = folder.results()
     results |= {cell: Result(cell, command=f"tfdgm train {cell.prior}") for cell in cells if cell not in results}
     waiting = [cell for cell in cells if results[cell].status != "done"]
-    stopped = Runner(folder, results, CellSettings(["base.gin"]), jobs, FAKE).run(waiting)
+    stopped = Runner(folder, results, CellSettings(["base.gin"]), jobs, FAKE).run(Fixed(waiting))
     return stopped, {cell.prior: (result.status, result.reason) for cell, result in folder.results().items()}
 
 
 def starts(folder, prior):
-    return (folder.workdir(Cell("q", prior, ("o",), 3)) / "starts").read_text().split()
+    return (folder.workdir(MatrixCell("q", prior, ("o",), 3)) / "starts").read_text().split()
 
 
 def when(condition, act):
@@ -75,7 +76,7 @@ def test_a_failed_cell_is_recorded_with_its_reason_and_the_others_continue(folde
     assert rows["good"]["elbo"] == "-23.5" and rows["dying"]["elbo"] == ""
     cells = json.loads((folder.path / "matrix.json").read_text())["cells"]
     assert all(cell["seconds"] > 0 for cell in cells)  # the table has tenths, and these take less
-    log = folder.log(Cell("q", "crashing", ("o",), 3)).read_text()
+    log = folder.log(MatrixCell("q", "crashing", ("o",), 3)).read_text()
     assert log.startswith("$ tfdgm train crashing\n") and "\ntraining crashing\n" in log and "Traceback" in log
     output = capsys.readouterr().out
     assert (
@@ -96,7 +97,7 @@ def test_as_many_cells_run_in_parallel_as_there_are_jobs(folder):
     seen = []
 
     def both_run():
-        paths = [folder.workdir(Cell("q", prior, ("o",), 3)) for prior in ("long", "stubborn")]
+        paths = [folder.workdir(MatrixCell("q", prior, ("o",), 3)) for prior in ("long", "stubborn")]
         if all((path / "starts").exists() for path in paths):
             seen.extend(paths)
         return bool(seen)
@@ -107,7 +108,7 @@ def test_as_many_cells_run_in_parallel_as_there_are_jobs(folder):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_passed_on_and_the_same_command_resumes(folder, number):
-    started = folder.workdir(Cell("q", "long", ("o",), 3)) / "checkpoints" / "step-0.npz"
+    started = folder.workdir(MatrixCell("q", "long", ("o",), 3)) / "checkpoints" / "step-0.npz"
     when(started.exists, lambda: os.kill(os.getpid(), number))
     stopped, results = run(folder, "long", "good")
     assert stopped == number
@@ -118,7 +119,7 @@ def test_a_signal_is_passed_on_and_the_same_command_resumes(folder, number):
 
 
 def test_a_second_signal_kills_cells_that_do_not_stop(folder):
-    started = folder.workdir(Cell("q", "stubborn", ("o",), 3)) / "checkpoints" / "step-0.npz"
+    started = folder.workdir(MatrixCell("q", "stubborn", ("o",), 3)) / "checkpoints" / "step-0.npz"
 
     def interrupt_twice():
         os.kill(os.getpid(), signal.SIGINT)
@@ -130,11 +131,11 @@ def test_a_second_signal_kills_cells_that_do_not_stop(folder):
 
 
 def test_a_cell_locked_by_another_process_waits_while_others_run(folder, capsys):
-    workdir = folder.workdir(Cell("q", "held", ("o",), 3))
+    workdir = folder.workdir(MatrixCell("q", "held", ("o",), 3))
     workdir.mkdir()
     lock = open(workdir / ".lock", "w")  # noqa: SIM115  (let go of by the other thread)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    done = folder.workdir(Cell("q", "good", ("o",), 3)) / "report.html"
+    done = folder.workdir(MatrixCell("q", "good", ("o",), 3)) / "report.html"
     when(done.exists, lock.close)
     assert run(folder, "held", "good")[1] == {"held": ("done", ""), "good": ("done", "")}
     output = capsys.readouterr().out
@@ -146,7 +147,7 @@ def test_a_cell_locked_by_another_process_waits_while_others_run(folder, capsys)
 
 
 def test_a_cell_that_another_process_locks_first_is_retried(folder, monkeypatch):
-    workdir = folder.workdir(Cell("q", "good", ("o",), 3))
+    workdir = folder.workdir(MatrixCell("q", "good", ("o",), 3))
     workdir.mkdir()
     lock = open(workdir / ".lock", "w")  # noqa: SIM115  (let go of by the other thread)
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -165,7 +166,7 @@ def test_a_cell_that_another_process_locks_first_is_retried(folder, monkeypatch)
 def test_a_full_disk_stops_the_matrix_and_its_processes(folder, monkeypatch):
     from tfdgm import UserError
 
-    path = folder.workdir(Cell("q", "long", ("o",), 3)) / "starts"
+    path = folder.workdir(MatrixCell("q", "long", ("o",), 3)) / "starts"
 
     def full(*arguments):
         for _ in range(1_000):
@@ -189,11 +190,12 @@ def test_the_processes_of_a_killed_matrix_save_and_end(folder, tmp_path):
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from pathlib import Path
         from test_study_runner import run
+        from tfdgm.studies.combinations import MATRIX
         from tfdgm.studies.folder import Folder
-        run(Folder(Path({str(folder.path)!r})), "good", "long")
+        run(Folder(Path({str(folder.path)!r}), MATRIX), "good", "long")
     """)
     process = subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.DEVNULL)
-    workdir = folder.workdir(Cell("q", "long", ("o",), 3))
+    workdir = folder.workdir(MatrixCell("q", "long", ("o",), 3))
     deadline = time.monotonic() + 30
     while not (workdir / "checkpoints" / "step-0.npz").exists():
         assert process.poll() is None and time.monotonic() < deadline

@@ -1,49 +1,87 @@
-"""The cells of a matrix: enumerate the combinations, and derive the flags of `tfdgm train` for each."""
+"""The cells of a study, which are its runs, and the flags of `tfdgm train` for each."""
 
+import abc
 import dataclasses
-import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-from tfdgm.configuration.shorthand import NONE, shorthand_bindings
-from tfdgm.contracts.registry import Plugin, find, select
-from tfdgm.errors import UserError, did_you_mean
-
-#: The plugin kinds that a cell chooses, in the order of its name.
-KINDS = ("posterior", "prior", "objective")
+from typing import Any
 
 
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One run: a posterior or `none`, a prior, a list of objectives, and a seed; plugins are named as in configs."""
+class Cell(abc.ABC):
+    """One run of a study: a text for each column of its tables, and a seed. Cells are hashable.
 
-    posterior: str
-    prior: str
-    objectives: tuple[str, ...]
+    Attributes:
+      seed: of the run.
+    """
+
     seed: int
 
     @property
-    def combination(self) -> tuple[str, str, str]:
-        """Return posterior, prior and objectives as in tables."""
-        return self.posterior, self.prior, "+".join(self.objectives)
+    @abc.abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of what the study varies, beside the seed."""
+
+    @property
+    @abc.abstractmethod
+    def combination(self) -> tuple[str, ...]:
+        """Return the text of each column; runs of one combination differ in the seed only."""
+
+    @property
+    @abc.abstractmethod
+    def title(self) -> tuple[str, str]:
+        """Return the heading of the page under which the combination stands, and its name there."""
+
+    @abc.abstractmethod
+    def record(self) -> dict[str, Any]:
+        """Return what the folder records of the cell."""
+
+    @abc.abstractmethod
+    def sort_key(self) -> tuple:
+        """Return the position in tables."""
+
+    @property
+    def choices(self) -> list[str]:
+        """Return `KIND.NAME` of every plugin that decides which further config files the cell reads."""
+        return []
+
+    def flags(self) -> list[str]:
+        """Return the shorthand flags of `tfdgm train` that make the cell's choices."""
+        return []
+
+    def statements(self) -> list[str]:
+        """Return the gin statements that these flags stand for."""
+        return []
+
+    def bindings(self) -> list[str]:
+        """Return the gin statements of the cell, which override those that all cells share."""
+        return []
+
+    @property
+    def label(self) -> str:
+        """Return the combination as part of the name of a file."""
+        return "-".join(self.combination)
 
     @property
     def name(self) -> str:
         """Return the name of the cell's folder and log."""
-        return re.sub(r"[^\w.+-]", "_", "-".join([*self.combination, str(self.seed)]))
-
-    @property
-    def choices(self) -> list[str]:
-        """Return `KIND.NAME` of every plugin that the cell chooses."""
-        return [f"posterior.{self.posterior}", f"prior.{self.prior}", *(f"objective.{o}" for o in self.objectives)]
+        return re.sub(r"[^\w.,=+-]", "_", f"{self.label}-{self.seed}")
 
     def __str__(self) -> str:
         return f"{' '.join(self.combination)} seed {self.seed}"
 
-    def sort_key(self) -> tuple:
-        """Return the position in tables: cells without a posterior first, single objectives before pairs."""
-        return self.posterior != NONE, self.posterior, len(self.objectives), self.objectives, self.prior, self.seed
+
+@dataclasses.dataclass(frozen=True)
+class StudyKind:
+    """A kind of study.
+
+    Attributes:
+      name: of its command, of the record and of the tables: `NAME.json`, `NAME.csv` and `NAME.md`.
+      read: returns the cell of a record; raises KeyError, TypeError or ValueError if it is damaged.
+    """
+
+    name: str
+    read: Callable[[Mapping[str, Any]], Cell]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,84 +105,17 @@ class CellSettings:
         return [
             f"--workdir={workdir}",
             *(f"--gin_file={file}" for file in self._files(cell)),
-            f"--posterior={cell.posterior}",
-            f"--prior={cell.prior}",
-            *(f"--objective={objective}" for objective in cell.objectives),
+            *cell.flags(),
             *(f"--gin_bindings={binding}" for binding in self._bindings(cell)),
             *self.extra_flags,
         ]
 
     def config(self, cell: Cell) -> tuple[list[str], list[str]]:
         """Return the config files and gin statements that these flags stand for."""
-        choices = shorthand_bindings(cell.prior, cell.posterior, cell.objectives)
-        return self._files(cell), [*choices, *self._bindings(cell)]
+        return self._files(cell), [*cell.statements(), *self._bindings(cell)]
 
     def _files(self, cell: Cell) -> list[str]:
         return [*self.files, *(file for choice in cell.choices for file in self.files_by_choice.get(choice, ()))]
 
     def _bindings(self, cell: Cell) -> list[str]:
-        return [*self.bindings, f"experiment.seed = {cell.seed}"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Traits:
-    """The properties of an objective that decide which objectives are paired."""
-
-    needs_posterior: bool = False
-    adversarial: bool = False
-    trains_decoder: bool = True
-
-
-def installed(kind: str) -> list[str]:
-    """Return every installed plugin of a kind, named as in configs but without the kind."""
-    return [_spelled(plugin) for plugin in find() if plugin.kind == kind]
-
-
-def chosen(kind: str, names: Iterable[str]) -> list[str]:
-    """Return the named plugins of a kind without repetitions, or all if no name is given; `none` is a posterior.
-
-    Args:
-      kind: "posterior", "prior" or "objective".
-      names: `NAME`, or `PACKAGE/NAME`.
-
-    Raises:
-      UserError: a name is not installed, or is ambiguous.
-    """
-    known = [*([NONE] if kind == "posterior" else []), *installed(kind)]
-    return list(dict.fromkeys(_named(kind, name, known) for name in names)) or known
-
-
-def _named(kind: str, name: str, known: Sequence[str]) -> str:
-    if name in known:
-        return name
-    matches = [p for p in find() if p.kind == kind and name in (p.name, f"{p.package}/{p.name}")]
-    if not matches:
-        raise UserError(f"there is no {kind} named {name!r}. {did_you_mean(name, known)}")
-    return _spelled(matches[0] if len(matches) == 1 else select(f"{kind}.{name}"))
-
-
-def _spelled(plugin: Plugin) -> str:
-    shared = sum(other.gin_name == plugin.gin_name for other in find()) > 1
-    return (plugin.qualified_name if shared else plugin.gin_name).removeprefix(f"{plugin.kind}.")
-
-
-def objective_lists(traits: Mapping[str, Traits]) -> list[tuple[str, ...]]:
-    """Return each objective alone, and each bound with each objective that is added to one.
-
-    A bound needs a posterior, trains the decoder and has no adversary. What has an adversary is added to it, and what
-    does not train the decoder.
-    """
-    bounds = [name for name, t in traits.items() if t.needs_posterior and t.trains_decoder and not t.adversarial]
-    added = [name for name, t in traits.items() if t.adversarial or not t.trains_decoder]
-    return [*((name,) for name in traits), *itertools.product(bounds, added)]
-
-
-def combine(
-    posteriors: Sequence[str], priors: Sequence[str], objectives: Sequence[tuple[str, ...]], seeds: Sequence[int]
-) -> list[Cell]:
-    """Return all cells in running order: the first seed of every combination before the second seed of any."""
-    return [
-        Cell(posterior, prior, terms, seed)
-        for seed in seeds
-        for posterior, terms, prior in itertools.product(posteriors, objectives, priors)
-    ]
+        return [*self.bindings, *cell.bindings(), f"experiment.seed = {cell.seed}"]

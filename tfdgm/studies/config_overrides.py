@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tfdgm.configuration.config_files import Packaged, config_root, find_file, in_flags
 from tfdgm.errors import UserError, did_you_mean
-from tfdgm.studies.cells import KINDS, chosen
+from tfdgm.studies.combinations import KINDS, chosen
 
 
 def read_files_by_choice(values: Iterable[str]) -> dict[str, list[str]]:

@@ -7,14 +7,13 @@ from tfdgm.studies.exit_status import REFUSED
 from tfdgm.studies.plan import Plan
 
 Box = tuple[tuple[str, ...], ...]
-_AXES = ("posterior", "prior", "objectives", "seed")
 
 
 def describe_plan(plan: Plan, commands: bool = False) -> Iterator[str]:
     """Yield lines with the cells to train, those that are done, and those that are refused, with reasons.
 
     Args:
-      plan: of the matrix.
+      plan: of the study.
       commands: whether to add the command of each cell to train.
     """
     by_status: dict[str, dict[str, list[Cell]]] = {}
@@ -41,12 +40,13 @@ def describe_plan(plan: Plan, commands: bool = False) -> Iterator[str]:
 
 def cell_lines(cells: Iterable[Cell]) -> list[str]:
     """Return few lines that describe the cells; each line stands for all combinations of the names in it."""
-    boxes: list[Box] = [
-        ((cell.posterior,), (cell.prior,), ("+".join(cell.objectives),), (str(cell.seed),)) for cell in cells
-    ]
-    for axis in (3, 1, 2, 0):
+    cells = list(cells)
+    axes = [*cells[0].columns, "seed"] if cells else []
+    boxes: list[Box] = [tuple((text,) for text in (*cell.combination, str(cell.seed))) for cell in cells]
+    for axis in (len(axes) - 1, *range(1, len(axes) - 1), 0):
         boxes = _join(boxes, axis)
-    return ["; ".join(f"{name} {', '.join(box)}" for name, box in zip(_AXES, sides, strict=True)) for sides in boxes]
+    named = [zip(axes, sides, strict=True) for sides in boxes]
+    return ["; ".join(f"{name} {', '.join(box)}" for name, box in sides if any(box)) for sides in named]
 
 
 def _join(boxes: Sequence[Box], axis: int) -> list[Box]:

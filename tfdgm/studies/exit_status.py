@@ -9,6 +9,9 @@ from typing import Any
 from tfdgm.runs.workdir import Workdir
 
 DONE, REFUSED, FAILED, UNFINISHED = "done", "refused", "failed", "unfinished"
+#: Stopped before its end, since other cells did better.
+PRUNED = "pruned"
+STATUSES = (DONE, REFUSED, FAILED, UNFINISHED, PRUNED)
 #: Shown on the page only: the record would keep this status when the command is killed.
 RUNNING = "running"
 

@@ -1,4 +1,4 @@
-"""The folder of a matrix: a workdir and a log for each cell, the record of all results, and the tables."""
+"""The folder of a study: a workdir and a log for each cell, the record of all results, and the tables."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -9,14 +9,13 @@ from typing import Any
 from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
-from tfdgm.studies.cells import Cell
-from tfdgm.studies.exit_status import DONE, FAILED, REFUSED, UNFINISHED, finished
+from tfdgm.studies.cells import Cell, StudyKind
+from tfdgm.studies.exit_status import DONE, STATUSES, UNFINISHED, finished
 from tfdgm.system import strict_json
 from tfdgm.system.files import remove_leftovers
 from tfdgm.system.locks import locked
 from tfdgm.system.ownership import check_ownership
 
-_RECORD = "matrix.json"
 _FOLDERS = ("cells", "logs")
 
 
@@ -26,9 +25,9 @@ class Result:
 
     Attributes:
       cell: that was, or is to be, trained.
-      status: "done", "refused", "failed", or "unfinished".
+      status: "done", "refused", "failed", "unfinished", or "pruned" for one that was stopped for its scores.
       reason: why it is not done.
-      seconds: total duration of its processes that ended while a matrix was running.
+      seconds: total duration of its processes that ended while a study was running.
       scores: the numbers of its `eval.json`, if it is done.
       command: that trains it.
     """
@@ -42,16 +41,19 @@ class Result:
 
 
 class Folder:
-    """The files of a matrix; later commands may add cells to it.
+    """The files of a study; later commands may add cells to it.
 
     Args:
       path: of the folder.
+      kind: of the study.
       trusted: whether it may belong to another user.
       lock: whether to hold it with a lock file.
     """
 
-    def __init__(self, path: Path, trusted: bool = False, lock: bool = True) -> None:
+    def __init__(self, path: Path, kind: StudyKind, trusted: bool = False, lock: bool = True) -> None:
         self.path = path
+        self.kind = kind
+        self.record = f"{kind.name}.json"
         self.trusted = trusted
         self.lock = lock
 
@@ -73,7 +75,7 @@ class Folder:
         return self.path / "logs" / f"{cell.name}.log"
 
     def check(self) -> None:
-        """Check that the folder is new or holds a matrix.
+        """Check that the folder is new or holds a study of the kind.
 
         Raises:
           UserError: it holds a run, or other files.
@@ -82,10 +84,14 @@ class Folder:
         if not self.path.exists():
             return
         if (self.path / "config.gin").exists():
-            raise UserError(f"--workdir: {self.path} holds a run of tfdgm train; a matrix needs a folder of its own")
-        is_matrix = (self.path / _RECORD).exists() or all(entry.name == ".lock" for entry in self.path.iterdir())
-        if not is_matrix:
-            raise UserError(f"--workdir: {self.path} holds other files; a matrix needs a folder of its own")
+            raise UserError(f"--workdir: {self.path} holds a run of tfdgm train; {self._needs}")
+        is_study = (self.path / self.record).exists() or all(entry.name == ".lock" for entry in self.path.iterdir())
+        if not is_study:
+            raise UserError(f"--workdir: {self.path} holds other files; {self._needs}")
+
+    @property
+    def _needs(self) -> str:
+        return f"a {self.kind.name} needs a folder of its own"
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -97,8 +103,8 @@ class Folder:
         try:
             for child in _FOLDERS:
                 (self.path / child).mkdir(parents=True, exist_ok=True)
-            if not (self.path / _RECORD).exists():
-                self.write(_RECORD, strict_json.dumps({"cells": []}))
+            if not (self.path / self.record).exists():
+                self.write(self.record, strict_json.dumps({"cells": []}))
         except OSError as error:
             raise UserError(f"the folder {self.path} cannot be written: {error.strerror or error}") from None
         with locked(self.path, self.lock):
@@ -107,18 +113,31 @@ class Folder:
 
     def results(self) -> dict[Cell, Result]:
         """Return the recorded results, in the order of the tables; a cell whose run was deleted is unfinished."""
-        entries = Workdir(self.path).read_json(_RECORD).get("cells", [])
-        found = [_result(entry) for entry in (entries if isinstance(entries, list) else [])]
+        entries = Workdir(self.path).read_json(self.record).get("cells", [])
+        found = [self._result(entry) for entry in (entries if isinstance(entries, list) else [])]
         results = {result.cell: result for result in found if result is not None}
         for cell, result in results.items():
             if result.status == DONE and not finished(self.workdir(cell)):
                 results[cell] = Result(cell)
         return results
 
+    def _result(self, entry: Any) -> Result | None:
+        """Return one entry of the record, or None if it is damaged; its cell is then scored again."""
+        try:
+            cell = self.kind.read(entry)
+            numbers = {str(name): strict_json.number(value) for name, value in entry["scores"].items()}
+            scores = {name: value for name, value in numbers.items() if value is not None}
+            result = Result(
+                cell, entry["status"], str(entry["reason"]), float(entry["seconds"]), scores, str(entry["command"])
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+        return result if result.status in STATUSES else None
+
     def write_results(self, results: Iterable[Result]) -> None:
         """Write the record of all cells."""
-        entries = [{**dataclasses.asdict(result.cell), **_without_cell(result)} for result in results]
-        self.write(_RECORD, strict_json.dumps({"cells": entries}, indent=1) + "\n")
+        entries = [{**result.cell.record(), **_without_cell(result)} for result in results]
+        self.write(self.record, strict_json.dumps({"cells": entries}, indent=1) + "\n")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the folder atomically."""
@@ -127,20 +146,3 @@ class Folder:
 
 def _without_cell(result: Result) -> dict[str, Any]:
     return {field.name: getattr(result, field.name) for field in dataclasses.fields(result) if field.name != "cell"}
-
-
-def _result(entry: Any) -> Result | None:
-    """Return one entry of the record, or None if it is damaged; its cell is then scored again."""
-    try:
-        names = [entry["posterior"], entry["prior"], *entry["objectives"]]
-        if not all(isinstance(name, str) for name in names):
-            return None
-        cell = Cell(names[0], names[1], tuple(names[2:]), int(entry["seed"]))
-        numbers = {str(name): strict_json.number(value) for name, value in entry["scores"].items()}
-        scores = {name: value for name, value in numbers.items() if value is not None}
-        result = Result(
-            cell, entry["status"], str(entry["reason"]), float(entry["seconds"]), scores, str(entry["command"])
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-    return result if result.status in (DONE, REFUSED, FAILED, UNFINISHED) else None

@@ -1,4 +1,4 @@
-"""Plan a matrix: find the cells to train, which are neither refused nor done."""
+"""Plan a study: find the cells to train, which are neither refused nor done."""
 
 import dataclasses
 import shlex
@@ -7,18 +7,16 @@ from typing import Any
 
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
-from tfdgm.studies.cells import Cell, CellSettings, Traits, installed
-from tfdgm.studies.exit_status import DONE, REFUSED, UNFINISHED
+from tfdgm.studies.cells import Cell, CellSettings
+from tfdgm.studies.combinations import Traits, installed
+from tfdgm.studies.exit_status import DONE, PRUNED, REFUSED, UNFINISHED
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.validator import Ask, config_request, objective_request
-
-#: Replaces the choices of a cell while the shared settings are read.
-_NO_CHOICE = "experiment.posterior = None\nexperiment.prior = None\nexperiment.objectives = []"
 
 
 @dataclasses.dataclass
 class Plan:
-    """The cells of a matrix before training.
+    """The cells of a study before training.
 
     Attributes:
       results: of all requested cells, and of those that earlier commands recorded in the folder.
@@ -42,8 +40,13 @@ def traits_of_objectives(ask: Ask) -> dict[str, Traits]:
     }
 
 
-def check_settings(settings: CellSettings, ask: Ask) -> None:
+def check_settings(settings: CellSettings, ask: Ask, choices: Sequence[str] = ()) -> None:
     """Validate the shared settings, so that an error in them is reported once and not for every cell.
+
+    Args:
+      settings: of the cells.
+      ask: sends a request to a validator.
+      choices: gin statements that stand for the choices of a cell.
 
     Raises:
       UserError: a file or name is unknown, or the syntax is wrong.
@@ -51,7 +54,7 @@ def check_settings(settings: CellSettings, ask: Ask) -> None:
     from tfdgm.configuration.gin_parser import read_statements  # not at the top: `--help` loads no gin
 
     together = [[*settings.files, *more] for more in ([], *settings.files_by_choice.values())]
-    bindings = [_NO_CHOICE, *settings.bindings]
+    bindings = [*choices, *settings.bindings]
     for files in together:
         read_statements(files, bindings)  # finds most errors without waiting for TensorFlow
     for files in together:
@@ -72,7 +75,7 @@ def make_plan(
     Args:
       cells: the requested cells.
       settings: of the cells.
-      folder: of the matrix.
+      folder: of the study.
       ask: sends a request to a validator.
       on_checked: is called with the number of cells that have been checked.
 
@@ -80,7 +83,7 @@ def make_plan(
       UserError: the folder holds runs of another configuration.
     """
     plan = Plan(folder.results(), [], {})
-    answers: dict[tuple[str, str, str], dict[str, Any]] = {}
+    answers: dict[tuple[str, ...], dict[str, Any]] = {}
     differing: list[tuple[Cell, list[str]]] = []
     for number, cell in enumerate(cells):
         workdir = Workdir(folder.workdir(cell))
@@ -89,11 +92,11 @@ def make_plan(
         files, bindings = settings.config(cell)
         answer = answers.get(cell.combination, {})
         if not {"refused", "raised"} & set(answer):
-            build = result.status != DONE and not answer
+            build = result.status not in (DONE, PRUNED) and not answer
             answer = ask(config_request(files, bindings, build))
             if build:
                 answers[cell.combination] = answer
-        if result.status != DONE:
+        if result.status not in (DONE, PRUNED):
             result.command = shlex.join(["tfdgm", "train", *train_flags])
             refused = "refused" in answer
             result.status, result.reason = (REFUSED, answer["refused"]) if refused else (UNFINISHED, "")

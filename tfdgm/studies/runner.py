@@ -5,11 +5,11 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tfdgm.errors import UserError
 from tfdgm.studies.cells import Cell, CellSettings
-from tfdgm.studies.exit_status import DONE, exit_status, numeric_scores
+from tfdgm.studies.exit_status import DONE, PRUNED, exit_status, numeric_scores
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.study_progress import StudyProgress
 from tfdgm.studies.write_reports import write_reports
@@ -20,6 +20,39 @@ from tfdgm.system.processes import environment, python_command
 TRAIN = (*python_command("tfdgm"), "train")
 
 
+class Supply(Protocol):
+    """Provides the cells of a study while it runs."""
+
+    total: int
+
+    def more(self) -> Sequence[Cell]:
+        """Return further cells to train, which are recorded already; none if there are none at the moment."""
+
+    def ended(self, result: Result) -> None:
+        """Take the result of a cell."""
+
+    def reason_to_stop(self, cell: Cell) -> str | None:
+        """Return why a running cell need not go on, or None."""
+
+
+class Fixed:
+    """A `Supply` of cells that are all known before the first is trained."""
+
+    def __init__(self, cells: Iterable[Cell]) -> None:
+        self.cells = list(cells)
+        self.total = len(self.cells)
+
+    def more(self) -> Sequence[Cell]:
+        cells, self.cells = self.cells, []
+        return cells
+
+    def ended(self, result: Result) -> None:
+        """Do nothing."""
+
+    def reason_to_stop(self, cell: Cell) -> str | None:
+        return None
+
+
 @dataclasses.dataclass
 class _Job:
     """A process that trains a cell; its output begins at `offset` of its log."""
@@ -27,6 +60,7 @@ class _Job:
     log: Path
     offset: int
     began: float
+    pruned: str | None = None
 
     def seconds(self) -> float:
         return time.monotonic() - self.began
@@ -61,13 +95,14 @@ class Runner:
         self.running: dict[Cell, _Job] = {}
         self.announced: set[Cell] = set()
 
-    def run(self, cells: Iterable[Cell]) -> int | None:
+    def run(self, supply: Supply) -> int | None:
         """Train the cells; return the signal that stopped it, or None if every cell was trained.
 
         The first signal is passed on, so that every process saves and ends; a second one kills them.
         """
-        self.waiting = list(cells)
-        self.progress = StudyProgress(len(self.waiting), self.jobs)
+        self.supply = supply
+        self.waiting = list(supply.more())
+        self.progress = StudyProgress(supply.total, self.jobs)
         self.environment = environment(self.jobs)
         try:
             with self.children as children:
@@ -75,10 +110,13 @@ class Runner:
                     if not children.received:
                         self._start()
                     self._show()
+                    self._prune()
                     for cell, code in children.wait().items():
                         self._end(cell, code)
+                    if len(self.running) + len(self.waiting) < self.jobs and not children.received:
+                        self.waiting += self.supply.more()
         except OSError as error:
-            raise UserError(f"the matrix in {self.folder.path} could not continue: {error}") from None
+            raise UserError(f"the study in {self.folder.path} could not continue: {error}") from None
         finally:
             self.progress.close()
         return children.received[0] if children.received else None
@@ -93,7 +131,7 @@ class Runner:
             write_reports(self.folder, self.results.values(), self.running)
 
     def _free(self, cell: Cell) -> bool:
-        """Return whether no process trains in the cell's workdir; one whose matrix was killed may still be saving."""
+        """Return whether no process trains in the cell's workdir; one whose study was killed may still be saving."""
         workdir = self.folder.workdir(cell)
         if not is_locked(workdir):
             return True
@@ -124,12 +162,20 @@ class Runner:
             output = file.read().decode(errors="replace")
         workdir, result = self.folder.workdir(cell), self.results[cell]
         ended = exit_status(code, output, workdir, stopped=bool(self.children.received))
-        result.status, result.reason = ended.status, ended.reason
+        result.status, result.reason = (PRUNED, job.pruned) if job.pruned and code else (ended.status, ended.reason)
         result.seconds += job.seconds()
         result.scores = numeric_scores(workdir) if result.status == DONE else {}
         write_reports(self.folder, self.results.values(), self.running)
         quantities = self.folder.quantities([result])
+        self.supply.ended(result)
         self.progress.end(result, job.seconds(), self.results.values(), self._elapsed(), quantities)
+
+    def _prune(self) -> None:
+        for cell, job in self.running.items():
+            reason = None if job.pruned else self.supply.reason_to_stop(cell)
+            if reason:
+                job.pruned = reason
+                self.children.stop_one(cell)
 
     def _show(self) -> None:
         workdirs = {cell: self.folder.workdir(cell) for cell in self.running}

@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 from tfdgm.reporting.html import render
-from tfdgm.studies.exit_status import DONE, FAILED, REFUSED, RUNNING, UNFINISHED
+from tfdgm.studies.exit_status import DONE, FAILED, PRUNED, REFUSED, RUNNING, UNFINISHED
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.shared_settings import data_and_sizes, shared_settings
 from tfdgm.studies.table import (
     Groups,
     Quantities,
     by_combination,
+    columns,
     counts,
     main_scores,
     number,
@@ -25,7 +26,7 @@ from tfdgm.studies.table import (
 )
 
 #: The status of a card, if several runs of its combination differ: the first of these that occurs.
-_MOST_URGENT = (FAILED, RUNNING, UNFINISHED, DONE, REFUSED)
+_MOST_URGENT = (FAILED, RUNNING, UNFINISHED, DONE, PRUNED, REFUSED)
 
 
 def page(folder: Folder, results: Sequence[Result], quantities: Quantities) -> str:
@@ -33,9 +34,11 @@ def page(folder: Folder, results: Sequence[Result], quantities: Quantities) -> s
     groups = by_combination(results)
     tried = {key: group for key, group in groups.items() if any(result.status != REFUSED for result in group)}
     found = counts(results)
-    order = (DONE, RUNNING, FAILED, UNFINISHED, REFUSED)
+    order = (DONE, RUNNING, FAILED, UNFINISHED, PRUNED, REFUSED)
     return render(
         "study.html",
+        columns=columns(results),
+        table=f"{folder.kind.name}.csv",
         title=folder.path.resolve().name,
         subtitles=_subtitles(folder, results),
         counts=", ".join(f"{found[status]} {status}" for status in order if status in found),
@@ -69,19 +72,20 @@ def _spread(done: Sequence[Result], score: str) -> str:
 
 
 def _sections(folder: Folder, groups: Groups, quantities: Quantities) -> dict[str, list[dict[str, Any]]]:
-    """Return a section for each posterior and list of objectives, with a card for each prior."""
+    """Return sections by heading, with a card for each combination."""
     sections: dict[str, list[dict[str, Any]]] = {}
-    for (posterior, prior, objectives), group in groups.items():
-        sections.setdefault(f"posterior {posterior}, {objectives}", []).append(_card(folder, prior, group, quantities))
+    for group in groups.values():
+        heading, name = group[0].cell.title
+        sections.setdefault(heading, []).append(_card(folder, name, group, quantities))
     return sections
 
 
-def _card(folder: Folder, prior: str, group: Sequence[Result], quantities: Quantities) -> dict[str, Any]:
+def _card(folder: Folder, name: str, group: Sequence[Result], quantities: Quantities) -> dict[str, Any]:
     statuses = {result.status for result in group}
     done = [result for result in group if result.status == DONE]
     main = main_scores(done, quantities)
     return {
-        "prior": prior,
+        "name": name,
         "status": next(status for status in _MOST_URGENT if status in statuses),
         "pictures": [picture for result in done for picture in _picture(folder, result)],
         "missing": without_scores(group),
@@ -118,7 +122,7 @@ def _relative(folder: Folder, path: Path) -> str:
     return quote(path.relative_to(folder.path).as_posix())
 
 
-def _refusals(groups: Groups) -> list[tuple[tuple[str, str, str], str]]:
+def _refusals(groups: Groups) -> list[tuple[tuple[str, ...], str]]:
     return [
         (combination, reason)
         for combination, group in groups.items()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfdgm.runs.metrics_file import last_step
 from tfdgm.studies.cells import Cell
-from tfdgm.studies.exit_status import DONE, FAILED, REFUSED
+from tfdgm.studies.exit_status import DONE, FAILED, PRUNED, REFUSED
 from tfdgm.studies.folder import Result
 from tfdgm.studies.table import Quantities, number, scores_in_order
 from tfdgm.system.console import say, shows_progress
@@ -118,7 +118,7 @@ class StudyProgress:
     def counts(self, results: Iterable[Result], running: Mapping[Cell, float]) -> str:
         """Return the number of cells by status, and an estimate of the time left."""
         by_status = Counter(result.status for result in results)
-        parts = [f"{by_status[status]} {status}" for status in (DONE, REFUSED, FAILED) if by_status[status]]
+        parts = [f"{by_status[status]} {status}" for status in (DONE, PRUNED, REFUSED, FAILED) if by_status[status]]
         parts += [f"{len(running)} running", f"{self.total - self.ended - len(running)} waiting"]
         left = self.seconds_left(running.values())
         return ", ".join(parts) + (f", about {duration(left)} left" if left and left >= 1 else "")

@@ -1,4 +1,4 @@
-"""The tables of a matrix: a row for each cell as CSV, means over seeds as Markdown."""
+"""The tables of a study: a row for each cell as CSV, means over seeds as Markdown."""
 
 import csv
 import io
@@ -9,11 +9,11 @@ from tfdgm.contracts.quantity import Quantity
 from tfdgm.studies.exit_status import DONE
 from tfdgm.studies.folder import Result
 
-_FIXED_FIELDS = ("posterior", "prior", "objectives", "seed", "status", "reason", "seconds")
+_FACTS = ("seed", "status", "reason", "seconds")
 
 #: Meanings of scores by key, in the order of the tables.
 Quantities = Mapping[str, Quantity]
-Groups = dict[tuple[str, str, str], list[Result]]
+Groups = dict[tuple[str, ...], list[Result]]
 
 
 def csv_text(results: Sequence[Result], quantities: Quantities) -> str:
@@ -23,7 +23,7 @@ def csv_text(results: Sequence[Result], quantities: Quantities) -> str:
     )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_FIXED_FIELDS, *scores])
+    writer.writerow([*columns(results), *_FACTS, *scores])
     for result in results:
         facts = [*result.cell.combination, result.cell.seed, result.status, result.reason, f"{result.seconds:.1f}"]
         writer.writerow([*facts, *(result.scores.get(name, "") for name in scores)])
@@ -33,19 +33,25 @@ def csv_text(results: Sequence[Result], quantities: Quantities) -> str:
 def markdown(results: Sequence[Result], quantities: Quantities) -> str:
     """Return a table of mean ± standard deviation over seeds, then the combinations without scores and the reasons."""
     scores = main_scores(results, quantities)
-    rows = [["posterior", "prior", "objectives", "seeds", *scores], ["---"] * 3 + ["---:"] * (1 + len(scores))]
+    varied = columns(results)
+    rows = [[*varied, "seeds", *scores], ["---"] * len(varied) + ["---:"] * (1 + len(scores))]
     missing = []
     for combination, group in by_combination(results).items():
         done = [result for result in group if result.status == DONE]
-        names = [f"`{name}`" for name in combination]
+        names = [f"`{name}`" if name else "" for name in combination]
         if done:
             cells = [spread([result.scores[name] for result in done if name in result.scores]) for name in scores]
             rows.append([*names, str(len(done)), *cells])
         for status, reason, seeds in without_scores(group):
             cause = reason.replace("\n", " ").replace("|", "\\|")
-            missing.append(f"- {', '.join(names)}, seed {seeds}: {status}{': ' if cause else ''}{cause}")
+            missing.append(f"- {', '.join(filter(None, names))}, seed {seeds}: {status}{': ' if cause else ''}{cause}")
     table = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*table, "", *missing]).rstrip("\n") + "\n"
+
+
+def columns(results: Sequence[Result]) -> tuple[str, ...]:
+    """Return the names of what the study varies."""
+    return results[0].cell.columns if results else ()
 
 
 def by_combination(results: Iterable[Result]) -> Groups:

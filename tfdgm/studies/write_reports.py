@@ -1,4 +1,4 @@
-"""Write the reports of a matrix after every cell: `matrix.csv`, `matrix.md` and `index.html`."""
+"""Write the reports of a study after every cell: its tables as CSV and Markdown, and `index.html`."""
 
 import dataclasses
 from collections.abc import Collection, Iterable
@@ -15,7 +15,7 @@ def write_reports(folder: Folder, results: Iterable[Result], running: Collection
     """Write the record, then the reports, so that no report shows a result that is not recorded.
 
     Args:
-      folder: of the matrix.
+      folder: of the study.
       results: of all cells.
       running: the cells that are being trained.
 
@@ -26,8 +26,8 @@ def write_reports(folder: Folder, results: Iterable[Result], running: Collection
     try:
         folder.write_results(results)
         quantities = folder.quantities(results)
-        folder.write("matrix.csv", csv_text(results, quantities))
-        folder.write("matrix.md", markdown(results, quantities))
+        folder.write(f"{folder.kind.name}.csv", csv_text(results, quantities))
+        folder.write(f"{folder.kind.name}.md", markdown(results, quantities))
         shown = [dataclasses.replace(r, status=RUNNING, reason="") if r.cell in running else r for r in results]
         folder.write("index.html", page(folder, shown, quantities))
     except OSError as error:

@@ -66,6 +66,12 @@ class Children(Generic[Key]):
         if not self._passed_on:
             self._signal(signal.SIGTERM)
 
+    def stop_one(self, key: Key) -> None:
+        """Ask one child to end."""
+        process = self.running.get(key)
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+
     def wait(self) -> dict[Key, int]:
         """Wait a moment, pass on new signals, and return the exit codes of the children that have ended since."""
         time.sleep(_POLL_SECONDS)
