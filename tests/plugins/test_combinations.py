@@ -50,7 +50,11 @@ def test_a_prior_over_codes_is_refused_for_vectors(prior, posterior):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("prior, posterior", halves()[0], ids=lambda plugin: plugin.name)
-def test_a_pair_trains_resumes_samples_and_exports(tmp_path, prior, posterior):
+def test_a_pair_trains_resumes_samples_and_exports(tmp_path, prior, posterior, own_process):
+    own_process(check_pair, tmp_path, prior, posterior)
+
+
+def check_pair(tmp_path, prior, posterior):
     built = described(prior, posterior).build()
     before = built.state.read()
     assert Trainer(built, tmp_path / "whole", silent).train().step == STEPS  # no loss stays None, no metric is NaN

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tfdgm_data.digits import Digits
+from tfdgm_data.framing import Framing
 from tfdgm_data.image_folder import ImageFolder
 from tfdgm_data.npz import Npz
 from tfdgm_data.ring import Ring
@@ -38,8 +39,11 @@ def images(tmp_path):
 
 
 def test_a_folder_of_images_is_recognised_without_decoding_and_a_new_class_is_noticed(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfdgm_data.image_folder.read_square", pytest.fail)
-    before = fingerprint(ImageFolder(path=str(images)))
+    data = ImageFolder(path=str(images))
+    splits = data.splits()  # it reads each file once, to find those that are unreadable
+    with monkeypatch.context() as patched:
+        patched.setattr(Framing, "read", pytest.fail)
+        before = data.fingerprint(splits)
     assert before["train"]["examples"] == 12
     copied = shutil.copytree(images, tmp_path / "copy")
     assert fingerprint(ImageFolder(path=str(copied))) == before

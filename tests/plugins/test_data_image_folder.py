@@ -237,7 +237,7 @@ def test_x_is_divided_by_255_and_described(tmp_path):
 def test_folders_without_images_are_refused(tmp_path):
     assert "folder not found" in refused(tmp_path / "nowhere")
     (tmp_path / "file.png").write_bytes(b"")
-    assert "folder not found" in refused(tmp_path / "file.png")
+    assert "file.png is a file, not a folder of images" in refused(tmp_path / "file.png")
     (tmp_path / "empty").mkdir()
     assert "has no images (.png, .jpg" in refused(tmp_path / "empty")
     assert "training split" not in refused(tmp_path / "empty")
