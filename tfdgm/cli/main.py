@@ -29,6 +29,7 @@ COMMANDS = {
     "export": "write a trained model as a self-contained SavedModel",
     "plugins": "list, show, check or create plugins",
     "matrix": "train and score every valid combination of the installed plugins",
+    "sweep": "train and score combinations of values of any settings, or search them",
     "verify": "compare results of tfdgm with exactly known numbers",
     "lab": "run a classic demonstration, with a table and a picture",
     "cache": "show or clear the compiled programs that all commands share",

@@ -85,10 +85,15 @@ class Validator:
         return self
 
     def __exit__(self, *exception: Any) -> None:
+        self.close()
+        self.errors.close()
+
+    def close(self) -> None:
+        """End the process; another request starts it again."""
         if self.process is not None:
             self.process.kill()
             self.process.communicate()
-        self.errors.close()
+            self.process = None
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a request, or `raised` if the process died of it.
