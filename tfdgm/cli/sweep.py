@@ -24,7 +24,7 @@ from tfdgm.studies.runner import Fixed, Supply
 from tfdgm.studies.search import PRUNERS, SAMPLERS, STORAGE, Method, Search, import_optuna
 from tfdgm.studies.study_progress import counted
 from tfdgm.studies.summary import best_lines
-from tfdgm.studies.trials import SWEEP, SweepCell, check_names, combination_of, given, grid
+from tfdgm.studies.sweep_cells import SWEEP, SweepCell, check_names, combination_of, given, grid
 from tfdgm.studies.validator import Validator, config_request
 from tfdgm.studies.varied import Varied, read_varied
 from tfdgm.system.console import say

@@ -168,6 +168,7 @@ class Runner:
         write_reports(self.folder, self.results.values(), self.running)
         quantities = self.folder.quantities([result])
         self.supply.ended(result)
+        self.progress.total = self.supply.total
         self.progress.end(result, job.seconds(), self.results.values(), self._elapsed(), quantities)
 
     def _prune(self) -> None:

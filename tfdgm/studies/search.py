@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from tfdgm.errors import UserError
 from tfdgm.studies.cells import Cell, CellSettings
 from tfdgm.studies.exit_status import DONE, FAILED, PRUNED, REFUSED, UNFINISHED
 from tfdgm.studies.folder import Folder, Result
 from tfdgm.studies.goals import Goal
-from tfdgm.studies.trials import SweepCell, combination_of
+from tfdgm.studies.sweep_cells import SweepCell, combination_of
 from tfdgm.studies.varied import Varied
 
 Sampler = Literal["tpe", "random"]
@@ -133,6 +135,7 @@ class Search:
             return
         if self.prunes and result.status == DONE and result.cell.seed == self.seeds[0]:
             self._require_reports(self.folder.workdir(result.cell))
+            list(self._report(result.cell))  # what it reported last; later runs are compared with it
             cells = self._cells(result.cell.texts)[1:]
             self.queue += [cell for cell in cells if self.results[cell].status != DONE]
         with _storage_errors(self.folder.path / STORAGE):
@@ -144,14 +147,18 @@ class Search:
         trial = self.open.get(cell.texts)
         if not self.prunes or cell.seed != self.seeds[0] or trial is None:
             return None
-        last = self.steps.get(cell, -1)
-        for step, value in self.goal.reported(self.folder.workdir(cell)):
-            if step > last:
-                self.steps[cell] = step
-                trial.report(value, step)
-                if trial.should_prune():
-                    return f"{self.goal.name} {value:.4g} at step {step} is worse than that of other runs"
+        for step, value in self._report(cell):
+            if trial.should_prune():
+                return f"{self.goal.name} {value:.4g} at step {step} is worse than that of other runs"
         return None
+
+    def _report(self, cell: SweepCell) -> Iterator[tuple[int, float]]:
+        """Report each (step, goal) since the last look, and yield it."""
+        for step, value in self.goal.reported(self.folder.workdir(cell)):
+            if step > self.steps.get(cell, -1):
+                self.steps[cell] = step
+                self.open[cell.texts].report(value, step)
+                yield step, value
 
     def values(self) -> dict[tuple[str, ...], float]:
         """Return the mean of the goal by the texts of each combination that is done."""
@@ -208,8 +215,10 @@ class Search:
         known = self.values()
         if texts in known:  # a combination that was drawn again is not trained again
             self.study.tell(trial, known[texts])
+            self.total -= len(self.seeds)
             return []
         if texts in self.open:
+            self.total -= len(self.seeds)
             self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
             return []
         self.open[texts] = trial
@@ -217,14 +226,16 @@ class Search:
 
     def _sampler(self, number: int) -> Any:
         """Return a sampler whose draws depend on the trial's number, so that a resumed search draws anew."""
+        seed = int(np.random.SeedSequence(number).generate_state(1)[0])
         if self.method.sampler == "random":
-            return self.optuna.samplers.RandomSampler(seed=number)
-        return self.optuna.samplers.TPESampler(seed=number, constant_liar=True, multivariate=False)
+            return self.optuna.samplers.RandomSampler(seed=seed)
+        return self.optuna.samplers.TPESampler(seed=seed, constant_liar=True)  # others run meanwhile
 
     def _waiting(self, texts: tuple[str, ...]) -> list[Cell]:
         """Return the cells of a combination that are to be trained now; if there are none, tell Optuna its value."""
         cells = self._cells(texts)
         self.results |= self.plan(cells)
+        self.total -= sum(self.results[cell].status in (DONE, REFUSED) for cell in cells)
         self._tell(texts)
         if texts not in self.open:
             return []
@@ -244,9 +255,18 @@ class Search:
             self.study.tell(self.open.pop(texts), state=state.FAIL)
         elif PRUNED in statuses:
             self.study.tell(self.open.pop(texts), state=state.PRUNED)
+            self._drop(cells)
         elif statuses == {DONE}:
             values = [self.goal.of_run(self.folder.workdir(cell)) for cell in cells]
             self.study.tell(self.open.pop(texts), statistics.fmean(values))
+
+    def _drop(self, cells: Sequence[SweepCell]) -> None:
+        """Record that the other seeds of a stopped run are not trained."""
+        for cell in cells:
+            if self.results[cell].status == UNFINISHED:
+                self.results[cell].status = PRUNED
+                self.results[cell].reason = f"the run of seed {self.seeds[0]} was stopped"
+                self.total -= 1
 
     def _require_reports(self, workdir: Path) -> None:
         """Raise `UserError` if training does not report the goal, so that the pruner has nothing to compare."""
@@ -264,7 +284,8 @@ def _suggest(trial: Any, each: Varied) -> str:
         return trial.suggest_categorical(each.name, list(each.values))
     if interval.step is not None:
         return str(trial.suggest_int(each.name, int(interval.low), int(interval.high), step=interval.step))
-    return repr(trial.suggest_float(each.name, interval.low, interval.high, log=interval.log))
+    value = trial.suggest_float(each.name, interval.low, interval.high, log=interval.log)
+    return repr(float(f"{value:.6g}"))  # it reads better, in names of folders too
 
 
 @contextlib.contextmanager

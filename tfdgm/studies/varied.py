@@ -33,6 +33,11 @@ class Interval:
     log: bool = False
     step: int | None = None
 
+    def __str__(self) -> str:
+        if self.step is not None:
+            return f"integers({self.low}, {self.high}, {self.step})"
+        return f"{'log' if self.log else 'linear'}({self.low}, {self.high})"
+
 
 @dataclasses.dataclass(frozen=True)
 class Varied:
