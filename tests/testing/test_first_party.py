@@ -43,7 +43,13 @@ def labelled(*shape):
 
 
 #: What the plugins without a default need, made in a folder.
-REQUIRED = {"data.npz": npz, "data.image_folder": images, "data.table": table}
+REQUIRED = {
+    "data.npz": npz,
+    "data.image_folder": images,
+    "data.table": table,
+    "callback.mlflow": lambda folder: {"uri": f"sqlite:///{folder / 'store.db'}"},
+    "callback.wandb": lambda folder: {"project": "kit", "mode": "offline"},
+}
 #: What stands in for a download.
 DOWNLOADED = {
     "data.mnist": labelled(28, 28),
@@ -70,7 +76,7 @@ def test_an_installed_plugin_passes_every_check_that_applies(plugin, tmp_path, m
 def test_only_a_plugin_without_a_default_is_given_settings():
     for name in REQUIRED:
         plugin = registry.select(name)
-        with pytest.raises(Exception, match="path"):
+        with pytest.raises(Exception, match=r"path|uri|project"):
             registry.load(plugin)()
 
 

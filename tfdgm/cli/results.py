@@ -209,6 +209,8 @@ def _finish(workdir: Workdir, built: "Built") -> None:
     if pictures:
         say(f"pictures {', '.join(str(path) for path in pictures)}")
     say(f"report {report}")
+    for callback in built.experiment.callbacks:
+        callback.on_scored(int(built.state.step.numpy()), scores)
 
 
 def draw_pictures(workdir: Workdir, built: "Built", split: str) -> dict[Path, str]:

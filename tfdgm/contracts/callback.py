@@ -52,6 +52,7 @@ class Callback(Component):
         on_validation(200, {"validation_elbo": -27.5, ...})
         on_checkpoint(200)
         on_end(200)
+        on_scored(200, {"elbo": -27.4, ...})           # `tfdgm train` has scored the run and written its page
 
     Attributes:
       everywhere: whether every worker calls it; if False, only the chief does. A callback that computes with the model
@@ -87,6 +88,12 @@ class Callback(Component):
 
     def on_end(self, step: int) -> None:
         """Called when the training ended at `step`: at its last step, early, or by an exception."""
+
+    def on_scored(self, step: int, scores: Mapping[str, Any]) -> None:
+        """Called when `tfdgm train` has scored the run and written pictures and page, with the entries of `eval.json`.
+
+        It is not called if the run was stopped by a signal, nor again if it has been scored already.
+        """
 
     def state(self) -> dict[str, Any]:
         """Return the state to keep in the checkpoint, by name: anything that JSON can hold."""

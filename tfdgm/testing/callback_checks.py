@@ -61,6 +61,7 @@ def rehearse(tried: Trial, workdir: Path) -> RehearsedTraining:
         callback.on_validation(step, {name: value + step for name, value in validation.items()} | training.reported)
         callback.on_checkpoint(step)
     callback.on_end(_STEPS)
+    callback.on_scored(_STEPS, {"step": _STEPS, "data_split": "test", "elbo": -27.4})
     return training
 
 
