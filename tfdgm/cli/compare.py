@@ -2,7 +2,7 @@
 that differ. Each argument is a workdir, a folder of workdirs, or the folder of a matrix. Runs that differ in the seed
 only are one group, and groups are named by the settings in which they differ.
 
---output writes the table too: .html (one page, with samples), .md, .tex (package booktabs), or .csv (a row for each run).
+--output writes the table too: .html (a page with samples), .md, .tex (package booktabs), or .csv (a row for each run).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +20,8 @@ from tfdgm.system.console import complain, say, warn
 from tfdgm.system.files import write_text
 
 POSITIONAL = True
+#: Whether its arguments are folders, for the completion of shells.
+FOLDERS = True
 EXAMPLES = (
     "tfdgm compare runs/first runs/second",
     "tfdgm compare runs/* --scores=elbo,nll_iwae --output=table.tex",
