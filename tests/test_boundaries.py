@@ -27,7 +27,8 @@ def imported(path):
 #: The folders of the core, lowest first: each imports only from itself and from those before it.
 LAYERS = [
     "version", "errors", "numerics", "system", "contracts", "model", "parallel", "runs", "configuration", "trained",
-    "evaluation", "training", "reporting", "api", "studies", "labs", "verification", "testing", "cli", "__main__",
+    "evaluation", "training", "reporting", "api", "studies", "comparisons", "labs", "verification", "testing",
+    "cli", "__main__",
 ]  # fmt: skip
 
 

@@ -68,6 +68,7 @@ def test_paths_are_completed_where_a_flag_takes_one(tmp_path, monkeypatch):
     assert candidates(["eval", "--workdir", f"{tmp_path}/.h"]) == [f"{tmp_path}/.hidden/"]
     assert candidates(["eval", "--workdir=nowhere/"]) == []
     assert candidates(["sample", "--num="]) == []
+    assert candidates(["compare", "ru"]) == ["run a/"]
 
 
 def test_another_shell_is_refused(capsys):

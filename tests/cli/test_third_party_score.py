@@ -68,8 +68,12 @@ def test_every_validation_logs_it(cell):
 
 
 def test_tensorboard_has_it_too(cell):
-    events = [event for path in (cell / "events").iterdir() for event in tf.compat.v1.train.summary_iterator(str(path))]
-    assert [e.step for e in events for value in e.summary.value if value.tag == "validation_closeness"] == [20, 40]
+    events = [
+        event
+        for path in (cell / "events/validation").iterdir()
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+    ]
+    assert [e.step for e in events for value in e.summary.value if value.tag == "closeness"] == [20, 40]
 
 
 def test_the_log_has_each_note_of_the_validations_once(matrix):

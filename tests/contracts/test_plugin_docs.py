@@ -16,6 +16,7 @@ import tensorflow as tf
 from small import command, gan_experiment, points_experiment, silent
 from tensorflow_probability import distributions as tfd
 from tfdgm_callbacks.early_stopping import EarlyStopping
+from tfdgm_callbacks.tensorboard import TensorBoardDetails
 
 import tfdgm
 from tfdgm.evaluation.score_set import ScoreSet
@@ -102,9 +103,10 @@ def test_the_example_of_modes_assigns_points_to_the_nearest_gaussian():
     assert modes.expected_high_quality == pytest.approx(math.erf(3 / math.sqrt(2)), abs=1e-4)
 
 
-def test_the_example_of_early_stopping_shows_every_parameter_with_its_default():
-    (block,) = (block for block in BLOCKS if block.startswith("experiment.callbacks"))
+@pytest.mark.parametrize("name, kind", {"early_stopping": EarlyStopping, "tensorboard": TensorBoardDetails}.items())
+def test_the_example_of_a_callback_shows_every_parameter_with_its_default(name, kind):
+    (block,) = (block for block in BLOCKS if block.startswith(f"experiment.callbacks = [@callback.{name}()]"))
     assert command("train", "--dry_run", f"--gin_bindings={block}") == 0
-    shown = re.findall(r"^callback\.early_stopping\.(\w+) = ([^#]*?) *(?:#|$)", block, re.MULTILINE)
-    defaults = inspect.signature(EarlyStopping).parameters.values()
+    shown = re.findall(rf"^callback\.{name}\.(\w+) = ([^#]*?) *(?:#|$)", block, re.MULTILINE)
+    defaults = inspect.signature(kind).parameters.values()
     assert {name: ast.literal_eval(value) for name, value in shown} == {each.name: each.default for each in defaults}

@@ -37,6 +37,8 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _values(values, before[-1], current)
     if current.startswith("-"):
         return _starting(current, [f"--{flag.name}{'' if flag.boolean else '='}" for flag in distinct(values)])
+    if getattr(module, "FOLDERS", False):
+        return [path for path in _paths(current) if path.endswith("/")]
     return _starting(current, _positional(module, before[1:]))
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "train": "train a model; with no flag, a VAE on the embedded handwritten digits",
     "eval": "score a trained model and write eval.json",
     "sample": "draw from a trained model into a .png or .npz file",
+    "compare": "show runs side by side: scores over seeds, and the settings that differ",
     "export": "write a trained model as a self-contained SavedModel",
     "plugins": "list, show, check or create plugins",
     "matrix": "train and score every valid combination of the installed plugins",
@@ -36,7 +37,7 @@ COMMANDS = {
     "completion": "print a script that completes commands in bash, zsh or fish",
 }
 #: Commands whose only result is their output; the others continue if it cannot be printed.
-_PRINTING = ("plugins", "verify", "cache", "completion")
+_PRINTING = ("compare", "plugins", "verify", "cache", "completion")
 
 _USAGE = """tfdgm {version}: deep generative models on TensorFlow
 

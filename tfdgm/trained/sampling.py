@@ -148,25 +148,42 @@ def examples(built: Built, split: str, num: int) -> np.ndarray:
     return observed(tf.constant(rows), root_seed(0, "examples")).numpy()
 
 
-def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `num` examples spread evenly over a split, and E[x'|z] at one z ~ q(z|x) each.
+class Reconstructor:
+    """Reconstructs examples spread evenly over a split, by a program that is compiled once, whatever the weights.
+
+    Args:
+      built: the experiment; moving averages of its weights are used if there are any.
+      split: of the data.
+      num: number of examples, at most those of the split.
 
     Raises:
       UserError: the model has no posterior, or the data has no such split.
     """
-    if built.model.posterior is None:
-        raise UserError("the model has no posterior, so it cannot reconstruct")
-    if split not in built.experiment.splits:
-        raise UserError(f"the data has no split {split!r}")
-    source = built.experiment.splits[split]
-    positions = evenly(len(source), min(num, len(source)))
-    rows, step = tf.constant(source.gather(positions)), built.state.step.read_value()
 
-    def reconstruction(rows: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x, context = built.model.observe(rows, Context(root_seed(0, "reconstruct"), step))
-        value = built.model.infer(x, context).sample(seed=context.seed_for("draws"))
-        return x, built.model.decode(built.model.embed(value), context).mean()
+    def __init__(self, built: Built, split: str, num: int) -> None:
+        if built.model.posterior is None:
+            raise UserError("the model has no posterior, so it cannot reconstruct")
+        if split not in built.experiment.splits:
+            raise UserError(f"the data has no split {split!r}")
+        source = built.experiment.splits[split]
+        self.built = built
+        self.rows = source.gather(evenly(len(source), min(num, len(source))))
+        self._reconstructed = built.devices.map(self._reconstruct)
 
-    with built.state.averaged():
-        x, mean = next(built.devices.map(reconstruction)([(rows, step)]))
-    return x.numpy(), mean.numpy()
+    def _reconstruct(self, rows: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        model = self.built.model
+        x, context = model.observe(rows, Context(root_seed(0, "reconstruct"), step))
+        value = model.infer(x, context).sample(seed=context.seed_for("draws"))
+        return x, model.decode(model.embed(value), context).mean()
+
+    def __call__(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the examples x, and E[x'|z] at one z ~ q(z|x) each."""
+        with self.built.state.averaged():
+            calls = [(tf.constant(self.rows), self.built.state.step.read_value())]
+            x, mean = next(self._reconstructed(calls))
+        return x.numpy(), mean.numpy()
+
+
+def reconstruct(built: Built, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return `num` examples of a split, and their reconstructions; see `Reconstructor`."""
+    return Reconstructor(built, split, num)()

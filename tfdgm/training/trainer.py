@@ -171,7 +171,7 @@ class Trainer:
             ValidationScores(self.built),
             *self.added,
             JsonLines(),
-            TensorBoard(),
+            TensorBoard(self.config),
             self.progress,
             Interruption(received, experiment.grace_seconds),
             PeriodicCheckpoints(experiment.checkpoint_seconds),
