@@ -43,3 +43,11 @@ def test_a_signal_keeps_the_scores_computed_before_it(run, monkeypatch, capsys):
     assert "active_units" in found and "mmd" not in found
     assert found["interrupted"] == "before mmd: 1 of 2 scores were computed"
     assert f"written to {run / 'eval.json'}" in capsys.readouterr().out
+
+
+def test_a_key_names_the_score_that_reports_it_and_output_has_the_same_numbers(run, tmp_path):
+    output = tmp_path / "scores.json"
+    assert command("eval", f"--workdir={run}", "--scores=elbo,active_units", f"--output={output}") == 0
+    found = json.loads(output.read_text())
+    assert "elbo" in found and "active_units" in found and "mmd" not in found
+    assert found == json.loads((run / "eval.json").read_text())

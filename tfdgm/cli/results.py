@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from tfdgm.cli.folder_flags import define_trust_flag
+from tfdgm.cli.score_file import numbers_of, rounded, write_scores
 from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
@@ -76,7 +77,14 @@ def define_trained_flags(values: flags.FlagValues, shared: bool = True) -> None:
         flags.DEFINE_integer("replicas", 1, "number of devices of this machine that share the work", flag_values=values)
 
 
-def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names: Sequence[str] = ()) -> dict[str, Any]:
+def score(
+    workdir: Workdir,
+    built: "Built",
+    split: str,
+    num_samples: int,
+    names: Sequence[str] = (),
+    output: Path | None = None,
+) -> dict[str, Any]:
     """Evaluate the model; on the chief, print the table and write the scores, their meanings and for codes `codes.npz`.
 
     The scores are written to `eval.json`, or to `eval-SPLIT.json` if training scores another split. In a read-only
@@ -87,7 +95,8 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names:
       built: the model.
       split: of the data.
       num_samples: draws of z per example.
-      names: of the score plugins to compute; all by default.
+      names: of the score plugins, or keys of theirs, to compute; all by default.
+      output: a further file to write the scores to, which `check_score_file` has accepted.
 
     Returns:
       The scores by name.
@@ -114,6 +123,9 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names:
     print_scores(scores, chosen.quantities)  # before they are written: a full disk must not lose them
     if remark := too_narrow(scores, built.experiment.data.modes()):
         say(remark)
+    if output is not None:
+        write_scores(output, scores, chosen.quantities)
+        say(f"written to {output}")
     suffix = "" if split == scored_split(built) else f"-{split}"
     try:
         if tables:
@@ -147,11 +159,9 @@ def print_scores(scores: Mapping[str, Any], quantities: Mapping[str, Quantity]) 
     """
     notes = {name: value for name, value in scores.items() if isinstance(value, str) and name != "data_split"}
     rows = []
-    for name, value in scores.items():
-        if name not in ("step", "num_examples", "data_split", *notes):
-            quantity = quantities.get(name, Quantity("", ""))
-            number = f"{value:.4f}" if isinstance(value, float) else value
-            rows.append((name, number, quantity.arrow, quantity.unit))
+    for name, value in numbers_of(scores).items():
+        quantity = quantities.get(name, Quantity("", ""))
+        rows.append((name, rounded(value), quantity.arrow, quantity.unit))
     title = f"step {scores['step']}, {scores['num_examples']} examples of the {scores['data_split']} split"
     print_table(("score", "value", "", "unit"), rows, title, right="value", wrap=False)
     for name, value in notes.items():  # sentences, too long for a column
