@@ -43,3 +43,24 @@ def test_a_signal_keeps_the_scores_computed_before_it(run, monkeypatch, capsys):
     assert "active_units" in found and "mmd" not in found
     assert found["interrupted"] == "before mmd: 1 of 2 scores were computed"
     assert f"written to {run / 'eval.json'}" in capsys.readouterr().out
+
+
+def test_a_key_names_the_score_that_reports_it_and_output_has_the_same_numbers(run, tmp_path):
+    output = tmp_path / "scores.json"
+    assert command("eval", f"--workdir={run}", "--scores=elbo,active_units", f"--output={output}") == 0
+    found = json.loads(output.read_text())
+    assert "elbo" in found and "active_units" in found and "mmd" not in found
+    assert found == json.loads((run / "eval.json").read_text())
+
+
+def test_a_run_without_scores_says_so_on_its_page_until_it_is_scored(run, capsys):
+    (run / "eval.json").unlink()
+    assert command("train", f"--workdir={run}", "--no_eval") == 0
+    assert not (run / "eval.json").exists()
+    page = (run / "report.html").read_text()
+    assert "Not scored, because of --no_eval." in page and "<th>score</th>" not in page
+    assert f"tfdgm eval --workdir={run}" in capsys.readouterr().out
+    assert command("eval", f"--workdir={run}", "--scores=active_units") == 0
+    assert command("train", f"--workdir={run}") == 0
+    page = (run / "report.html").read_text()
+    assert "Not scored" not in page and "active_units" in page

@@ -199,8 +199,9 @@ def test_the_examples_in_the_help_have_existing_flags_configs_and_plugins(name):
         if called == "lab" and words:
             assert words[0] in LABS
         for flag, kind in {"objective": "objective", "scores": "score"}.items():
-            for plugin in values[flag].value if flag in values else []:
-                select(f"{kind}.{plugin}")
+            for listed in values[flag].value if flag in values else []:
+                for plugin in listed.split(","):
+                    select(f"{kind}.{plugin}")
 
 
 def test_without_a_command_the_usage_is_printed_with_code_2(capsys):

@@ -102,7 +102,7 @@ def _bindings() -> list[str]:
     return [*(f"experiment.{name}=" for name in experiment_arguments()), *plugins]
 
 
-_COMMA_SEPARATED = ("posteriors", "priors", "objectives")
+_COMMA_SEPARATED = ("posteriors", "priors", "objectives", "scores")
 #: The values of a flag in any command, by its name. Any other flag whose help speaks of a file or folder takes a path.
 _KNOWN: dict[str, Callable[[], list[str]]] = {
     "gin_file": _configs,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from tfdgm.cli.folder_flags import define_trust_flag
+from tfdgm.cli.score_file import numbers_of, rounded, write_scores
 from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tfdgm.trained.at_checkpoint import Reads
 
 _NUM_PICTURES = 64
+#: What the report of a run without scores says.
+_NOT_SCORED = "Not scored, because of --no_eval."
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -76,7 +79,14 @@ def define_trained_flags(values: flags.FlagValues, shared: bool = True) -> None:
         flags.DEFINE_integer("replicas", 1, "number of devices of this machine that share the work", flag_values=values)
 
 
-def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names: Sequence[str] = ()) -> dict[str, Any]:
+def score(
+    workdir: Workdir,
+    built: "Built",
+    split: str,
+    num_samples: int,
+    names: Sequence[str] = (),
+    output: Path | None = None,
+) -> dict[str, Any]:
     """Evaluate the model; on the chief, print the table and write the scores, their meanings and for codes `codes.npz`.
 
     The scores are written to `eval.json`, or to `eval-SPLIT.json` if training scores another split. In a read-only
@@ -87,7 +97,8 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names:
       built: the model.
       split: of the data.
       num_samples: draws of z per example.
-      names: of the score plugins to compute; all by default.
+      names: of the score plugins, or keys of theirs, to compute; all by default.
+      output: a further file to write the scores to, which `check_score_file` has accepted.
 
     Returns:
       The scores by name.
@@ -114,6 +125,9 @@ def score(workdir: Workdir, built: "Built", split: str, num_samples: int, names:
     print_scores(scores, chosen.quantities)  # before they are written: a full disk must not lose them
     if remark := too_narrow(scores, built.experiment.data.modes()):
         say(remark)
+    if output is not None:
+        write_scores(output, scores, chosen.quantities)
+        say(f"written to {output}")
     suffix = "" if split == scored_split(built) else f"-{split}"
     try:
         if tables:
@@ -147,21 +161,24 @@ def print_scores(scores: Mapping[str, Any], quantities: Mapping[str, Quantity]) 
     """
     notes = {name: value for name, value in scores.items() if isinstance(value, str) and name != "data_split"}
     rows = []
-    for name, value in scores.items():
-        if name not in ("step", "num_examples", "data_split", *notes):
-            quantity = quantities.get(name, Quantity("", ""))
-            number = f"{value:.4f}" if isinstance(value, float) else value
-            rows.append((name, number, quantity.arrow, quantity.unit))
+    for name, value in numbers_of(scores).items():
+        quantity = quantities.get(name, Quantity("", ""))
+        rows.append((name, rounded(value), quantity.arrow, quantity.unit))
     title = f"step {scores['step']}, {scores['num_examples']} examples of the {scores['data_split']} split"
     print_table(("score", "value", "", "unit"), rows, title, right="value", wrap=False)
     for name, value in notes.items():  # sentences, too long for a column
         print(f"{name}: {value}", flush=True)
 
 
-def finish(workdir: Workdir, built: "Built") -> None:
+def finish(workdir: Workdir, built: "Built", no_eval: bool = False) -> None:
     """Score the test split, draw samples and reconstructions, and on the chief write them and the report.
 
     Existing files of this step are kept. A signal that ends a run raises `tfdgm.system.signals.Stopped`.
+
+    Args:
+      workdir: to write to.
+      built: the model.
+      no_eval: whether to leave out the scores; the report then says how to compute them. The chief's value decides.
 
     Raises:
       UserError: a file could not be written; the model is saved all the same.
@@ -169,7 +186,7 @@ def finish(workdir: Workdir, built: "Built") -> None:
     to_score = f"to score: {command_on(workdir, 'eval')}"
     with signals_raised(f"stopped while scoring; the model is saved; {to_score}"):
         try:
-            _finish(workdir, built)
+            _finish(workdir, built, no_eval)
         except OSError as error:
             path = error.filename or workdir.path
             raise UserError(f"{path} could not be written: {error.strerror or error}; the model is saved") from None
@@ -180,7 +197,7 @@ def command_on(workdir: Workdir, name: str) -> str:
     return shlex.join(["tfdgm", name, f"--workdir={workdir.path}"])
 
 
-def _finish(workdir: Workdir, built: "Built") -> None:
+def _finish(workdir: Workdir, built: "Built", no_eval: bool) -> None:
     from tfdgm.evaluation.modes import too_narrow
     from tfdgm.reporting.run_page import write_report
 
@@ -189,15 +206,23 @@ def _finish(workdir: Workdir, built: "Built") -> None:
     scores = workdir.scores()
     of_this_step = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
     is_scored = of_this_step and "interrupted" not in scores
-    is_reported = is_scored and (workdir.path / "report.html").exists()
+    page = workdir.path / "report.html"
+    is_reported = is_scored and page.exists() and _NOT_SCORED not in page.read_text(encoding="utf-8")
     # the chief decides for all workers, since they score together
-    scored, reported = (vote > 0 for vote in built.devices.all_reduce_sum([chief and is_scored, chief and is_reported]))
+    votes = built.devices.all_reduce_sum([chief and vote for vote in (is_scored, is_reported, no_eval)])
+    scored, reported, skipped = (vote > 0 for vote in votes)
     if chief and scored:
         again = f"to score it again: {command_on(workdir, 'eval')}"
         say(f"step {scores['step']} has already been scored, in {workdir.path / 'eval.json'}; {again}")
     if reported:
         return
-    if not scored:
+    remark = None
+    if skipped and not scored:
+        again = f"`{command_on(workdir, 'eval')}`, or `{command_on(workdir, 'train')}` for this page too"
+        scores, remark = {}, f"{_NOT_SCORED} To score: {again}."
+        if chief:
+            say(remark)
+    elif not scored:
         if chief:
             missing = "" if split == "test" else "; the data has no test split"
             say(f"scoring {len(splits[split]):,} examples of the {split} split{missing}")
@@ -205,7 +230,7 @@ def _finish(workdir: Workdir, built: "Built") -> None:
     pictures = draw_pictures(workdir, built, split)
     if not chief:
         return
-    report = write_report(workdir, scores, pictures, too_narrow(scores, built.experiment.data.modes()))
+    report = write_report(workdir, scores, pictures, remark or too_narrow(scores, built.experiment.data.modes()))
     if pictures:
         say(f"pictures {', '.join(str(path) for path in pictures)}")
     say(f"report {report}")

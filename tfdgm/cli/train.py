@@ -61,6 +61,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "continue the run in the workdir under other steps, optimizers, schedules or validation",
         flag_values=values,
     )
+    flags.DEFINE_bool("no_eval", False, "do not score the model at the end", flag_values=values)
     define_data_flag(values)
     define_holding_flags(values)
 
@@ -118,11 +119,11 @@ def _supervised(arguments: Sequence[str], max_restarts: int) -> int:
 def _in(workdir: Workdir, config: "Config", built: "Built", began: float, values: flags.FlagValues) -> int:
     """Train in a workdir that the chief holds."""
     if not built.devices.is_chief:
-        return train(workdir, config, built, began, values.extend, values.other_data)
+        return train(workdir, config, built, began, values.extend, values.other_data, values.no_eval)
     workdir.make(values.trust_workdir)
     with workdir.locked(not values.no_lock):  # before the config is written: two starts must not mix
         workdir.admit(config.text, values.extend)
-        return train(workdir, config, built, began, values.extend, values.other_data)
+        return train(workdir, config, built, began, values.extend, values.other_data, values.no_eval)
 
 
 def _or_lost(work: Callable[[], int]) -> int:
@@ -158,8 +159,9 @@ def train(
     began: float,
     extending: bool = False,
     other_data: bool = False,
+    no_eval: bool = False,
 ) -> int:
-    """Train or resume, then score, draw pictures and write the report; only the chief writes and prints."""
+    """Train or resume, then score (not with `no_eval`), draw pictures and write the report; only the chief writes."""
     from tfdgm.cli.results import command_on, finish
     from tfdgm.runs.data_scale import data_scale_warnings
     from tfdgm.runs.unseen_labels import unseen_label_warnings
@@ -170,7 +172,7 @@ def train(
         result = train_recorded(workdir, built, config, lambda line: None, None, extending, other_data)
         if result.signal is not None:
             return 128 + result.signal
-        finish(workdir, built)
+        finish(workdir, built, no_eval)
         return 0
     describe(built, config)
     for line in [*data_scale_warnings(built), *unseen_label_warnings(built)]:
@@ -184,7 +186,7 @@ def train(
         return 128 + result.signal
     if result.reason is not None:
         say(f"stopped early at step {result.step} of {experiment.steps}: {result.reason}")
-    finish(workdir, built)
+    finish(workdir, built, no_eval)
     say(f"done in {duration(time.monotonic() - began)}; {_rate(result)}{_programs()}")
     return 0
 

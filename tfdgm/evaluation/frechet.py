@@ -6,10 +6,24 @@ import numpy as np
 def frechet_distance(real: np.ndarray, fake: np.ndarray) -> float:
     """Return `gaussian_frechet_distance` of the moments of two sets `[n, d]` and `[m, d]`, n, m > 1.
 
-    The estimate has a positive bias of O(1/n) (Chong and Forsyth 2020).
+    The estimate has a positive bias of O(1/n) (Chong and Forsyth 2020). With fewer points than dimensions no `[d, d]`
+    matrix is made: C1 = A'A and C2 = B'B for the centred sets A and B over the roots of n - 1 and m - 1, and the
+    singular values of C1^(1/2) C2^(1/2) that are not zero are those of A B', `[n, m]`.
     """
+    if max(len(real), len(fake)) < real.shape[1]:
+        (real_mean, a), (fake_mean, b) = _factor(real), _factor(fake)
+        cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+        distance = np.sum((real_mean - fake_mean) ** 2) + np.sum(a**2) + np.sum(b**2) - 2 * cross
+        return max(0.0, float(distance))
     (real_mean, real_covariance), (fake_mean, fake_covariance) = moments(real), moments(fake)
     return gaussian_frechet_distance(real_mean, real_covariance, fake_mean, fake_covariance)
+
+
+def _factor(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean `[d]` and A `[n, d]` in float64, where A'A is the unbiased covariance."""
+    points = points.astype(np.float64)
+    mean = points.mean(axis=0)
+    return mean, (points - mean) / np.sqrt(len(points) - 1)
 
 
 def moments(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

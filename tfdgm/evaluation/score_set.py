@@ -2,14 +2,14 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfdgm.contracts.quantity import Quantity
-from tfdgm.contracts.registry import OWN_PACKAGE, find, load, select
+from tfdgm.contracts.registry import OWN_PACKAGE, Plugin, find, load, select
 from tfdgm.contracts.score import Score
 from tfdgm.errors import UserError, described
 from tfdgm.evaluation.split_evaluation import SplitEvaluation
@@ -54,7 +54,7 @@ class ScoreSet:
 
     Args:
       experiment: the experiment.
-      names: of the plugins to use, as in `tfdgm eval --scores`; all by default.
+      names: of the plugins to use, or keys that they report, as in `tfdgm eval --scores`; all by default.
 
     Raises:
       UserError: a name is unknown, or two scores describe the same key.
@@ -64,7 +64,7 @@ class ScoreSet:
         self.named = bool(names)
         self.broken: dict[str, str] = {}
         installed = [plugin for plugin in find() if plugin.kind == "score"]
-        chosen = [select(f"score.{name.removeprefix('score.')}", prefer=OWN_PACKAGE) for name in names] or installed
+        chosen = [plugin for name in names for plugin in _named(name, installed)] or installed
         listed = {type(score): score for score in experiment.scores}
         scores: list[NamedScore] = []
         for plugin in dict.fromkeys(chosen):
@@ -158,6 +158,30 @@ class ScoreSet:
             accepted[key] = number.item()
             self._reported[each.origin][key] = meaning
         return accepted
+
+
+def _named(name: str, installed: Sequence[Plugin]) -> list[Plugin]:
+    """Return the plugin of a name, else those that report a key of that name.
+
+    Raises:
+      UserError: there is none.
+    """
+    try:
+        return [select(f"score.{name.removeprefix('score.')}", prefer=OWN_PACKAGE)]
+    except UserError:
+        reporting = [plugin for plugin in installed if name in _keys(plugin)]
+        if not reporting:
+            raise
+        return reporting
+
+
+def _keys(plugin: Plugin) -> Collection[str]:
+    """Return the keys that a score reports; none of one that does not load."""
+    try:
+        score: type[Score] = load(plugin)
+        return score.quantities.keys()
+    except Exception:  # it is reported where all scores are computed
+        return ()
 
 
 def _with_defaults(loaded: type[Score]) -> Score | None:
