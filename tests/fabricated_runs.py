@@ -44,6 +44,9 @@ def make_run(path, *, prior="gaussian", seed=0, scores=None, config="", defaults
         (path / "operative_config-40.gin").write_text(text + defaults)
     splits = {"train": {"examples": 60, "content": content}, "test": {"examples": 40, "content": "t"}}
     (path / "run.json").write_text(json.dumps({"seed": seed, "fingerprint": splits}))
+    (path / "metrics.jsonl").write_text(
+        '{"step": 20, "loss": 2.0, "validation_elbo": -2.0}\n{"step": 40, "loss": 1.0}\n'
+    )
     if scores is not None:
         facts = {"step": 40, "seed": seed, "data_split": split, "num_examples": 40}
         (path / "eval.json").write_text(json.dumps({**scores, **facts}))

@@ -1,5 +1,8 @@
 """`tfdgm compare`."""
 
+import subprocess
+import sys
+
 import pytest
 from fabricated_runs import make_run, two_groups
 from small import TINY_BINDINGS, command
@@ -33,6 +36,17 @@ def test_folders_that_are_no_runs_are_named_and_the_others_compared(tmp_path, ca
     assert [line.split(" ")[1] for line in captured.err.splitlines() if line.startswith("tfdgm: ")] == [
         str(tmp_path / name) for name in ("empty", "file", "missing", "b")
     ]
+
+
+def test_tensorflow_is_not_loaded(tmp_path):
+    run = make_run(tmp_path / "a", scores={"elbo": -1.0})
+    code = """
+import sys
+from tfdgm.cli.main import main
+assert main(["compare", *sys.argv[1:]]) == 0 and "tensorflow" not in sys.modules
+"""
+    arguments = [str(run), *(f"--output={tmp_path}/table.{suffix}" for suffix in ("html", "tex"))]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, timeout=120)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from rich.console import Console
 from tfdgm import UserError
 from tfdgm.comparisons.compared_run import read_runs
 from tfdgm.comparisons.comparison_page import page_of
+from tfdgm.comparisons.overlaid_curves import overlaid_curves
 from tfdgm.comparisons.run_groups import group_runs
 from tfdgm.comparisons.score_table import score_table
 from tfdgm.comparisons.table_formats import csv_of, latex_of, markdown_of
@@ -146,6 +147,7 @@ def test_the_page_has_the_tables_and_links_relative_to_its_folder(tmp_path):
     page = page_of(table(two_groups(tmp_path / "runs")), tmp_path / "pages")
     assert "<b>-20.50 ± 0.50</b>" in page and "<u>21.50 ± 0.50</u>" in page
     assert '<a href="../runs/maf-2">seed 2</a>' in page
+    assert "curves of all runs" in page and "Without" not in page
     assert "<td>prior</td><td>gaussian</td><td>maf</td>" in page
 
 
@@ -159,3 +161,9 @@ def test_the_names_of_settings_are_escaped_in_every_format(tmp_path):
     assert "mlp.activation=\\<b>\\|x" in markdown_of(comparison)
     assert "mlp.activation=50\\%\\_\\&" in latex_of(comparison)
     assert "&lt;b&gt;|x" in page_of(comparison, tmp_path)
+
+
+def test_runs_without_metrics_have_no_curves(tmp_path):
+    run = make_run(tmp_path / "a", scores={"elbo": -1.0})
+    (run / "metrics.jsonl").unlink()
+    assert overlaid_curves(table(run).groups) is None

@@ -2,7 +2,8 @@
 that differ. Each argument is a workdir, a folder of workdirs, or the folder of a matrix. Runs that differ in the seed
 only are one group, and groups are named by the settings in which they differ.
 
---output writes the table too: .html (a page with samples), .md, .tex (package booktabs), or .csv (a row for each run).
+--output writes the table too: .html (a page with curves and samples), .md, .tex (package booktabs), or .csv (a row for
+each run).
 """
 
 from collections.abc import Callable, Sequence

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from tfdgm.comparisons.overlaid_curves import MOST_GROUPS, overlaid_curves
 from tfdgm.comparisons.run_groups import RunGroup
 from tfdgm.comparisons.score_table import ScoreTable
 from tfdgm.comparisons.table_formats import TIED
@@ -31,6 +32,8 @@ def page_of(table: ScoreTable, folder: Path) -> str:
         tied=TIED,
         remarks=table.remarks,
         settings=[(name, [group.settings[name] for group in table.groups]) for name in table.groups[0].settings],
+        curves=overlaid_curves(table.groups),
+        hidden=[group.name for group in table.groups[MOST_GROUPS:]],
         groups=[(group, _samples(group), _links(group, folder)) for group in table.groups],
     )
 

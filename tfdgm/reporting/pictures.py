@@ -1,8 +1,6 @@
 """Draw examples as pictures."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +8,7 @@ import numpy as np
 
 from tfdgm.contracts.specs import DataSpec
 from tfdgm.errors import UserError
+from tfdgm.reporting.plot_style import plain_style
 from tfdgm.system.files import replacing
 
 if TYPE_CHECKING:
@@ -89,16 +88,3 @@ def scatter(points: np.ndarray) -> "Figure":
     axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.5, linewidths=0)
     axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     return figure
-
-
-@contextmanager
-def plain_style() -> Iterator[None]:
-    """Draw with matplotlib's own settings within the block.
-
-    Otherwise matplotlib reads a file `matplotlibrc` of the current folder, whoever owns it; that file can make LaTeX
-    run arbitrary commands.
-    """
-    from matplotlib import style
-
-    with style.context("default"):
-        yield
