@@ -19,7 +19,7 @@ def test_it_prints_the_table_and_writes_it_in_every_format(tmp_path, capsys):
 
 def test_the_cells_of_a_matrix_are_its_runs(tmp_path, capsys):
     two_groups(tmp_path / "matrix" / "cells")
-    assert command("compare", tmp_path / "matrix", "--scores=elbo") == 0
+    assert command("compare", tmp_path / "matrix", "--show=elbo") == 0
     out = capsys.readouterr().out
     assert "prior=gaussian" in out and "nll_iwae" not in out
 

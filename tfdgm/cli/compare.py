@@ -25,7 +25,7 @@ POSITIONAL = True
 FOLDERS = True
 EXAMPLES = (
     "tfdgm compare runs/first runs/second",
-    "tfdgm compare runs/* --scores=elbo,nll_iwae --output=table.tex",
+    "tfdgm compare runs/* --show=elbo,nll_iwae --output=table.tex",
     "tfdgm compare runs/matrix --output=matrix.html --output=matrix.csv",
 )
 
@@ -50,9 +50,9 @@ def define_flags(values: flags.FlagValues) -> None:
         "output", [], f"file to write, {', '.join(_FORMATS)}; may be repeated", flag_values=values
     )
     flags.DEFINE_multi_string(
-        "scores",
+        "show",
         [],
-        f"comma separated or repeated; the main scores by default; {ALL} for every score",
+        f"keys of eval.json to show, comma separated or repeated; {ALL} for every one; the main scores by default",
         flag_values=values,
     )
 
@@ -68,7 +68,7 @@ def main(values: flags.FlagValues, positional: Sequence[str]) -> int:
     if not runs:
         raise UserError("\n  ".join(["there is no run to compare:", *problems]))
     groups = group_runs(runs)
-    names = [name.strip() for text in values.scores for name in text.split(",") if name.strip()]
+    names = [name.strip() for text in values.show for name in text.split(",") if name.strip()]
     table = score_table(groups, names)
     print_comparison(table)
     for line in table.remarks:
