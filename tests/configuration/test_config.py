@@ -308,6 +308,7 @@ ADDED_TO = {"digits/warmup.gin": "digits/vae.gin"}
 STAND_INS = {
     "mnist/vae.gin": "experiment.data = @data.digits()",
     "mnist/vamp.gin": "experiment.data = @data.digits()",
+    "mnist/gated.gin": "experiment.data = @data.digits()",
     "cifar10/vqvae.gin": "experiment.data = @data.photos()",
 }
 #: Shape of an example in the file that `data.npz` reads.
