@@ -64,7 +64,7 @@ class Trainer:
                 from tfdgm.cli import results
                 from tfdgm.cli.main import main
 
-                results.finish = lambda workdir, built: None  # type: ignore[assignment]
+                results.finish = lambda workdir, built, no_eval: None  # type: ignore[assignment]
                 code = main(["train", f"--workdir={workdir}", f"--gin_bindings={BINDINGS}{bindings}"])
             except BaseException:
                 traceback.print_exc()

@@ -17,6 +17,7 @@ from tfdgm.configuration.gin_parser import read_statements
 from tfdgm.contracts.registry import select
 from tfdgm.labs import LABS
 from tfdgm.runs.experiment_arguments import experiment_arguments
+from tfdgm.studies.varied import read_varied
 from tfdgm.training.trainer import TrainingResult
 
 
@@ -186,7 +187,7 @@ def test_without_a_required_flag_the_message_names_it(name, capsys):
 def test_the_examples_in_the_help_have_existing_flags_configs_and_plugins(name):
     module, _ = parser(name)
     for example in module.EXAMPLES:
-        (line,) = re.findall(r"tfdgm [^#>)]*", example)
+        (line,) = re.findall(r"tfdgm (?:'[^']*'|[^#>)'])*", example)
         program, called, *arguments = shlex.split(line)
         _, values = parser(called)
         words = values([program, *arguments])[1:]
@@ -196,6 +197,8 @@ def test_the_examples_in_the_help_have_existing_flags_configs_and_plugins(name):
         assert statements.bindings or not files
         if called == "plugins" and words[0] in ("show", "check"):
             select(words[1])
+        if called == "sweep":
+            assert read_varied(values.vary)
         if called == "lab" and words:
             assert words[0] in LABS
         for flag, kind in {"objective": "objective", "scores": "score"}.items():

@@ -207,7 +207,7 @@ def _finish(workdir: Workdir, built: "Built", no_eval: bool) -> None:
     of_this_step = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
     is_scored = of_this_step and "interrupted" not in scores
     page = workdir.path / "report.html"
-    is_reported = is_scored and page.exists() and _NOT_SCORED not in page.read_text(encoding="utf-8")
+    is_reported = is_scored and page.exists() and _NOT_SCORED not in page.read_text(encoding="utf-8", errors="replace")
     # the chief decides for all workers, since they score together
     votes = built.devices.all_reduce_sum([chief and vote for vote in (is_scored, is_reported, no_eval)])
     scored, reported, skipped = (vote > 0 for vote in votes)
