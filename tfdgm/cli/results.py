@@ -112,10 +112,13 @@ def score(
     from tfdgm.evaluation.evaluate import score_split
     from tfdgm.evaluation.modes import too_narrow
     from tfdgm.evaluation.score_set import ScoreSet
+    from tfdgm.evaluation.scoring_progress import ScoringProgress
     from tfdgm.evaluation.split_evaluation import SplitEvaluation
 
     run, chosen = SplitEvaluation(built, split, num_samples), ScoreSet(built.experiment, names)
-    scores = score_split(run, chosen)
+    with ScoringProgress() as progress:
+        run.progress = progress if built.devices.is_chief else None
+        scores = score_split(run, chosen)
     tables = run.computed_codes
     computed = [name for name, value in scores.items() if name in chosen.quantities]
     if run.stopped and not (computed and built.devices.is_chief):

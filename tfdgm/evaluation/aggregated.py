@@ -59,16 +59,17 @@ class AggregatedPosterior:
             self._table = GaussianTable.of(self.draws.over_chunks(self._gaussians))
         if self._table is not None:
             size, calls = _VALUES_AT_ONCE, self._table.calls
-            run = self._pairs
+            run, parts = self._pairs, len(self._table.parts)
         else:
             event = max(1, int(np.prod(values.shape[1:])))
             size = max(1, min(at_most, _DENSITIES_AT_ONCE // (self.draws.chunk * event)))
-            calls, run = self._chunk_calls, self._densities
+            calls, run, parts = self._chunk_calls, self._densities, -(-len(self.draws.source) // self.draws.chunk)
         padded = np.resize(values, (-(-len(values) // size) * size, *values.shape[1:]))
         pieces = [slice(start, start + size) for start in range(0, len(padded), size)]
         total = np.full(len(padded), -np.inf)
         results = run(calls([tf.constant(padded[piece]) for piece in pieces], members))
-        for piece, densities in zip(itertools.cycle(pieces), results, strict=False):
+        told = self.draws.told(results, parts * len(pieces))
+        for piece, densities in zip(itertools.cycle(pieces), told, strict=False):
             total[piece] = np.logaddexp(total[piece], densities.numpy())
         return total[: len(values)] - np.log(np.sum(members))
 

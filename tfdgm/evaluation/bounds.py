@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +20,8 @@ _EXAMPLES_AT_ONCE = 500
 #: Number of values of x to decode at once.
 _VALUES_AT_ONCE = 30_000 * 64
 _WASTE = 4
+
+Part = TypeVar("Part")
 
 #: The root seed, the number of a chunk and the step, int64 `[4]`; and the conditions y of the chunk, if there are any.
 Place = tuple[tf.Tensor, ...]
@@ -46,6 +48,9 @@ class Draws:
     """Draws z ~ q(z|x) for every x of a split in chunks, so that memory does not grow with the split.
 
     The run's seed determines the draws: two evaluations of the same weights agree.
+
+    Attributes:
+      tell: is called with the number of parts of a pass that are done, and of all its parts.
     """
 
     def __init__(self, built: Built, source: Source) -> None:
@@ -54,6 +59,7 @@ class Draws:
         self.seed = root_seed(built.experiment.seed, "evaluation")
         self.decodings = max(1, _VALUES_AT_ONCE // built.experiment.data.spec.size)
         self.chunk = min(_EXAMPLES_AT_ONCE, self.decodings, len(source))
+        self.tell: Callable[[int, int], None] = lambda done, total: None
         self._terms: dict[int, Callable[[Iterable[tuple]], Iterator[Any]]] = {}
         self._observed = tf.function(self._observe, jit_compile=True, autograph=False)
 
@@ -119,7 +125,18 @@ class Draws:
         """
         chunks, again = itertools.tee(self.chunks())
         results = run((x, self.place(number), tf.constant(count)) for number, x, count in again)
-        return ((result, count) for result, (_, _, count) in zip(results, chunks, strict=True))
+        pairs = ((result, count) for result, (_, _, count) in zip(results, chunks, strict=True))
+        return self.told(pairs, self._number_of_chunks)
+
+    @property
+    def _number_of_chunks(self) -> int:
+        return -(-len(self.source) // self.chunk)
+
+    def told(self, parts: Iterable[Part], total: int) -> Iterator[Part]:
+        """Yield the parts of a pass, and `tell` how many are done."""
+        for done, part in enumerate(parts):
+            yield part
+            self.tell(done + 1, total)
 
     def blocks(self, draws: int) -> Iterator[tuple[int, int, Block]]:
         """Yield (number of the chunk, examples that count, block); the blocks of a chunk have `draws` draws in all."""
@@ -131,7 +148,8 @@ class Draws:
         )
         kept, again = itertools.tee(parts)
         results = self._of_size(size)((x, self.place(number), tf.constant(block)) for number, _, x, block, _ in again)
-        for terms, (number, count, _, _, keep) in zip(results, kept, strict=True):
+        total = self._number_of_chunks * -(-draws // size)
+        for terms, (number, count, _, _, keep) in self.told(zip(results, kept, strict=True), total):
             yield number, count, Block(*(term.numpy()[:keep] for term in terms))
 
     def _of_size(self, size: int) -> Callable[[Iterable[tuple]], Iterator[Any]]:

@@ -122,6 +122,8 @@ class ScoreSet:
         found: dict[str, Any] = {}
         for number, each in enumerate(scores):
             run.note_key = each.note_key
+            if run.progress is not None:
+                run.progress.begin(each.name, number + 1, len(scores))
             try:
                 obstacle = each.score.obstacle(run)
                 if obstacle is None:

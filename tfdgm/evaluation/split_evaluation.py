@@ -17,6 +17,7 @@ from tfdgm.evaluation.comparison import SampleComparison, number_of_examples, nu
 from tfdgm.evaluation.estimates import ObjectiveEstimates
 from tfdgm.evaluation.one_draw import OneDrawBound
 from tfdgm.evaluation.posterior_means import posterior_means
+from tfdgm.evaluation.scoring_progress import ScoringProgress
 from tfdgm.evaluation.surgery import elbo_surgery
 from tfdgm.numerics.randomness import integer_seed
 from tfdgm.runs.experiment import Built
@@ -38,6 +39,9 @@ class SplitEvaluation:
       num_samples: draws of z per example for importance weighting.
       purpose: of the noise of the objectives' estimates.
 
+    Attributes:
+      progress: is told how far the scores are; None for no one.
+
     Raises:
       UserError: `num_samples` is below 1, or the data has no such split.
     """
@@ -53,6 +57,7 @@ class SplitEvaluation:
         self.source: Source = splits[split]
         self.notes: dict[str, list[str]] = {}
         self.note_key = "note"
+        self.progress: ScoringProgress | None = None
         self.stopped: Stopped | None = None  # by a signal, which ends the evaluation early
         self._samples_per_example = num_samples
         self._purpose = purpose
@@ -78,7 +83,13 @@ class SplitEvaluation:
 
     @cached_property
     def draws(self) -> Draws:
-        return Draws(self.built, self.source)
+        draws = Draws(self.built, self.source)
+        draws.tell = self._tell
+        return draws
+
+    def _tell(self, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress.advance(done, total)
 
     @property
     def surgery(self) -> dict[str, float]:
@@ -155,6 +166,7 @@ class SplitEvaluation:
         if split not in self._others:
             other = SplitEvaluation(self.built, split, self._samples_per_example, self._purpose)
             other.draws = self.draws.over(other.source)  # in chunks of the same size, so that programs are shared
+            other.draws.tell = self._tell
             self._others[split] = other
         return self._others[split]
 
