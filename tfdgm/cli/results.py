@@ -16,7 +16,7 @@ from tfdgm.contracts.quantity import Quantity
 from tfdgm.errors import UserError
 from tfdgm.runs.workdir import Workdir
 from tfdgm.system.console import print_table, say, warn
-from tfdgm.system.files import replacing
+from tfdgm.system.files import read_bytes, replacing
 from tfdgm.system.runtime import import_tensorflow
 from tfdgm.system.signals import signals_raised
 
@@ -200,6 +200,14 @@ def command_on(workdir: Workdir, name: str) -> str:
     return shlex.join(["tfdgm", name, f"--workdir={workdir.path}"])
 
 
+def _lacks_scores(page: Path) -> bool:
+    """Return whether a page is that of a run that was not scored; not one that cannot be read."""
+    try:
+        return _NOT_SCORED.encode() in read_bytes(page)
+    except OSError:
+        return False
+
+
 def _finish(workdir: Workdir, built: "Built", no_eval: bool) -> None:
     from tfdgm.evaluation.modes import too_narrow
     from tfdgm.reporting.run_page import write_report
@@ -210,7 +218,7 @@ def _finish(workdir: Workdir, built: "Built", no_eval: bool) -> None:
     of_this_step = (scores.get("step"), scores.get("data_split")) == (int(built.state.step.numpy()), split)
     is_scored = of_this_step and "interrupted" not in scores
     page = workdir.path / "report.html"
-    is_reported = is_scored and page.exists() and _NOT_SCORED not in page.read_text(encoding="utf-8", errors="replace")
+    is_reported = is_scored and page.exists() and not _lacks_scores(page)
     # the chief decides for all workers, since they score together
     votes = built.devices.all_reduce_sum([chief and vote for vote in (is_scored, is_reported, no_eval)])
     scored, reported, skipped = (vote > 0 for vote in votes)
